@@ -1,0 +1,46 @@
+"""Who is asking: the platform says so, never the request's body."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from agent_server.errors import ApiError
+from agent_server.settings import in_databricks_app
+
+# Databricks Apps sets both on every request it forwards, and drops what a client sent.
+IDENTITY_HEADERS = ("x-forwarded-user", "x-forwarded-email")
+LOCAL_USER = "local-user"
+
+
+@dataclass(frozen=True)
+class User:
+    """The person behind a request."""
+
+    id: str
+
+    @property
+    def key(self) -> str:
+        """The id, safe inside a thread key and a store namespace (which holds no period)."""
+        return re.sub(r"[^A-Za-z0-9_-]", _percent_encoded, self.id)
+
+
+def _percent_encoded(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def current_user(request: Request) -> User:
+    """Return the user the platform names; 401 when it names none, or more than one."""
+    for header in IDENTITY_HEADERS:
+        values = [value for value in request.headers.getlist(header) if value]
+        if len(values) > 1:
+            raise ApiError(401, "ambiguous_identity", f"{header} was sent more than once.")
+        if values:
+            return User(values[0])
+    if in_databricks_app():
+        raise ApiError(401, "no_identity", "The request carries no signed-in user.")
+    return User(LOCAL_USER)
+
+
+CurrentUser = Annotated[User, Depends(current_user)]

@@ -1,0 +1,162 @@
+"""What the offline model says: fixed rules, enough to see memory and tools at work."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+NOTICE = "I am the offline stand-in, not a model: I follow a few fixed rules."
+HINT = (
+    'Try "My name is Ada", "What is my name?", "Remember that I like teal", '
+    '"What do you know about me?", "Forget teal" or "What time is it?".'
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model answers: a text, or calls of tools by name and arguments."""
+
+    text: str = ""
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What the model is shown."""
+
+    questions: list[str]  # the user's messages, the oldest first
+    results: list[tuple[str, str]]  # tool and output, since the last question
+    tools: frozenset[str]
+
+    @property
+    def question(self) -> str:
+        """The user's last message."""
+        return self.questions[-1] if self.questions else ""
+
+
+def reply(messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> Reply:
+    """Return the answer to a conversation in the shape of the chat completions API."""
+    names = frozenset(tool["function"]["name"] for tool in tools)
+    asked = [i for i, message in enumerate(messages) if message["role"] == "user"]
+    tail = messages[asked[-1] + 1 :] if asked else []
+    calls = {
+        call["id"]: call["function"]["name"]
+        for message in tail
+        for call in message.get("tool_calls") or []
+    }
+    results = [
+        (calls.get(message["tool_call_id"], ""), to_text(message["content"]))
+        for message in tail
+        if message["role"] == "tool"
+    ]
+    questions = [to_text(messages[i]["content"]).strip() for i in asked]
+    return _answer(Conversation(questions, results, names))
+
+
+def to_text(content: Any) -> str:
+    """Return the text of a message's content, which is a string or a list of parts."""
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _answer(seen: Conversation) -> Reply:
+    if seen.results:
+        return _after_tools(seen)
+    for pattern, rule in RULES:
+        if match := re.search(pattern, seen.question, re.IGNORECASE | re.DOTALL):
+            return rule(seen, match)
+    count = len(seen.questions)
+    text = f'You said: "{seen.question}". I can see {count} of your messages in this conversation.'
+    return Reply(f"{NOTICE} {text} {HINT}")
+
+
+def _after_tools(seen: Conversation) -> Reply:
+    tool, output = seen.results[-1]
+    if tool == "get_user_memory":
+        return _after_search(seen, output)
+    if tool == "save_user_memory":
+        return Reply(f"I will remember that. {output}")
+    if tool == "get_current_time":
+        return Reply(f"It is {output}.")
+    return Reply("\n".join(f"{name} returned: {text}" for name, text in seen.results))
+
+
+def _after_search(seen: Conversation, output: str) -> Reply:
+    try:
+        found = json.loads(output)
+    except ValueError:
+        return Reply(f"get_user_memory returned: {output}")
+    if re.search(r"\bforget\b", seen.question, re.IGNORECASE) and found:
+        key = found[0]["memory_key"]
+        return _call(seen, "delete_user_memory", memory_key=key)
+    if not found:
+        return Reply("I know nothing about you yet.")
+    return Reply("This is what I remember about you:\n" + _listed(found))
+
+
+def _listed(found: Sequence[dict[str, str]]) -> str:
+    return "\n".join(f"- {item['memory']}" for item in found)
+
+
+def _call(seen: Conversation, tool: str, **arguments: Any) -> Reply:
+    if tool not in seen.tools:
+        return Reply(f"{NOTICE} This agent has no tool {tool}.")
+    return Reply(calls=[(tool, arguments)])
+
+
+def _remember(seen: Conversation, match: re.Match[str]) -> Reply:
+    memory = match["memory"].strip()
+    key = "_".join(re.findall(r"[a-z0-9]+", memory.lower())[:6]) or "memory"
+    return _call(seen, "save_user_memory", memory_key=key, memory=memory)
+
+
+def _recall(seen: Conversation, _match: re.Match[str]) -> Reply:
+    return _call(seen, "get_user_memory", query=seen.question)
+
+
+def _name(seen: Conversation, _match: re.Match[str]) -> Reply:
+    for question in reversed(seen.questions[:-1]):
+        if match := re.search(r"\b(?:my name is|call me|i am called)\s+(\w+)", question, re.I):
+            return Reply(f"You told me in this conversation: your name is {match[1]}.")
+    if "get_user_memory" in seen.tools:
+        return _call(seen, "get_user_memory", query=seen.question)
+    return Reply("You have not told me your name in this conversation.")
+
+
+def _said(seen: Conversation, _match: re.Match[str]) -> Reply:
+    earlier = seen.questions[:-1]
+    if not earlier:
+        return Reply("This is your first message in this conversation.")
+    return Reply("You said:\n" + "\n".join(f"- {question}" for question in earlier))
+
+
+def _time(seen: Conversation, _match: re.Match[str]) -> Reply:
+    return _call(seen, "get_current_time")
+
+
+def _command(seen: Conversation, _match: re.Match[str]) -> Reply:
+    found = re.findall(r"/call\s+(\w+)\s*(\{.*?\})?\s*(?=/call|$)", seen.question, re.DOTALL)
+    try:
+        calls = [(tool, json.loads(arguments or "{}")) for tool, arguments in found]
+    except ValueError as error:
+        return Reply(f"The arguments are not JSON: {error}.")
+    missing = [tool for tool, _ in calls if tool not in seen.tools]
+    return Reply(f"There is no tool {missing[0]}.") if missing else Reply(calls=calls)
+
+
+def _repeat(_seen: Conversation, match: re.Match[str]) -> Reply:
+    return Reply(" ".join(f"word{number}" for number in range(1, int(match["count"]) + 1)))
+
+
+RULES: list[tuple[str, Callable[[Conversation, re.Match[str]], Reply]]] = [
+    (r"^/call\s", _command),
+    (r"^/repeat (?P<count>\d{1,5})$", _repeat),
+    (r"^(?:please )?remember(?: that)?[:,]? (?P<memory>.+)", _remember),
+    (r"\bforget\b", _recall),
+    (r"\bwhat(?:'s| is) my name\b", _name),
+    (r"\bwhat did i (?:just )?say\b", _said),
+    (r"\bwhat (?:time|day|date) is it\b|\bwhat is the (?:time|date)\b", _time),
+    (r"\bdo you (?:know|remember)\b|\bwhat(?:'s| is) my\b", _recall),
+]

@@ -1,0 +1,109 @@
+"""Offline services for every process of a project that runs: Postgres and a stand-in model.
+
+They belong to one process beside the project (`local.supervisor`). Whoever uses them holds a
+connection to it, so that the operating system counts the users, however they end.
+"""
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+START_SECONDS = 60.0
+
+
+class ServicesError(RuntimeError):
+    """The offline services did not start; the text says why, and where the log is."""
+
+
+@contextmanager
+def open_services(
+    postgres: bool, model: bool, root: Path | None = None
+) -> Iterator[dict[str, str]]:
+    """Yield the environment variables that lead to what is asked for, while it is held open.
+
+    `postgres` asks for DATABASE_URL, `model` for OPENAI_BASE_URL with a key. Both belong to the
+    project in `root` (default: the current folder), and keep their data in its `.local/`.
+    Raises ServicesError.
+    """
+    folder = (root or Path.cwd()).resolve() / ".local"
+    folder.mkdir(exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")
+    wanted = [name for name, asked in (("postgres", postgres), ("model", model)) if asked]
+    with _connect(folder) as connection, connection.makefile("rw", encoding="utf-8") as lines:
+        yield _ask(folder, lines, wanted)
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return the port and the token of the running supervisor; empty when there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        state: dict[str, Any] = json.loads((folder / "services.json").read_text())
+        return state
+    return {}
+
+
+def _ask(folder: Path, lines: TextIO, wanted: list[str]) -> dict[str, str]:
+    question = {"token": read_state(folder).get("token"), "wanted": wanted}
+    lines.write(json.dumps(question) + "\n")
+    lines.flush()
+    answer = json.loads(lines.readline() or "{}")
+    if "variables" not in answer:
+        raise _failure(folder, answer.get("error", "they stopped while starting."))
+    variables: dict[str, str] = answer["variables"]
+    return variables
+
+
+def _connect(folder: Path) -> socket.socket:
+    connection = _try_connect(folder)
+    if connection:
+        return connection
+    supervisor = _spawn(folder)
+    deadline, notice = time.monotonic() + START_SECONDS, time.monotonic() + 1
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        if connection := _try_connect(folder):
+            return connection
+        if supervisor.poll():
+            raise _failure(folder, "their process ended.")
+        if notice and time.monotonic() > notice:
+            print("  starting the offline services ...", file=sys.stderr, flush=True)
+            notice = 0
+    raise _failure(folder, f"no answer for {START_SECONDS:.0f} s.")
+
+
+def _try_connect(folder: Path) -> socket.socket | None:
+    port = read_state(folder).get("port")
+    if port:
+        with contextlib.suppress(OSError):
+            connection = socket.create_connection(("127.0.0.1", port))
+            connection.settimeout(2 * START_SECONDS)
+            return connection
+    return None
+
+
+def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
+    detached: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        detached = {"creationflags": subprocess.DETACHED_PROCESS}
+    with (folder / "services.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "local.supervisor", str(folder)],
+            cwd=Path(__file__).resolve().parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            **detached,
+        )
+
+
+def _failure(folder: Path, reason: str) -> ServicesError:
+    return ServicesError(
+        f"The offline services did not start: {reason} The log is {folder / 'services.log'}; "
+        "run the command again, or set DATABASE_URL and OPENAI_BASE_URL to do without them."
+    )

@@ -1,0 +1,47 @@
+"""The tools through which the agent remembers a user from one conversation to the next."""
+
+import json
+
+from agents import RunContextWrapper, Tool, function_tool
+
+from agent_server.context import Context
+from agent_server.memory_store import UserMemories
+
+# The model never sees or chooses the context: it holds the user and the store.
+Run = RunContextWrapper[Context]
+
+
+def memory_tools() -> list[Tool]:
+    """Return the tools of long-term memory."""
+    return [get_user_memory, save_user_memory, delete_user_memory]
+
+
+# A failure is the turn's, not something for the model to explain: no failure_error_function.
+@function_tool(failure_error_function=None)
+async def get_user_memory(run: Run, query: str) -> str:
+    """Search what you remember about the user. Returns a JSON list, the nearest first."""
+    return json.dumps(await _memories(run).search(query), ensure_ascii=False)
+
+
+@function_tool(failure_error_function=None)
+async def save_user_memory(run: Run, memory_key: str, memory: str) -> str:
+    """Remember something about the user in later conversations.
+
+    Args:
+        memory_key: A short name for it, such as favourite_colour; the same name replaces it.
+        memory: One sentence that can be understood by itself.
+    """
+    await _memories(run).save(memory_key, memory)
+    return f"Saved as {memory_key}."
+
+
+@function_tool(failure_error_function=None)
+async def delete_user_memory(run: Run, memory_key: str) -> str:
+    """Forget one memory about the user, by the memory_key that get_user_memory returned."""
+    await _memories(run).delete(memory_key)
+    return f"Forgot {memory_key}."
+
+
+def _memories(run: Run) -> UserMemories:
+    assert run.context.store is not None
+    return UserMemories(run.context.store, run.context.user)

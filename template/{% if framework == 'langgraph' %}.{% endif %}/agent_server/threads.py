@@ -1,0 +1,87 @@
+"""How a turn enters a LangGraph thread: only what is new, and never onto a broken end."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NotRequired
+from uuid import NAMESPACE_OID, uuid5
+
+from langchain.agents import AgentState
+from langchain.agents.middleware import AgentMiddleware
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langgraph.channels import DeltaChannel, UntrackedValue
+from langgraph.config import get_config
+from langgraph.graph.message import add_messages
+from langgraph.runtime import Runtime
+
+from agent_server.history import Said, first_new
+from agent_server.requests import FunctionCall, FunctionCallOutput, Item
+
+# A full copy of the thread is stored once in so many steps; between them only what is new.
+STEPS_BETWEEN_COPIES = 50
+
+
+def _merge(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage]:
+    flat = [m for write in writes for m in (write if isinstance(write, list) else [write])]
+    return add_messages(messages, flat)  # type: ignore[arg-type, return-value]
+
+
+class ThreadState(AgentState[Any]):
+    """LangChain's agent state, whose messages are stored as they come, not all at every turn."""
+
+    messages: Annotated[
+        list[AnyMessage], DeltaChannel(_merge, snapshot_frequency=STEPS_BETWEEN_COPIES)
+    ]
+    incoming: NotRequired[Annotated[list[AnyMessage], UntrackedValue]]
+
+
+class TurnInput(AgentMiddleware[ThreadState, Any]):
+    """Puts what the client sent into the thread, once, before anything else runs."""
+
+    state_schema = ThreadState
+
+    async def abefore_agent(
+        self, state: ThreadState, runtime: Runtime[Any]
+    ) -> dict[str, Any] | None:
+        """Return the new messages, after results for tool calls that a crash left open."""
+        held, sent = state.get("messages", []), state.get("incoming", [])
+        new = sent[first_new(_said(held), _said(sent)) :]
+        for position, message in enumerate(new, start=len(held)):
+            message.id = _message_id(message, position)
+        return {"messages": [*_missing_results(held), *new]}
+
+
+def to_messages(items: Sequence[Item]) -> list[AnyMessage]:
+    """Return the items of a request as LangChain messages."""
+    return [_to_message(item) for item in items]
+
+
+def _to_message(item: Item) -> AnyMessage:
+    if isinstance(item, FunctionCall):
+        call = {"id": item.call_id, "type": "function"}
+        function = {"name": item.name, "arguments": item.arguments}
+        return AIMessage("", additional_kwargs={"tool_calls": [{**call, "function": function}]})
+    if isinstance(item, FunctionCallOutput):
+        return ToolMessage(item.output, tool_call_id=item.call_id)
+    return HumanMessage(item.text) if item.role == "user" else AIMessage(item.text)
+
+
+def _said(messages: Sequence[AnyMessage]) -> list[Said]:
+    return [(_role(message), message.text) for message in messages]
+
+
+def _role(message: AnyMessage) -> str:
+    if isinstance(message, HumanMessage):
+        return "user"
+    return "assistant" if isinstance(message, AIMessage) and not message.tool_calls else "tool"
+
+
+def _message_id(message: AnyMessage, position: int) -> str:
+    # Not random: LangGraph may run this step again after a crash, and must not store it twice.
+    thread_key = get_config()["configurable"].get("thread_id", "")
+    return str(uuid5(NAMESPACE_OID, f"{thread_key}\n{position}\n{message.text}"))
+
+
+def _missing_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
+    done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+    text = "The tool was interrupted; its result is unknown."
+    return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]

