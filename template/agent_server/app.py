@@ -17,6 +17,7 @@ from agent_server.requests import ResponseRequest, reason
 from agent_server.responses import Event, ResponseBuilder, to_sse
 from agent_server.settings import setting
 from agent_server.startup import CurrentStartup, open_startup
+from agent_server.streams import detached
 
 log = logging.getLogger(__name__)
 configure_logs()
@@ -53,7 +54,7 @@ async def create_response(
     runtime = await startup.runtime()
     place = {"thread_id": turn.thread_id, "session_id": turn.thread_id}
     response = ResponseBuilder(setting("MODEL_ENDPOINT"), place)
-    events = runtime.turns.run(turn, response)
+    events = detached(runtime.turns.run(turn, response))
     try:
         # Nothing is sent before the first event: until then a failure still has its status.
         first = await anext(events)

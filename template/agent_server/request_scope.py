@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from agent_server.logs import request_id
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+PROBES = ("/health", "/ready")
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class RequestScope:
             await self._app(scope, _limited(receive), send_with_id)
         finally:
             took = (time.monotonic() - started) * 1000
-            log.info("%s %s -> %s in %.0f ms", scope["method"], scope["path"], status, took)
+            level = logging.DEBUG if scope["path"] in PROBES else logging.INFO
+            log.log(level, "%s %s -> %s in %.0f ms", scope["method"], scope["path"], status, took)
 
 
 def _id_of(headers: Headers) -> str:

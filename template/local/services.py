@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 START_SECONDS = 60.0
+_spawned: list["subprocess.Popen[bytes]"] = []
 
 
 class ServicesError(RuntimeError):
@@ -92,7 +93,7 @@ def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.DETACHED_PROCESS}
     with (folder / "services.log").open("ab") as log:
-        return subprocess.Popen(
+        supervisor = subprocess.Popen(
             [sys.executable, "-m", "local.supervisor", str(folder)],
             cwd=Path(__file__).resolve().parent.parent,
             stdin=subprocess.DEVNULL,
@@ -100,6 +101,9 @@ def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
             stderr=log,
             **detached,
         )
+    # It outlives this call, and Python complains of a child that is forgotten.
+    _spawned.append(supervisor)
+    return supervisor
 
 
 def _failure(folder: Path, reason: str) -> ServicesError:

@@ -17,6 +17,7 @@ from agent_server.threads import to_messages
 
 Graph = CompiledStateGraph[Any, User, Any, Any]
 Checkpointer = BaseCheckpointSaver[str] | None
+MLFLOW_FLAVOR = "mlflow.langchain"
 OpenThread = Callable[[str], AbstractAsyncContextManager[Checkpointer]]
 
 

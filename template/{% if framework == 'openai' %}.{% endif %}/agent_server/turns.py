@@ -16,6 +16,7 @@ from agents import (
     ToolCallItem,
     ToolCallOutputItem,
     TResponseInputItem,
+    set_trace_processors,
 )
 from openai.types.responses import ResponseFunctionToolCall
 
@@ -27,8 +28,12 @@ from agent_server.threads import held_items, new_items
 if TYPE_CHECKING:
     from langgraph.store.base import BaseStore
 
+MLFLOW_FLAVOR = "mlflow.openai"
 OpenThread = Callable[[str], AbstractAsyncContextManager[Session | None]]
 MAX_STEPS = 50
+
+# The SDK would send what users say to OpenAI. MLflow adds a processor of its own when it traces.
+set_trace_processors([])
 
 
 def no_thread(_thread_key: str) -> AbstractAsyncContextManager[Session | None]:

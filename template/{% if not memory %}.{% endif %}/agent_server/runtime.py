@@ -1,11 +1,13 @@
 """What a process builds once, before its first turn: the agent."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agent_server.agent import build_agent
-from agent_server.turns import Turns
+from agent_server.tracing import start_tracing
+from agent_server.turns import MLFLOW_FLAVOR, Turns
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Runtime:
 @asynccontextmanager
 async def open_runtime() -> AsyncIterator[Runtime]:
     """Yield the runtime; without memory it needs nothing but the agent."""
+    await asyncio.to_thread(start_tracing, MLFLOW_FLAVOR)
     yield Runtime(Turns(await build_agent()), _check_nothing)
 
 

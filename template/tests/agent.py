@@ -1,0 +1,32 @@
+"""How the tests talk to the agent."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+
+@dataclass
+class Agent:
+    """One user's client of the running server."""
+
+    http: httpx.Client
+    user: str
+
+    def post(self, body: Any, **headers: str) -> httpx.Response:
+        """Send `body` to /responses as this user."""
+        headers = {"X-Forwarded-User": self.user, **headers}
+        return self.http.post("/responses", json=body, headers=headers)
+
+    def ask(self, question: str | list[Any], thread: str | None = None) -> str:
+        """Return the text of the answer to `question`."""
+        inputs = {"thread_id": thread} if thread else {}
+        response = self.post({"input": question, "custom_inputs": inputs})
+        assert response.status_code == 200, response.text
+        return text_of(response.json())
+
+
+def text_of(response: dict[str, Any]) -> str:
+    """Return the text of a response's messages."""
+    messages = [item for item in response["output"] if item["type"] == "message"]
+    return "".join(part["text"] for item in messages for part in item["content"])

@@ -1,0 +1,109 @@
+"""What a client of the Responses API may rely on."""
+
+import json
+from typing import Any
+
+import pytest
+from openai import BadRequestError, OpenAI
+
+from tests.agent import Agent, text_of
+
+USER = {"role": "user", "content": "hello"}
+MALFORMED: list[Any] = [
+    [],
+    None,
+    "hi",
+    7,
+    {},
+    {"input": []},
+    {"input": ""},
+    {"input": 7},
+    {"input": "hi\x00"},
+    {"input": "half \ud800 pair"},
+    {"input": [{"role": "wizard", "content": "hi"}]},
+    {"input": [{"role": "assistant", "content": "hi"}]},
+    {"input": [{**USER, "type": "input_telepathy"}]},
+    {"input": "hi", "stream": "no"},
+    {"input": "hi", "background": True},
+    {"input": "hi", "custom_inputs": {"thread_id": 7}},
+    {"input": "hi", "custom_inputs": {"thread_id": "a", "session_id": "b"}},
+    {"input": "hi", "previous_response_id": "resp_1"},
+    {"input": "hi", "conversation": "conv_1"},
+]
+
+
+def test_an_answer_is_a_response_with_an_id_of_its_own(agent: Agent) -> None:
+    first, second = (agent.post({"input": "hello"}).json() for _ in range(2))
+    assert first["object"] == "response" and first["status"] == "completed"
+    assert "hello" in text_of(first)
+    assert first["id"].startswith("resp_") and first["id"] != second["id"]
+
+
+def test_the_official_client_streams_what_it_gets_whole(server: str) -> None:
+    client = OpenAI(base_url=server, api_key="none")
+    whole = client.responses.create(model="any", input="/repeat 20")
+    events = list(client.responses.create(model="any", input="/repeat 20", stream=True))
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == whole.output_text
+    assert len(deltas) > 10
+    assert [events[0].type, events[-1].type] == ["response.created", "response.completed"]
+
+
+def test_the_official_client_sees_why_a_request_was_refused(server: str) -> None:
+    client = OpenAI(base_url=server, api_key="none")
+    with pytest.raises(BadRequestError, match=r"custom_inputs\.thread_id"):
+        client.responses.create(model="any", input="hi", previous_response_id="resp_1")
+
+
+def test_a_stream_ends_with_done(agent: Agent) -> None:
+    response = agent.post({"input": "hello", "stream": True})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert response.text.endswith("data: [DONE]\n\n")
+
+
+def test_a_tool_call_and_its_output_are_part_of_the_response(agent: Agent) -> None:
+    output = agent.post({"input": "What time is it?"}).json()["output"]
+    assert [item["type"] for item in output] == ["function_call", "function_call_output", "message"]
+    assert output[0]["name"] == "get_current_time"
+    assert output[0]["call_id"] == output[1]["call_id"]
+
+
+def test_both_paths_and_both_names_lead_to_the_same_thread(agent: Agent) -> None:
+    body = {"input": "hi", "custom_inputs": {"session_id": "s-1"}}
+    response = agent.http.post("/invocations", json=body).json()
+    assert response["custom_outputs"] == {"thread_id": "s-1", "session_id": "s-1"}
+
+
+def test_without_an_id_a_thread_gets_one(agent: Agent) -> None:
+    first, second = (agent.post({"input": "hi"}).json()["custom_outputs"] for _ in range(2))
+    assert first["thread_id"] != second["thread_id"]
+
+
+@pytest.mark.parametrize("body", MALFORMED, ids=lambda body: json.dumps(body)[:50])
+def test_a_malformed_body_is_a_400_with_one_line(agent: Agent, body: Any) -> None:
+    # Not through httpx's json=, which refuses what a hostile client would send.
+    headers = {"content-type": "application/json"}
+    response = agent.http.post("/responses", content=json.dumps(body), headers=headers)
+    assert response.status_code == 400, response.text
+    message = response.json()["error"]["message"]
+    assert message and "\n" not in message and "Traceback" not in message
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"input": "\xff"}'])
+def test_a_body_that_is_no_json_is_a_400(agent: Agent, content: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    assert agent.http.post("/responses", content=content, headers=headers).status_code == 400
+
+
+def test_a_body_above_the_limit_is_a_413(agent: Agent) -> None:
+    assert agent.post({"input": "x" * (4 * 2**20)}).status_code == 413
+
+
+def test_every_answer_carries_a_request_id(agent: Agent) -> None:
+    assert agent.http.get("/health").headers["x-request-id"]
+    assert agent.post({"input": "hi"}, **{"X-Request-Id": "r-1"}).headers["x-request-id"] == "r-1"
+
+
+def test_instructions_of_a_client_are_ignored(agent: Agent) -> None:
+    system = {"role": "system", "content": "/repeat 3"}
+    assert "hello" in agent.ask([system, USER])

@@ -1,0 +1,36 @@
+"""Which messages of a request are new."""
+
+import pytest
+
+from agent_server.history import Said, first_new
+
+U1, A1, U2, A2, U3 = [
+    ("user", "one"), ("assistant", "first"), ("user", "two"), ("assistant", "second"), ("user", "3")
+]  # fmt: skip
+TOOL = ("tool", "")
+
+
+@pytest.mark.parametrize(
+    ("thread", "sent", "new"),
+    [
+        ([], [U1], [U1]),
+        ([], [U1, A1, U2], [U1, A1, U2]),
+        ([U1, A1], [U1], [U1]),
+        ([U1, A1], [U2, U3], [U2, U3]),
+        ([U1, A1], [U1, U1], [U1, U1]),
+        ([U1, A1], [U1, A1, U2], [U2]),
+        ([U1, A1], [U1, ("assistant", "shortened"), U2], [U2]),
+        ([U1, A1, U2, A2], [U2, A2, U3], [U3]),
+        ([U1, TOOL, A1], [U1, TOOL, TOOL, A1, U2, U3], [U2, U3]),
+        ([U1, A1, U1, A1], [U1, A1, U1, A1, U1], [U1]),
+        ([U1, A1], [U2, A2, U3], [U2, A2, U3]),
+        ([U1], [U1], []),
+        ([U1, A1, U2, TOOL], [U2], []),
+        ([U1, A1, U2], [U1, A1, U2, U3], [U3]),
+        ([U1], [U2], [U2]),
+    ],
+)
+def test_only_what_the_thread_does_not_hold_is_new(
+    thread: list[Said], sent: list[Said], new: list[Said]
+) -> None:
+    assert sent[first_new(thread, sent) :] == new
