@@ -43,5 +43,4 @@ async def delete_user_memory(run: Run, memory_key: str) -> str:
 
 
 def _memories(run: Run) -> UserMemories:
-    assert run.context.store is not None
     return UserMemories(run.context.store, run.context.user)

@@ -1,12 +1,9 @@
 """What tools may use and the model never sees."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from agent_server.identity import User
-
-if TYPE_CHECKING:
-    from langgraph.store.base import BaseStore
 
 
 @dataclass(frozen=True)
@@ -14,4 +11,4 @@ class Context:
     """The user of the turn, and with long-term memory the store that remembers them."""
 
     user: User
-    store: "BaseStore | None" = None
+    store: Any = None

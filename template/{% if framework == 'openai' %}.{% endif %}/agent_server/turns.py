@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import Any
 
 from agents import (
     Agent,
@@ -25,9 +25,6 @@ from agent_server.requests import Turn
 from agent_server.responses import Event, ResponseBuilder
 from agent_server.threads import held_items, new_items
 
-if TYPE_CHECKING:
-    from langgraph.store.base import BaseStore
-
 MLFLOW_FLAVOR = "mlflow.openai"
 OpenThread = Callable[[str], AbstractAsyncContextManager[Session | None]]
 MAX_STEPS = 50
@@ -48,7 +45,7 @@ class Turns:
         self,
         agent: Agent[Context],
         open_thread: OpenThread = no_thread,
-        store: "BaseStore | None" = None,
+        store: Any = None,
     ) -> None:
         self._agent = agent
         self._open_thread = open_thread

@@ -1,0 +1,37 @@
+"""The agent as MLflow's evaluation finds it: `get_invoke_function()`, `get_stream_function()`."""
+
+from collections.abc import AsyncGenerator
+
+from mlflow.genai.agent_server import invoke, stream
+from mlflow.types.responses import (
+    ResponsesAgentRequest,
+    ResponsesAgentResponse,
+    ResponsesAgentStreamEvent,
+)
+
+from agent_server.identity import LOCAL_USER, User
+from agent_server.requests import ResponseRequest
+from agent_server.responses import ResponseBuilder
+from agent_server.runtime import open_runtime
+from agent_server.settings import setting
+
+
+@stream()
+async def stream_turn(
+    request: ResponsesAgentRequest, user: str = LOCAL_USER
+) -> AsyncGenerator[ResponsesAgentStreamEvent]:
+    """Run one turn as `user`, and yield its events."""
+    turn = ResponseRequest.model_validate(request.model_dump(exclude_none=True)).to_turn(User(user))
+    response = ResponseBuilder(setting("MODEL_ENDPOINT"), {"thread_id": turn.thread_id})
+    async with open_runtime() as runtime:
+        async for event in runtime.turns.run(turn, response):
+            yield ResponsesAgentStreamEvent(**event)
+
+
+@invoke()
+async def answer_turn(
+    request: ResponsesAgentRequest, user: str = LOCAL_USER
+) -> ResponsesAgentResponse:
+    """Run one turn as `user`, and return its response."""
+    last = [event async for event in stream_turn(request, user)][-1]
+    return ResponsesAgentResponse(**last.model_dump()["response"])
