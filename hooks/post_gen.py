@@ -9,46 +9,69 @@ import shutil
 import subprocess
 import sys
 
-LATER = "git init && git add --all && git commit -m 'chore: generate the agent'"
+NO_IDENTITY = ("-c", "user.name=lakebase-agent", "-c", "user.email=lakebase-agent@localhost")
 
 
-def main() -> None:
+class GitError(Exception):
+    """A git command failed; the text says why."""
+
+
+def main(app_name: str) -> None:
     """Commit the new project, unless it is inside a repository or the user said not to."""
     if os.environ.get("LAKEBASE_AGENT_NO_HOOKS") == "1":
         return
     if not shutil.which("git"):
-        print(f"git is not installed. `copier update` needs it; when it is, run: {LATER}")
+        raise GitError("git is not installed")
+    if _succeeds("rev-parse", "--is-inside-work-tree"):
+        _say("The project is inside a git repository: commit it there.")
         return
-    if _git("rev-parse", "--is-inside-work-tree").returncode == 0:
-        print("The folder is inside a git repository: commit the new project there.")
-        return
-    failure = _commit(sys.argv[1])
-    if failure:
-        print(f"The first commit failed ({failure}). `copier update` needs it; run: {LATER}")
-    else:
-        print("Committed the new project to a git repository of its own.")
+    _commit(f"chore: generate {app_name} from lakebase-agent")
+    _say("Made the project a git repository, with a first commit.")
 
 
-def _commit(app_name: str) -> str:
-    """Return why the commit failed, or nothing."""
-    message = f"chore: generate {app_name} from lakebase-agent"
-    commit = ["commit", "--quiet", "-m", message]
-    if not _git("config", "user.email").stdout.strip():
-        print("git knows no name and e-mail address of yours; this commit uses a neutral one.")
-        commit = ["-c", f"user.name={app_name}", "-c", f"user.email={app_name}@localhost", *commit]
-    for arguments in (["init", "--quiet"], ["add", "--all"], commit):
-        done = _git(*arguments)
-        if done.returncode:
-            return " ".join(done.stderr.split()) or f"git {arguments[0]} said nothing"
-    return ""
+def _commit(message: str) -> None:
+    identity: tuple[str, ...] = ()
+    _git("init", "--quiet")
+    if not _succeeds("var", "GIT_COMMITTER_IDENT"):
+        identity = NO_IDENTITY
+        _say("git does not know your name and e-mail address: the first commit has neutral ones.")
+    _git("add", "--all")
+    _git(*identity, "commit", "--quiet", "--message", message)
 
 
-def _git(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+def _git(*arguments: str) -> None:
+    done = _run(*arguments)
+    if done.returncode:
+        raise GitError(" ".join(done.stderr.split()) or f"git {arguments[0]} failed")
+
+
+def _succeeds(*arguments: str) -> bool:
+    return _run(*arguments).returncode == 0
+
+
+def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["git", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+
+
+def _say(line: str) -> None:
+    if "--quiet" not in sys.argv:
+        print(line)
 
 
 if __name__ == "__main__":
     try:
-        main()
-    except OSError as error:
-        print(f"Could not make a git repository ({error}). `copier update` needs it; run: {LATER}")
+        main(sys.argv[1])
+    except (GitError, OSError, ValueError) as error:
+        print(
+            f"No first commit yet ({error!s:.300}), and `copier update` needs one. To make it, run:"
+        )
+        print(
+            '    git init && git add --all && git commit -m "chore: generate from lakebase-agent"'
+        )

@@ -1,13 +1,13 @@
 """`lakebase-agent new`: render a project through Copier, so that `copier update` works on it."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import yaml
 from copier import run_copy
+from plumbum import ProcessExecutionError
 
 TEMPLATE = "gh:org/lakebase-agent"
 
@@ -16,35 +16,48 @@ class UsageError(ValueError):
     """The command can't work as it was given; the text says why."""
 
 
-def new_project(
-    destination: str, template: str, answers: dict[str, Any], defaults: bool
-) -> None:
-    """Generate a project in `destination` from `template`, a git URL or a folder.
+class SourceError(Exception):
+    """The template can't be reached; the text says why."""
 
-    The published template is used at the installed version. Raises UsageError, and what Copier
-    raises.
+
+def new_project(destination: str, source: str, answers: dict[str, str], defaults: bool) -> None:
+    """Generate a project in `destination` from `source`, a folder or a git URL.
+
+    A folder is taken as it is, a git URL at the tag of this package's version. Raises UsageError,
+    SourceError, and whatever Copier says of the answers.
     """
     folder = Path(destination)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UsageError(f"{destination} is not empty. Choose a new folder.")
+        raise UsageError(f"{destination} is not empty; choose a new folder")
     if not defaults and not sys.stdin.isatty():
-        raise UsageError("there is nobody to ask. Add --defaults, and --data for your answers.")
-    run_copy(
-        template,
-        destination,
-        data=answers,
-        defaults=defaults,
-        unsafe=True,
-        vcs_ref=f"v{version('lakebase-agent')}" if template == TEMPLATE else None,
-    )
+        raise UsageError("nobody is here to ask; add --defaults, and --data for other answers")
+    tag = _tag(source)
+    try:
+        run_copy(source, destination, answers, vcs_ref=tag, defaults=defaults, unsafe=True)
+    except ProcessExecutionError as error:
+        raise SourceError(f"can't get {source} at {tag}: {_last_line(error.stderr)}") from error
 
 
-def to_answers(pairs: Sequence[str]) -> dict[str, Any]:
-    """Return `["memory=[short_term]", …]` as answers; the values are YAML."""
+def _tag(source: str) -> str:
+    if (Path(source) / "copier.yml").is_file():
+        return "HEAD"
+    if ":" not in source:
+        raise SourceError(f"{source} is neither a folder with a copier.yml nor a git URL")
+    if not shutil.which("git"):
+        raise SourceError(f"git is not installed, and {source} needs it")
+    return f"v{version('lakebase-agent')}"
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["git failed"])[-1]
+
+
+def to_answers(pairs: Sequence[str]) -> dict[str, str]:
+    """Return `["framework=openai", …]` as answers; Copier reads the values as YAML."""
     answers = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not separator:
-            raise UsageError(f"--data takes question=answer, not {pair!r}.")
-        answers[key] = yaml.safe_load(value)
+            raise UsageError(f"--data takes question=answer, not {pair!r}")
+        answers[key] = value
     return answers

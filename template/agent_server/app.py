@@ -1,28 +1,32 @@
 """The HTTP server: its routes, and how failures leave it."""
 
+import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from agent_server.errors import ApiError, bad_request, to_api_error
+from agent_server.errors import ApiError, to_api_error, to_body
 from agent_server.identity import CurrentUser
 from agent_server.logs import configure_logs
-from agent_server.request_scope import RequestScope
-from agent_server.requests import ResponseRequest, reason
-from agent_server.responses import Event, ResponseBuilder, to_sse
+from agent_server.requests import ResponseRequest, to_bad_request
+from agent_server.responses import Event, ResponseBuilder
 from agent_server.settings import setting
-from agent_server.startup import CurrentStartup, open_startup
-from agent_server.streams import detached
+from agent_server.startup import CurrentStartup, detached, open_startup
+
+MAX_BODY_BYTES = 4 * 2**20
 
 log = logging.getLogger(__name__)
 configure_logs()
 app = FastAPI(title="Agent", lifespan=open_startup)
-app.add_middleware(RequestScope)
+app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+app.add_middleware(CorrelationIdMiddleware, header_name="X-Request-Id")
 
 
 @app.get("/health")
@@ -36,11 +40,8 @@ async def ready(startup: CurrentStartup) -> dict[str, str]:
     """Say whether a turn would work now; 503 with the reason when not."""
     try:
         await (await startup.runtime(patience=0)).check()
-    except ApiError:
-        raise
     except Exception as error:  # the edge of the process: whatever is wrong, it is not ready
-        log.warning("not ready: %s", error)
-        raise ApiError(503, "not_ready", to_api_error(error).message, retry_after=2) from error
+        raise ApiError(503, "not_ready", to_api_error(error).detail, retry_after=2) from error
     return {"status": "ready"}
 
 
@@ -69,37 +70,34 @@ async def create_response(
 
 async def _sse(
     first: Event, events: AsyncGenerator[Event], response: ResponseBuilder
-) -> AsyncIterator[str]:
-    yield to_sse(first)
+) -> AsyncGenerator[str]:
+    yield _to_sse(first)
     try:
         async with aclosing(events):  # a reader that leaves ends the turn
             async for event in events:
-                yield to_sse(event)
+                yield _to_sse(event)
     except Exception as error:  # the status is sent, so the failure travels as an event
         failure = _reported(error)
-        for event in response.failed(failure.code, failure.message):
-            yield to_sse(event)
+        for event in response.failed(failure.code, failure.detail):
+            yield _to_sse(event)
     yield "data: [DONE]\n\n"
+
+
+def _to_sse(event: Event) -> str:
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
 
 
 def _reported(error: Exception) -> ApiError:
     failure = to_api_error(error)
-    if failure is not error:
-        log.error("a turn failed: %s", failure.code, exc_info=error)
+    log.error("a turn failed: %s", failure.code, exc_info=error if failure is not error else None)
     return failure
 
 
-@app.exception_handler(ApiError)
-async def _on_api_error(_request: Request, error: ApiError) -> JSONResponse:
-    return JSONResponse(error.body(), error.status, error.headers)
+@app.exception_handler(HTTPException)
+async def _on_failure(_request: Request, error: HTTPException) -> JSONResponse:
+    return JSONResponse(to_body(error), error.status_code, error.headers)
 
 
 @app.exception_handler(RequestValidationError)
 async def _on_malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-    return await _on_api_error(request, bad_request(reason(error.errors())))
-
-
-@app.exception_handler(HTTPException)
-async def _on_http_error(request: Request, error: HTTPException) -> JSONResponse:
-    failure = ApiError(error.status_code, "http_error", str(error.detail))
-    return await _on_api_error(request, failure)
+    return await _on_failure(request, to_bad_request(error.errors()))

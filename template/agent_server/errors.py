@@ -3,27 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
+from starlette.exceptions import HTTPException
 
-class ApiError(Exception):
+
+class ApiError(HTTPException):
     """A failure that is safe to show: its text never holds what a dependency said."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
+    def __init__(self, status: int, code: str, text: str, retry_after: int = 0) -> None:
+        super().__init__(status, text, {"Retry-After": str(retry_after)} if retry_after else None)
         self.code = code
-        self.message = message
-        self.headers = {"Retry-After": str(retry_after)} if retry_after else {}
-
-    def body(self) -> dict[str, Any]:
-        """Return the error in the shape of the OpenAI API."""
-        kind = "invalid_request_error" if self.status < 429 else "server_error"
-        error = {"message": self.message, "type": kind, "code": self.code, "param": None}
-        return {"error": error}
 
 
-def bad_request(message: str) -> ApiError:
-    """Return the 400 for a request that asks for something malformed."""
-    return ApiError(400, "invalid_request", message)
+def to_body(error: HTTPException) -> dict[str, Any]:
+    """Return the error in the shape of the OpenAI API."""
+    kind = "invalid_request_error" if error.status_code < 429 else "server_error"
+    code = getattr(error, "code", "http_error")
+    return {"error": {"message": error.detail, "type": kind, "code": code, "param": None}}
 
 
 def to_api_error(error: BaseException) -> ApiError:
@@ -37,13 +32,11 @@ def to_api_error(error: BaseException) -> ApiError:
             case ApiError():
                 return cause
             case openai.RateLimitError():
-                text = "The model is limiting requests. Try again in a moment."
-                return ApiError(429, "model_rate_limited", text, retry_after=5)
+                return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
             case openai.APIError():
                 return ApiError(502, "model_failed", "The model failed to answer. Try again.")
             case psycopg.OperationalError() | psycopg.InterfaceError():
-                text = "The database is not reachable right now. Try again in a moment."
-                return ApiError(503, "database_unavailable", text, retry_after=2)
+                return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
     return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
 
 

@@ -1,23 +1,14 @@
 """What a client may send: the request of the OpenAI Responses API, as far as an agent uses it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StrictBool,
-    StrictStr,
-    Tag,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictStr
 from uuid_utils.compat import uuid7
 
-from agent_server.errors import bad_request
+from agent_server.errors import ApiError
 from agent_server.identity import User
 
 
@@ -27,20 +18,12 @@ def _storable(text: str) -> str:
     return text
 
 
-def _text_or_list(value: object) -> str:
-    return "text" if isinstance(value, str) else "list"
-
-
-def _item_type(item: object) -> object:
-    kind = item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
-    return kind or "message"
+def _typed(item: object) -> object:
+    return {"type": "message", **item} if isinstance(item, dict) else item
 
 
 Text = Annotated[StrictStr, AfterValidator(_storable)]
 Id = Annotated[Text, Field(min_length=1, max_length=256)]
-# A named choice, so that an error tells what is wrong with the one the client meant.
-TEXT, LIST = Tag("text"), Tag("list")
-TAGS = {"text", "list", "message", "function_call", "function_call_output"}
 
 
 class TextPart(BaseModel):
@@ -53,11 +36,9 @@ class TextPart(BaseModel):
 class Message(BaseModel):
     """A message of the conversation."""
 
-    type: Literal["message"] = "message"
+    type: Literal["message"]
     role: Literal["user", "assistant", "system", "developer"]
-    content: Annotated[
-        Annotated[Text, TEXT] | Annotated[list[TextPart], LIST], Discriminator(_text_or_list)
-    ]
+    content: Text | list[TextPart]
 
     @property
     def text(self) -> str:
@@ -84,29 +65,14 @@ class FunctionCallOutput(BaseModel):
 
 
 Item = Message | FunctionCall | FunctionCallOutput
-AnyItem = Annotated[
-    Annotated[Message, Tag("message")]
-    | Annotated[FunctionCall, Tag("function_call")]
-    | Annotated[FunctionCallOutput, Tag("function_call_output")],
-    Discriminator(_item_type),
-]
-Input = Annotated[
-    Annotated[Text, Field(min_length=1), TEXT]
-    | Annotated[list[AnyItem], Field(min_length=1), LIST],
-    Discriminator(_text_or_list),
-]
+AnyItem = Annotated[Annotated[Item, Field(discriminator="type")], BeforeValidator(_typed)]
 
 
-class CustomInputs(BaseModel):
-    """Where the turn belongs; other keys are allowed and ignored."""
+class Place(BaseModel):
+    """The keys of `custom_inputs` and `context` that say where a turn belongs."""
 
     thread_id: Id | None = None
     session_id: Id | None = None
-
-
-class Context(BaseModel):
-    """What Databricks' own clients send beside the input. Its user_id is never identity."""
-
     conversation_id: Id | None = None
 
 
@@ -128,43 +94,46 @@ class Turn:
 class ResponseRequest(BaseModel):
     """The body of `POST /responses`; `model`, `temperature` and `instructions` are ignored."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"input": "What can you do?"}})
-
-    input: Input
+    input: Annotated[Text | list[AnyItem], Field(min_length=1)]
     stream: StrictBool = False
     background: StrictBool = False
-    custom_inputs: CustomInputs | None = None
-    context: Context | None = None
+    custom_inputs: Place | None = None
+    context: Place | None = None
     previous_response_id: Any = None
     conversation: Any = None
 
     def to_turn(self, user: User) -> Turn:
         """Return the turn this request asks for; raises a 400 ApiError when it can't be run."""
-        for name in ("previous_response_id", "conversation"):
-            if getattr(self, name) is not None:
-                raise bad_request(f"{name} is not supported: send custom_inputs.thread_id instead.")
+        if self.previous_response_id is not None or self.conversation is not None:
+            raise bad_request("continue a thread with custom_inputs.thread_id, nothing else.")
         if self.background:
-            raise bad_request("background is not supported: this agent was generated without it.")
+            raise bad_request("background: this agent was generated without it.")
         return Turn(user, self._thread_id(), self._items(), self.stream)
 
     def _thread_id(self) -> str:
-        custom, context = self.custom_inputs or CustomInputs(), self.context or Context()
-        if custom.thread_id and custom.session_id and custom.thread_id != custom.session_id:
+        place, context = self.custom_inputs or Place(), self.context or Place()
+        if len({place.thread_id, place.session_id} - {None}) > 1:
             raise bad_request("custom_inputs.thread_id and custom_inputs.session_id differ.")
-        return custom.thread_id or custom.session_id or context.conversation_id or str(uuid7())
+        return place.thread_id or place.session_id or context.conversation_id or str(uuid7())
 
     def _items(self) -> list[Item]:
         if isinstance(self.input, str):
-            return [Message(role="user", content=self.input)]
+            return [Message(type="message", role="user", content=self.input)]
         # Like `instructions`: what the agent is told to be is its owner's alone.
-        ignored = ("system", "developer")
-        kept = [i for i in self.input if not isinstance(i, Message) or i.role not in ignored]
-        if not any(isinstance(item, Message) and item.role == "user" for item in kept):
-            raise bad_request("input must hold at least one message with the role user.")
-        return kept
+        roles = [getattr(item, "role", "tool") for item in self.input]
+        if "user" not in roles:
+            raise bad_request("input: must hold at least one message with the role user.")
+        told = ("system", "developer")
+        return [item for item, role in zip(self.input, roles, strict=True) if role not in told]
 
 
-def reason(errors: Sequence[Mapping[str, Any]]) -> str:
-    """Return one line that says where the body is malformed, and how."""
-    place = ".".join(str(part) for part in errors[0]["loc"][1:] if part not in TAGS)
-    return f"{place or 'body'}: {errors[0]['msg']}"
+def bad_request(text: str) -> ApiError:
+    """Return the 400 for a request that can't be run."""
+    return ApiError(400, "invalid_request", text)
+
+
+def to_bad_request(errors: Sequence[Any]) -> ApiError:
+    """Return the 400 for a malformed body: one line that says where it is wrong, and how."""
+    deepest = max(errors, key=lambda error: len(error["loc"]))
+    place = [str(part) for part in deepest["loc"][1:] if re.fullmatch(r"[a-z_]+|\d+", str(part))]
+    return bad_request(f"{'.'.join(place) or 'body'}: {deepest['msg']}")

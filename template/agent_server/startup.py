@@ -3,22 +3,21 @@
 import asyncio
 import importlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI, Request
 
 from agent_server.errors import ApiError, to_api_error
+from agent_server.responses import Event
 from agent_server.settings import SettingsError
 
 if TYPE_CHECKING:
     from agent_server.runtime import Runtime
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 3
-PATIENCE_SECONDS = 30
+RETRY_SECONDS, PATIENCE_SECONDS = 3, 30
 
 
 class Startup:
@@ -52,7 +51,7 @@ class Startup:
             # The edge of the process: the server goes on, says that it is not ready, and why.
             except Exception as error:
                 log.warning("not ready, trying again in %s s", RETRY_SECONDS, exc_info=error)
-                self.reason = to_api_error(error).message
+                self.reason = to_api_error(error).detail
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -75,3 +74,31 @@ def current_startup(request: Request) -> Startup:
 
 
 CurrentStartup = Annotated[Startup, Depends(current_startup)]
+
+
+async def detached(events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+    """Yield `events`, produced by one task from the first to the last.
+
+    A server may read the first event in one task and the rest in another; leases, traces and
+    time limits must not see that. A reader who leaves cancels the turn.
+    """
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    producer = asyncio.create_task(_produce(events, queue))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        await asyncio.wait([producer])
+        if producer.cancelled():
+            raise ApiError(503, "interrupted", "The turn was interrupted. Send it again.", 1)
+        await producer
+    finally:
+        producer.cancel()
+        await asyncio.gather(producer, return_exceptions=True)
+
+
+async def _produce(events: AsyncGenerator[Event], queue: asyncio.Queue[Event | None]) -> None:
+    try:
+        async for event in events:
+            queue.put_nowait(event)
+    finally:
+        queue.put_nowait(None)

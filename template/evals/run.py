@@ -5,7 +5,6 @@ Offline it prints what passed. With MLFLOW_EXPERIMENT_ID set, the same cases run
 """
 
 import asyncio
-import contextlib
 import os
 import sys
 import threading
@@ -19,15 +18,14 @@ from dotenv import load_dotenv
 from mlflow.types.responses import ResponsesAgentRequest
 
 from agent_server.settings import ROOT
-from agent_server.start import open_local_services
+from local.offline import open_offline
 
 
 def main() -> None:
     """Run every case; exit code 1 when one fails."""
     load_dotenv(ROOT / ".env")
     cases = tomllib.loads((Path(__file__).parent / "cases.toml").read_text("utf-8"))["case"]
-    with contextlib.ExitStack() as stack:
-        open_local_services(stack)
+    with open_offline():
         evaluate = _evaluate_with_mlflow if os.environ.get("MLFLOW_EXPERIMENT_ID") else _evaluate
         sys.exit(0 if evaluate(cases) else 1)
 
@@ -80,7 +78,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 async def _ask(questions: list[str]) -> str:
-    from agent_server.handlers import answer_turn
+    from evals.handlers import answer_turn
 
     user, history, answer = f"eval-{uuid4()}", list[dict[str, str]](), ""
     for question in questions:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from openai import BadRequestError, OpenAI
@@ -101,7 +102,9 @@ def test_a_body_above_the_limit_is_a_413(agent: Agent) -> None:
 
 def test_every_answer_carries_a_request_id(agent: Agent) -> None:
     assert agent.http.get("/health").headers["x-request-id"]
-    assert agent.post({"input": "hi"}, **{"X-Request-Id": "r-1"}).headers["x-request-id"] == "r-1"
+    sent = uuid4().hex
+    answer = agent.post({"input": "hi"}, **{"X-Request-Id": sent})
+    assert answer.headers["x-request-id"] == sent
 
 
 def test_instructions_of_a_client_are_ignored(agent: Agent) -> None:

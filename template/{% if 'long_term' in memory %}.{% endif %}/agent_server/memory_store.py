@@ -1,37 +1,37 @@
 """Long-term memory: what is kept about each user, in the tables of `AsyncDatabricksStore`."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import openai
 from langgraph.store.base import BaseStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from langgraph.store.postgres.base import PostgresIndexConfig
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
 
 from agent_server.identity import User
-from agent_server.lakebase import Pool, schema_name
-from agent_server.settings import SettingsError, setting, whole_number
+from agent_server.lakebase import Connection, Pool, schema_name
+from agent_server.settings import SettingsError, setting
 
 log = logging.getLogger(__name__)
 
 NEAREST = 5
 # pgvector's limit for an index over a `vector` column; longer ones are searched one by one.
 MAX_INDEXED_DIMS = 2000
+COLUMN_DIMS = """
+    SELECT atttypmod AS dims FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = 'store_vectors' AND a.attname = 'embedding'"""
 
 
 def build_store(pool: Pool, client: openai.AsyncOpenAI) -> AsyncPostgresStore:
     """Return the store, which embeds what it keeps through the embedding endpoint."""
-
-    async def embed(texts: Sequence[str]) -> list[list[float]]:
-        return await _embed(client, texts)
-
-    dims = whole_number("EMBEDDING_DIMS")
-    index: PostgresIndexConfig = {"dims": dims, "embed": embed, "fields": ["memory"]}
-    if dims > MAX_INDEXED_DIMS:
+    embed = partial(_embed, client)
+    index: PostgresIndexConfig = {"dims": embedding_dims(), "embed": embed, "fields": ["memory"]}
+    if embedding_dims() > MAX_INDEXED_DIMS:
         index["ann_index_config"] = {"kind": "flat", "vector_type": "vector"}
     return AsyncPostgresStore(pool, index=index)
 
@@ -70,35 +70,32 @@ class UserMemories:
         await self.store.adelete(self._namespace, memory_key)
 
 
+def embedding_dims() -> int:
+    """Return EMBEDDING_DIMS; raises SettingsError unless it is a number of dimensions."""
+    value = setting("EMBEDDING_DIMS")
+    if not re.fullmatch("[1-9][0-9]{0,4}", value):
+        raise SettingsError(f"EMBEDDING_DIMS must be a whole number above zero, not {value!r}.")
+    return int(value)
+
+
 async def _embed(client: openai.AsyncOpenAI, texts: Sequence[str]) -> list[list[float]]:
-    answer = await client.embeddings.create(
-        model=setting("EMBEDDING_ENDPOINT"), input=list(texts), encoding_format="float"
-    )
+    model = setting("EMBEDDING_ENDPOINT")
+    answer = await client.embeddings.create(model=model, input=list(texts), encoding_format="float")
     return [item.embedding for item in answer.data]
 
 
-async def _check_dims(connection: AsyncConnection[DictRow], client: openai.AsyncOpenAI) -> None:
-    endpoint, wanted = setting("EMBEDDING_ENDPOINT"), whole_number("EMBEDDING_DIMS")
+async def _check_dims(connection: Connection, client: openai.AsyncOpenAI) -> None:
+    endpoint, wanted = setting("EMBEDDING_ENDPOINT"), embedding_dims()
     try:
         returned = len((await _embed(client, ["dimensions"]))[0])
     except openai.APIError as error:
         log.warning("could not ask %s for the length of its vectors: %s", endpoint, error)
         returned = wanted
-    column = await _column_dims(connection)
-    if {returned, column or wanted} != {wanted}:
+    row = await (await connection.execute(COLUMN_DIMS, [schema_name()])).fetchone()
+    held = row["dims"] if row else wanted
+    if {returned, held} != {wanted}:
         raise SettingsError(
             f"Vectors do not fit: {endpoint} returns {returned} numbers, EMBEDDING_DIMS is "
-            f"{wanted}, and the column store_vectors.embedding holds {column or 'none yet'}. "
-            "Set EMBEDDING_DIMS to what the endpoint returns; to change an existing column, "
-            "use another LAKEBASE_AGENT_MEMORY_SCHEMA."
+            f"{wanted}, the column store_vectors.embedding holds {held}. Set EMBEDDING_DIMS to "
+            "what is returned; a column keeps its size, so choose another schema for another."
         )
-
-
-async def _column_dims(connection: AsyncConnection[DictRow]) -> int | None:
-    query = """
-        SELECT atttypmod AS dims FROM pg_attribute a
-        JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = %s AND c.relname = 'store_vectors' AND a.attname = 'embedding'
-    """
-    row = await (await connection.execute(query, [schema_name()])).fetchone()
-    return row["dims"] if row else None

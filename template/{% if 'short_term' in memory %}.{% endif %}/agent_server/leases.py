@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
@@ -15,55 +14,34 @@ from agent_server.lakebase import Pool
 log = logging.getLogger(__name__)
 
 # A killed process frees its threads after LEASE_SECONDS; a waiting turn outlasts that.
-LEASE_SECONDS = 10
-RENEW_SECONDS = 3
-WAIT_SECONDS = 15
+LEASE_SECONDS, RENEW_SECONDS, WAIT_SECONDS = 10, 3, 15
 
 TABLE = """
     CREATE TABLE IF NOT EXISTS turn_leases (
-        thread_key text PRIMARY KEY,
-        owner uuid NOT NULL,
-        expires_at timestamptz NOT NULL
-    )
-"""
+        thread_key text PRIMARY KEY, owner uuid NOT NULL, expires_at timestamptz NOT NULL)"""
 ACQUIRE = """
     INSERT INTO turn_leases AS held VALUES (%s, %s, now() + make_interval(secs => %s))
-    ON CONFLICT (thread_key)
-    DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
-    WHERE held.expires_at < now()
-"""
+    ON CONFLICT (thread_key) DO UPDATE
+    SET owner = excluded.owner, expires_at = excluded.expires_at WHERE held.expires_at < now()"""
 RENEW = """
     UPDATE turn_leases SET expires_at = now() + make_interval(secs => %s)
-    WHERE thread_key = %s AND owner = %s
-"""
+    WHERE thread_key = %s AND owner = %s AND expires_at > now()"""
 RELEASE = "DELETE FROM turn_leases WHERE thread_key = %s AND owner = %s"
-
-
-async def create_table(pool: Pool) -> None:
-    """Create the table of leases."""
-    async with pool.connection() as connection:
-        await connection.execute(TABLE)
 
 
 @asynccontextmanager
 async def open_lease(pool: Pool, thread_key: str) -> AsyncIterator[None]:
     """Hold the thread while the body runs.
 
-    Raises a 409 ApiError when another turn keeps the thread too long, and a 503 when the lease
-    could not be renewed: going on could lose what another turn stores.
+    Raises a 409 ApiError when another turn keeps the thread too long. Cancels the body when the
+    lease could not be renewed: going on could lose what another turn stores.
     """
-    owner = uuid4()
+    owner, turn = uuid4(), asyncio.current_task()
     await _acquire(pool, thread_key, owner)
-    turn = asyncio.current_task()
-    assert turn is not None
-    renewal = asyncio.create_task(_renew(pool, thread_key, owner, turn))
+    renewal = asyncio.create_task(_renew(pool, thread_key, owner))
+    renewal.add_done_callback(lambda task: task.cancelled() or (turn and turn.cancel()))
     try:
         yield
-    except asyncio.CancelledError:
-        if not renewal.done():
-            raise
-        turn.uncancel()
-        raise ApiError(503, "thread_lost", "The turn was interrupted. Send it again.") from None
     finally:
         renewal.cancel()
         # The turn may be ending because its reader left: the thread must be freed all the same.
@@ -71,27 +49,24 @@ async def open_lease(pool: Pool, thread_key: str) -> AsyncIterator[None]:
 
 
 async def _acquire(pool: Pool, thread_key: str, owner: UUID) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    pause = 0.02
-    while not await _execute(pool, ACQUIRE, thread_key, owner, LEASE_SECONDS):
-        if time.monotonic() > deadline:
-            text = "Another turn of this thread is still running. Send this one again."
-            raise ApiError(409, "thread_busy", text, retry_after=1)
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, 0.5)
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not await _execute(pool, ACQUIRE, thread_key, owner, LEASE_SECONDS):
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        text = "Another turn of this thread is still running. Send this one again."
+        raise ApiError(409, "thread_busy", text, retry_after=1) from None
 
 
-async def _renew(pool: Pool, thread_key: str, owner: UUID, turn: asyncio.Task[object]) -> None:
-    renewed = time.monotonic()
-    while time.monotonic() - renewed < LEASE_SECONDS:
+async def _renew(pool: Pool, thread_key: str, owner: UUID) -> None:
+    """Return when the lease is lost."""
+    renewed = 1
+    while renewed:
         await asyncio.sleep(RENEW_SECONDS)
         try:
-            if not await _execute(pool, RENEW, LEASE_SECONDS, thread_key, owner):
-                break
-            renewed = time.monotonic()
+            renewed = await _execute(pool, RENEW, LEASE_SECONDS, thread_key, owner)
         except psycopg.OperationalError as error:
             log.warning("could not renew the lease of a turn: %s", error)
-    turn.cancel()
 
 
 async def _release(pool: Pool, thread_key: str, owner: UUID) -> None:

@@ -12,7 +12,8 @@ from agent_server.lakebase import Pool
 async def create_thread_tables(pool: Pool) -> None:
     """Create the tables of threads, and of the leases that guard them."""
     await AsyncPostgresSaver(pool).setup()
-    await leases.create_table(pool)
+    async with pool.connection() as connection:
+        await connection.execute(leases.TABLE)
 
 
 @asynccontextmanager

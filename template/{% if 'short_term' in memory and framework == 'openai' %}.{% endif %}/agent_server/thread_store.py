@@ -15,37 +15,25 @@ TABLES = """
     CREATE TABLE IF NOT EXISTS agent_sessions (
         session_id varchar PRIMARY KEY,
         created_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL,
-        updated_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL
-    );
+        updated_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL);
     CREATE TABLE IF NOT EXISTS agent_messages (
         id serial PRIMARY KEY,
         session_id varchar NOT NULL REFERENCES agent_sessions ON DELETE CASCADE,
         message_data text NOT NULL,
-        created_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL
-    );
+        created_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL);
     CREATE INDEX IF NOT EXISTS idx_agent_messages_session_time
-        ON agent_messages (session_id, created_at)
-"""
-LATEST = """
-    SELECT message_data FROM agent_messages WHERE session_id = %s
-    ORDER BY created_at DESC, id DESC LIMIT %s
-"""
+        ON agent_messages (session_id, created_at)"""
+ORDER = "WHERE session_id = %s ORDER BY created_at DESC, id DESC LIMIT"
+LATEST = f"SELECT message_data FROM agent_messages {ORDER} %s"
+POP = f"""
+    DELETE FROM agent_messages WHERE id = (SELECT id FROM agent_messages {ORDER} 1)
+    RETURNING message_data"""
 ADD = """
-    WITH session AS (
-        INSERT INTO agent_sessions (session_id) VALUES (%s)
-        ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP
-        RETURNING session_id
-    )
+    WITH session AS (INSERT INTO agent_sessions (session_id) VALUES (%s)
+        ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP RETURNING session_id)
     INSERT INTO agent_messages (session_id, message_data)
     SELECT session_id, item FROM session, unnest(%s::text[]) WITH ORDINALITY AS new (item, place)
-    ORDER BY place
-"""
-POP = """
-    DELETE FROM agent_messages WHERE id = (
-        SELECT id FROM agent_messages WHERE session_id = %s
-        ORDER BY created_at DESC, id DESC LIMIT 1
-    ) RETURNING message_data
-"""
+    ORDER BY place"""
 CLEAR = "DELETE FROM agent_sessions WHERE session_id = %s"
 
 
@@ -86,7 +74,7 @@ async def create_thread_tables(pool: Pool) -> None:
     """Create the tables of sessions, and of the leases that guard them."""
     async with pool.connection() as connection:
         await connection.execute(TABLES)
-    await leases.create_table(pool)
+        await connection.execute(leases.TABLE)
 
 
 @asynccontextmanager

@@ -37,14 +37,13 @@ class Turns:
 
     async def run(self, turn: Turn, response: ResponseBuilder) -> AsyncGenerator[Event]:
         """Yield the events of a turn, as the model and the tools produce them."""
-        usage = [0, 0]
         async with self._open_thread(turn.thread_key) as checkpointer:
             graph = self._graph.copy({"checkpointer": checkpointer})
             async with aclosing(_stream(graph, turn)) as chunks:
                 async for mode, chunk in chunks:
-                    for event in _to_events(mode, chunk, response, usage):
+                    for event in _to_events(mode, chunk, response):
                         yield event
-        for event in response.completed(usage[0], usage[1]):
+        for event in response.completed():
             yield event
 
 
@@ -60,9 +59,7 @@ async def _stream(graph: Graph, turn: Turn) -> AsyncGenerator[tuple[str, Any]]:
         yield str(mode), chunk
 
 
-def _to_events(
-    mode: str, chunk: Any, response: ResponseBuilder, usage: list[int]
-) -> Iterator[Event]:
+def _to_events(mode: str, chunk: Any, response: ResponseBuilder) -> Iterator[Event]:
     if mode == "messages":
         message, metadata = chunk
         # Only what the agent's own model says, not a model that a tool calls.
@@ -71,12 +68,10 @@ def _to_events(
         return
     for node in ("model", "tools"):
         for message in (chunk.get(node) or {}).get("messages", []):
-            yield from _message_events(message, response, usage)
+            yield from _message_events(message, response)
 
 
-def _message_events(
-    message: AnyMessage, response: ResponseBuilder, usage: list[int]
-) -> Iterator[Event]:
+def _message_events(message: AnyMessage, response: ResponseBuilder) -> Iterator[Event]:
     if isinstance(message, ToolMessage):
         yield from response.tool_output(message.tool_call_id, message.text)
     if not isinstance(message, AIMessage):
@@ -85,5 +80,4 @@ def _message_events(
     for call in message.tool_calls:
         yield from response.tool_call(str(call["id"]), call["name"], json.dumps(call["args"]))
     if tokens := message.usage_metadata:
-        usage[0] += tokens["input_tokens"]
-        usage[1] += tokens["output_tokens"]
+        response.count(tokens["input_tokens"], tokens["output_tokens"])

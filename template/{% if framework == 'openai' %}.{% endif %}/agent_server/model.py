@@ -1,11 +1,22 @@
 """Which model answers: a Databricks serving endpoint, or any OpenAI-compatible server."""
 
 from agents import Model, OpenAIChatCompletionsModel
+from openai import AsyncOpenAI
 
-from agent_server.model_client import build_client
-from agent_server.settings import setting
+from agent_server.settings import setting, workspace_configured
 
 
 def build_model() -> Model:
     """Return the chat model MODEL_ENDPOINT."""
     return OpenAIChatCompletionsModel(setting("MODEL_ENDPOINT"), build_client())
+
+
+def build_client() -> AsyncOpenAI:
+    """Return the client of the workspace's serving endpoints, or of OPENAI_BASE_URL."""
+    if workspace_configured():
+        # Imported only when needed: it takes seconds.
+        from databricks_openai import AsyncDatabricksOpenAI
+
+        client: AsyncOpenAI = AsyncDatabricksOpenAI()
+        return client
+    return AsyncOpenAI()

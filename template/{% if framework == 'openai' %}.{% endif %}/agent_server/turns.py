@@ -4,20 +4,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from agents import (
-    Agent,
-    ItemHelpers,
-    MessageOutputItem,
-    RunItem,
-    Runner,
-    RunResultStreaming,
-    Session,
-    StreamEvent,
-    ToolCallItem,
-    ToolCallOutputItem,
-    TResponseInputItem,
-    set_trace_processors,
-)
+import agents
+from agents import ItemHelpers, MessageOutputItem, Runner, ToolCallItem, ToolCallOutputItem
 from openai.types.responses import ResponseFunctionToolCall
 
 from agent_server.context import Context
@@ -26,14 +14,14 @@ from agent_server.responses import Event, ResponseBuilder
 from agent_server.threads import held_items, new_items
 
 MLFLOW_FLAVOR = "mlflow.openai"
-OpenThread = Callable[[str], AbstractAsyncContextManager[Session | None]]
+OpenThread = Callable[[str], AbstractAsyncContextManager[agents.Session | None]]
 MAX_STEPS = 50
 
 # The SDK would send what users say to OpenAI. MLflow adds a processor of its own when it traces.
-set_trace_processors([])
+agents.set_trace_processors([])
 
 
-def no_thread(_thread_key: str) -> AbstractAsyncContextManager[Session | None]:
+def no_thread(_thread_key: str) -> AbstractAsyncContextManager[agents.Session | None]:
     """Open nothing: without short-term memory, each turn stands alone."""
     return nullcontext()
 
@@ -43,7 +31,7 @@ class Turns:
 
     def __init__(
         self,
-        agent: Agent[Context],
+        agent: agents.Agent[Context],
         open_thread: OpenThread = no_thread,
         store: Any = None,
     ) -> None:
@@ -56,7 +44,8 @@ class Turns:
         async with self._open_thread(turn.thread_key) as session:
             held = await held_items(session)
             new = new_items(held, turn.items)
-            run = self._start(turn, [*held, *new])
+            context, items = Context(turn.user, self._store), [*held, *new]
+            run = Runner.run_streamed(self._agent, items, context=context, max_turns=MAX_STEPS)
             try:
                 async for item in run.stream_events():
                     for event in _to_events(item, response):
@@ -68,15 +57,12 @@ class Turns:
                 # The whole turn at once: one that fails leaves nothing behind.
                 await session.add_items([*new, *(i.to_input_item() for i in run.new_items)])
         usage = run.context_wrapper.usage
-        for event in response.completed(usage.input_tokens, usage.output_tokens):
+        response.count(usage.input_tokens, usage.output_tokens)
+        for event in response.completed():
             yield event
 
-    def _start(self, turn: Turn, items: list[TResponseInputItem]) -> RunResultStreaming:
-        context = Context(turn.user, self._store)
-        return Runner.run_streamed(self._agent, items, context=context, max_turns=MAX_STEPS)
 
-
-def _to_events(event: StreamEvent, response: ResponseBuilder) -> Iterator[Event]:
+def _to_events(event: agents.StreamEvent, response: ResponseBuilder) -> Iterator[Event]:
     if event.type == "raw_response_event":
         if event.data.type == "response.output_text.delta":
             yield from response.text(event.data.delta)
@@ -84,7 +70,7 @@ def _to_events(event: StreamEvent, response: ResponseBuilder) -> Iterator[Event]
         yield from _item_events(event.item, response)
 
 
-def _item_events(item: RunItem, response: ResponseBuilder) -> Iterator[Event]:
+def _item_events(item: agents.RunItem, response: ResponseBuilder) -> Iterator[Event]:
     match item:
         case MessageOutputItem():
             yield from response.end_text(ItemHelpers.text_message_output(item))

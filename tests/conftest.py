@@ -1,0 +1,22 @@
+"""What several test files share: the template, and every combination rendered from it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.rendering import COMBINATIONS, Combination, copy_template, render
+
+Renders = dict[Combination, Path]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the template without git."""
+    return copy_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renders:
+    """Return where each combination is rendered."""
+    root = tmp_path_factory.mktemp("renders")
+    return {c: render(template, c, root / str(c)) for c in COMBINATIONS}

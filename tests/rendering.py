@@ -1,0 +1,117 @@
+"""Every combination of answers, rendered once, and which files each should have."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain, combinations, product
+from pathlib import Path
+from typing import Any
+
+from copier import run_copy
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+OWNED = ("agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py")
+MEMORIES = ("short_term", "long_term")
+SUBSETS = list(chain.from_iterable(combinations(MEMORIES, n) for n in range(len(MEMORIES) + 1)))
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One choice of answers."""
+
+    framework: str
+    memory: tuple[str, ...]
+    lakebase: str
+
+    def __str__(self) -> str:
+        return f"{self.framework}-{'+'.join(self.memory) or 'stateless'}-{self.lakebase}"
+
+
+COMBINATIONS = [
+    Combination(*choice)
+    for choice in product(("langgraph", "openai"), SUBSETS, ("local", "autoscaling", "provisioned"))
+]
+
+Rule = Callable[[Combination], bool]
+
+
+def always(_: Combination) -> bool:
+    """Every project has it."""
+    return True
+
+
+def remembers(c: Combination) -> bool:
+    """Only a project with some memory has it."""
+    return bool(c.memory)
+
+
+def short_term(c: Combination) -> bool:
+    """Only a project with short-term memory has it."""
+    return "short_term" in c.memory
+
+
+def long_term(c: Combination) -> bool:
+    """Only a project with long-term memory has it."""
+    return "long_term" in c.memory
+
+
+def openai(c: Combination) -> bool:
+    """Only a project for the OpenAI Agents SDK has it."""
+    return c.framework == "openai"
+
+
+FILES: dict[Rule, str] = {
+    always: """
+        .copier-answers.yml .env.example .gitignore AGENTS.md README.md databricks.yml
+        pyproject.toml
+        agent_server/__init__.py agent_server/agent.py agent_server/app.py agent_server/errors.py
+        agent_server/history.py agent_server/identity.py agent_server/logs.py
+        agent_server/memory.py agent_server/model.py agent_server/prompts.py
+        agent_server/requests.py agent_server/responses.py agent_server/runtime.py
+        agent_server/settings.py agent_server/start.py agent_server/startup.py
+        agent_server/threads.py agent_server/tools.py agent_server/tracing.py
+        agent_server/turns.py
+        evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
+        local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py
+        local/services.py local/supervisor.py
+        tests/__init__.py tests/agent.py tests/conftest.py tests/test_identity.py
+        tests/test_responses.py
+    """,
+    remembers: "agent_server/lakebase.py local/postgres.py",
+    short_term: """
+        agent_server/leases.py agent_server/thread_store.py tests/test_history.py
+        tests/test_threads.py
+    """,
+    long_term: "agent_server/memory_store.py tests/test_memory.py",
+    openai: "agent_server/context.py",
+}
+
+
+def expected_files(combination: Combination) -> set[str]:
+    """Return the paths a project of `combination` has, and no others."""
+    return {path for rule, paths in FILES.items() if rule(combination) for path in paths.split()}
+
+
+def copy_template(destination: Path) -> Path:
+    """Copy what Copier reads, without git, so that the working tree is what is rendered."""
+    for name in ("template", "hooks"):
+        ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
+        shutil.copytree(REPOSITORY / name, destination / name, ignore=ignored)
+    shutil.copy(REPOSITORY / "copier.yml", destination)
+    return destination
+
+
+def render(template: Path, combination: Combination, destination: Path, **answers: Any) -> Path:
+    """Render `combination` into `destination`, without its tasks."""
+    data = {
+        "app_name": "my-agent",
+        "framework": combination.framework,
+        "memory": list(combination.memory),
+        "lakebase": combination.lakebase,
+        **answers,
+    }
+    run_copy(
+        str(template), destination, data=data, defaults=True, quiet=True, unsafe=True,
+        skip_tasks=True, overwrite=True,
+    )  # fmt: skip
+    return destination

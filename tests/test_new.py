@@ -1,0 +1,184 @@
+"""`lakebase-agent new`: what it generates, and how it fails."""
+
+import os
+import pty
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lakebase_agent.new import TEMPLATE
+from tests.rendering import copy_template
+
+COMMAND = Path(sys.executable).with_name("lakebase-agent")
+TAG = f"v{version('lakebase-agent')}"
+
+
+def run(folder: Path, *command: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run `command` in `folder` with nobody there to answer."""
+    return subprocess.run(
+        list(map(str, command)),
+        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def new(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    return run(folder, COMMAND, "new", *arguments)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    done = run(folder, "git", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def answers(project: Path) -> dict[str, object]:
+    found: dict[str, object] = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    return found
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty home with a git identity, and GitHub nowhere to be found."""
+    settings = "[user]\nname = Ada\nemail = ada@example.com\n"
+    redirect = f'[url "file://{tmp_path}/github/"]\ninsteadOf = https://github.com/\n'
+    (tmp_path / ".gitconfig").write_text(settings + redirect)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    return tmp_path
+
+
+@pytest.fixture
+def published(home: Path) -> Path:
+    """Return a clone of what stands for the published template, tagged with our version."""
+    origin, clone = home / "github" / "org" / "lakebase-agent.git", copy_template(home / "clone")
+    git(home, "init", "--quiet", "--bare", str(origin))
+    git(clone, "init", "--quiet", "--initial-branch=main")
+    git(clone, "remote", "add", "origin", str(origin))
+    release(clone, TAG)
+    return clone
+
+
+def release(clone: Path, tag: str) -> None:
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", tag)
+    git(clone, "tag", tag)
+    git(clone, "push", "--quiet", "--tags", "origin", "main")
+
+
+def release_of_the_future(clone: Path) -> None:
+    prompts = clone / "template" / "agent_server" / "prompts.py"
+    for path in (prompts, prompts.with_name("app.py")):
+        path.write_text(path.read_text() + "\n# from the future\n")
+    release(clone, "v999.0.0")
+
+
+def test_a_folder_is_a_source(template: Path, home: Path) -> None:
+    done = new(home, "my agent", "--source", template, "--defaults", "--data", "framework=openai")
+    assert done.returncode == 0, done.stderr
+    assert answers(home / "my agent")["framework"] == "openai"
+    assert (home / "my agent" / ".git").is_dir()
+
+
+def test_several_answers_are_given_at_once(template: Path, home: Path) -> None:
+    data = ["--data", "memory=[short_term]", "--data", "app_name=other", "--data", "memory=[]"]
+    assert new(home, "p", "--source", template, "--defaults", *data).returncode == 0
+    assert answers(home / "p")["memory"] == []
+    assert answers(home / "p")["app_name"] == "other"
+
+
+def test_the_published_template_is_used_at_our_version(published: Path, home: Path) -> None:
+    release_of_the_future(published)
+    done = new(home, "p", "--defaults")
+    assert done.returncode == 0, done.stderr
+    assert answers(home / "p")["_commit"] == TAG
+    assert answers(home / "p")["_src_path"] == TEMPLATE
+
+
+def test_what_new_generates_copier_updates(published: Path, home: Path) -> None:
+    new(home, "p", "--defaults")
+    (home / "p" / "agent_server" / "prompts.py").write_text("# mine\n")
+    git(home / "p", "commit", "--quiet", "--all", "--message", "mine")
+    release_of_the_future(published)
+    done = run(home / "p", sys.executable, "-m", "copier", "update", "--trust", "--defaults")
+    assert done.returncode == 0, done.stderr
+    assert "# from the future" in (home / "p" / "agent_server" / "app.py").read_text()
+    assert (home / "p" / "agent_server" / "prompts.py").read_text() == "# mine\n"
+    assert answers(home / "p")["_commit"] == "v999.0.0"
+
+
+def test_an_update_that_changes_the_framework_is_refused(published: Path, home: Path) -> None:
+    new(home, "p", "--defaults")
+    update = ["update", "--trust", "--defaults", "--data", "framework=openai"]
+    done = run(home / "p", sys.executable, "-m", "copier", *update)
+    assert done.returncode != 0
+    assert "a project keeps its framework" in done.stderr
+    assert run(home / "p", "git", "status", "--porcelain").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["p", "--defaults", "--data", "framework"], 2, "question=answer"),
+        (["p", "--defaults", "--data", "framework=crewai"], 2, "framework"),
+        (["p", "--defaults", "--data", "app_name=Not This"], 2, "app_name"),
+        (["p"], 2, "--defaults"),
+        (["full", "--defaults"], 2, "not empty"),
+        (["full/file", "--defaults"], 2, "not empty"),
+        (["p", "--defaults", "--source", "full"], 3, "copier.yml"),
+        (["p", "--defaults", "--source", "nowhere"], 3, "copier.yml"),
+        (["p", "--defaults", "--source", "https://github.com/org/gone.git"], 3, "gone"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_failure_is_one_line_and_leaves_nothing(
+    template: Path, home: Path, arguments: list[str], code: int, reason: str
+) -> None:
+    (home / "full").mkdir()
+    (home / "full" / "file").touch()
+    source = [] if "--source" in arguments else ["--source", str(template)]
+    done = new(home, *arguments, *source)
+    assert done.returncode == code
+    assert reason in done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (home / "p").exists()
+    assert list((home / "full").iterdir()) == [home / "full" / "file"]
+
+
+def test_a_version_that_was_never_published_is_named(published: Path, home: Path) -> None:
+    git(published, "push", "--quiet", "--delete", "origin", TAG)
+    done = new(home, "p", "--defaults")
+    assert done.returncode == 3
+    assert TAG in done.stderr.strip().splitlines()[-1]
+    assert not (home / "p").exists()
+
+
+def test_without_git_a_url_can_not_be_reached(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(home))
+    done = new(home, "p", "--defaults")
+    assert (done.returncode, "git is not installed" in done.stderr) == (3, True)
+
+
+def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(template: Path, home: Path) -> None:
+    terminal, inside = pty.openpty()
+    command = [str(COMMAND), "new", "p", "--source", str(template)]
+    process = subprocess.Popen(command, cwd=home, stdin=inside, stdout=inside, stderr=inside)
+    said = b""
+    while b"called?" not in said:
+        said += os.read(terminal, 1024)
+    os.write(terminal, b"\x03")
+    assert process.wait(30) == 130
+    assert not (home / "p").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["new", "--help"]], ids=" ".join)
+def test_help_fits_80_columns_and_shows_an_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run(tmp_path, COMMAND, *arguments)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "lakebase-agent new my-agent" in done.stdout

@@ -1,0 +1,265 @@
+"""The server of a generated project, through what happens to servers."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from openai import OpenAI
+
+from tests.conftest import Renders
+from tests.project import Project, Server
+from tests.rendering import Combination
+from tests.standin_model import SECRET, StandinModel, open_standin_model
+from tests.tcp_proxy import Proxy, open_proxy
+
+pytestmark = pytest.mark.generated
+NAME, SAID = "What is my name?", "What did I say?"
+
+
+@pytest.fixture(scope="module", params=["langgraph", "openai"])
+def project(
+    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """Return an installed project with every memory."""
+    combination = Combination(request.param, ("short_term", "long_term"), "local")
+    environment = tmp_path_factory.mktemp("environments") / request.param
+    project = Project(renders[combination], environment)
+    project.uv("sync", "--quiet")
+    return project
+
+
+@pytest.fixture(scope="module")
+def database(project: Project) -> Iterator[str]:
+    """Yield the URL of a Postgres that outlives the servers."""
+    with project.open_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[StandinModel]:
+    """Yield a model whose failures a test chooses."""
+    with open_standin_model() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def proxy(database: str) -> Iterator[Proxy]:
+    """Yield the way to that database, which a test can break."""
+    with open_proxy(urlsplit(database).port or 5432) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def variables(database: str, proxy: Proxy, model: StandinModel) -> dict[str, str]:
+    """Return what makes a server use that database and that model."""
+    url = database.replace(f":{urlsplit(database).port}/", f":{proxy.port}/")
+    return {"DATABASE_URL": url, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+
+
+@pytest.fixture(scope="module")
+def server(project: Project, variables: dict[str, str]) -> Iterator[Server]:
+    """Yield a running server."""
+    with Server(project, **variables) as server:
+        yield server.until_ready()
+
+
+@pytest.fixture(autouse=True)
+def healthy(model: StandinModel) -> None:
+    """Let every test start with a model that works."""
+    model.status, model.delay = 200, 0
+
+
+def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
+    with Server(project) as server:
+        server.until_ready()
+        assert "stand-in" in server.ask("hello")
+    for said in ("embedded Postgres", "not a model", "local-user", str(server.port)):
+        assert said in server.log
+
+
+def test_health_answers_before_the_agent_is_built(
+    project: Project, variables: dict[str, str]
+) -> None:
+    with Server(project, **variables) as server:
+        while not (health := _try(server, "/health")):
+            time.sleep(0.02)
+        assert health.status_code == 200
+        assert server.http.get("/ready").status_code == 503
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=str)
+def test_memory_survives_a_restart_and_a_kill(
+    project: Project, variables: dict[str, str], how: signal.Signals
+) -> None:
+    user, thread = f"user-{how}", "t"
+    with Server(project, **variables) as server:
+        server.until_ready().ask("My name is Ada", thread, user)
+        server.ask("Remember that I like teal", user=user)
+        server.stop(how)
+    with Server(project, **variables) as server:
+        assert "Ada" in server.until_ready().ask(NAME, thread, user)
+        assert "teal" in server.ask("What do you know about me?", user=user)
+
+
+def test_a_kill_in_the_middle_of_a_turn_leaves_the_thread_usable(
+    project: Project, variables: dict[str, str], model: StandinModel
+) -> None:
+    with Server(project, **variables) as server:
+        server.until_ready().ask("one", "killed")
+        model.delay = 30
+        threading.Thread(target=lambda: _try_post(server, "two", "killed"), daemon=True).start()
+        _until(lambda: model.running == 1)
+        server.stop(signal.SIGKILL)
+    model.delay = 0
+    with Server(project, **variables) as server:
+        server.until_ready().ask("two", "killed")
+        assert server.ask(SAID, "killed").count("two") == 1
+
+
+def test_two_workers_share_threads_and_lose_nothing(
+    project: Project, variables: dict[str, str]
+) -> None:
+    with Server(project, "--workers", "2", **variables) as server:
+        server.until_ready()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: server.ask(f"number{n}.", "workers"), range(12)))
+        said = server.ask(SAID, "workers")
+    assert [f"number{n}." in said for n in range(12)] == [True] * 12
+
+
+@pytest.mark.parametrize(("status", "seen"), [(429, 429), (500, 502), (400, 502), (404, 502)])
+def test_a_failing_model_is_told_from_a_limiting_one(
+    server: Server, model: StandinModel, status: int, seen: int
+) -> None:
+    model.status = status
+    response = server.post("hello")
+    assert response.status_code == seen
+    assert SECRET not in response.text and "Traceback" not in response.text
+    assert SECRET in server.log
+
+
+def test_a_failed_turn_is_stored_once_when_it_is_sent_again(
+    server: Server, model: StandinModel
+) -> None:
+    server.ask("one", "retried")
+    model.status = 500
+    assert server.post("two", "retried").status_code == 502
+    model.status = 200
+    server.ask("two", "retried")
+    assert server.ask(SAID, "retried").count("two") == 1
+
+
+def test_a_turn_that_failed_after_a_tool_leaves_the_thread_usable(
+    server: Server, model: StandinModel
+) -> None:
+    def fail_after_the_first() -> None:
+        before = len(model.requests)
+        _until(lambda: len(model.requests) > before)
+        model.status = 500
+
+    threading.Thread(target=fail_after_the_first, daemon=True).start()
+    model.delay = 0.2
+    server.post("/call get_current_time", "broken-tool")
+    model.status = 200
+    assert "/call get_current_time" in server.ask(SAID, "broken-tool")
+
+
+def test_a_reader_who_hangs_up_ends_the_turn_and_leaves_the_thread_usable(
+    server: Server, model: StandinModel
+) -> None:
+    server.ask("one", "hang-up")
+    body = {"input": "/repeat 50000", "stream": True, "custom_inputs": {"thread_id": "hang-up"}}
+    headers = {"X-Forwarded-User": "ada"}
+    with server.http.stream("POST", "/responses", json=body, headers=headers) as response:
+        next(response.iter_bytes())
+    server.ask("two", "hang-up")
+    assert "two" in server.ask(SAID, "hang-up")
+
+
+def test_a_stream_that_fails_says_so_and_holds_no_secret(
+    server: Server, model: StandinModel
+) -> None:
+    model.status = 500
+    response = server.post("hello", stream=True)
+    assert response.status_code == 502
+    assert SECRET not in response.text
+
+
+def test_the_official_client_works_unchanged(server: Server) -> None:
+    client = OpenAI(base_url=f"http://127.0.0.1:{server.port}", api_key="none")
+    with client.responses.stream(model="agent", input="What time is it?") as stream:
+        kinds = [event.type for event in stream]
+        final = stream.get_final_response()
+    assert {"response.output_item.added", "response.output_text.delta"} <= set(kinds)
+    assert [item.type for item in final.output][-1] == "message"
+    assert final.usage and final.usage.total_tokens > 0
+
+
+def test_nothing_that_was_said_is_in_the_log(server: Server) -> None:
+    server.ask("the word is xylophone", "private")
+    server.ask("Remember that I play the xylophone", "private")
+    assert "xylophone" not in server.log
+
+
+def test_a_client_that_echoes_the_output_does_not_grow_the_thread(server: Server) -> None:
+    first = server.post("What time is it?", "echo").json()
+    question = {"role": "user", "content": "What time is it?"}
+    again = {"role": "user", "content": SAID}
+    answer = server.ask([question, *first["output"], again], "echo")
+    assert answer.count("What time is it?") == 1
+
+
+def test_a_bad_port_is_a_clear_error(project: Project, server: Server) -> None:
+    started = project.start("start-app", "--port", str(server.port), stderr=-1)
+    _, error = started.communicate(timeout=30)
+    assert started.returncode == 2
+    assert "--port" in error and "Traceback" not in error
+
+
+def test_a_deployed_app_refuses_to_start_without_lakebase(
+    project: Project, variables: dict[str, str]
+) -> None:
+    deployed = {**variables, "DATABRICKS_APP_NAME": "my-agent", "DATABRICKS_APP_PORT": "0"}
+    started = project.start("start-app", variables=deployed, stderr=-1)
+    _, error = started.communicate(timeout=30)
+    assert started.returncode == 2
+    assert "LAKEBASE_AUTOSCALING_ENDPOINT" in error and "databricks.yml" in error
+
+
+def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
+    server: Server, proxy: Proxy
+) -> None:
+    server.ask("My name is Ada", "away")
+    with proxy.switched_off():
+        response = server.post(NAME, "away")
+        assert response.status_code == 503 and response.headers["retry-after"]
+        assert "127.0.0.1" not in response.text and "psycopg" not in response.text
+        assert server.http.get("/ready").status_code == 503
+        assert server.http.get("/health").status_code == 200
+    assert "Ada" in server.ask(NAME, "away")
+
+
+def _try(server: Server, path: str) -> httpx.Response | None:
+    try:
+        return server.http.get(path)
+    except httpx.TransportError:
+        return None
+
+
+def _try_post(server: Server, question: str, thread: str) -> None:
+    try:
+        server.post(question, thread)
+    except httpx.TransportError:
+        return
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
