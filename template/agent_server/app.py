@@ -1,14 +1,15 @@
 """The HTTP server: its routes, and how failures leave it."""
 
-import json
+import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
@@ -18,7 +19,7 @@ from agent_server.logs import configure_logs
 from agent_server.requests import ResponseRequest, to_bad_request
 from agent_server.responses import Event, ResponseBuilder
 from agent_server.settings import setting
-from agent_server.startup import CurrentStartup, detached, open_startup
+from agent_server.startup import CurrentStartup, open_startup
 
 MAX_BODY_BYTES = 4 * 2**20
 
@@ -39,7 +40,7 @@ async def health() -> dict[str, str]:
 async def ready(startup: CurrentStartup) -> dict[str, str]:
     """Say whether a turn would work now; 503 with the reason when not."""
     try:
-        await (await startup.runtime(patience=0)).check()
+        await (await startup.turns(patience=0)).check()
     except Exception as error:  # the edge of the process: whatever is wrong, it is not ready
         raise ApiError(503, "not_ready", to_api_error(error).detail, retry_after=2) from error
     return {"status": "ready"}
@@ -52,10 +53,10 @@ async def create_response(
 ) -> Response:
     """Run one turn of the agent, as the OpenAI Responses API describes it."""
     turn = body.to_turn(user)
-    runtime = await startup.runtime()
+    turns = await startup.turns()
     place = {"thread_id": turn.thread_id, "session_id": turn.thread_id}
     response = ResponseBuilder(setting("MODEL_ENDPOINT"), place)
-    events = detached(runtime.turns.run(turn, response))
+    events = run_events(turns.run(turn, response), response)
     try:
         # Nothing is sent before the first event: until then a failure still has its status.
         first = await anext(events)
@@ -68,6 +69,21 @@ async def create_response(
     return JSONResponse(response.body)
 
 
+async def run_events(
+    run: Coroutine[Any, Any, None], response: ResponseBuilder
+) -> AsyncGenerator[Event]:
+    """Run `run` in a task of its own, and yield what it announces; a reader who leaves ends it."""
+    task = asyncio.create_task(run)
+    task.add_done_callback(lambda _: response.events.put_nowait(None))
+    try:
+        while event := await response.events.get():
+            yield event
+        await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def _sse(
     first: Event, events: AsyncGenerator[Event], response: ResponseBuilder
 ) -> AsyncGenerator[str]:
@@ -78,13 +94,12 @@ async def _sse(
                 yield _to_sse(event)
     except Exception as error:  # the status is sent, so the failure travels as an event
         failure = _reported(error)
-        for event in response.failed(failure.code, failure.detail):
-            yield _to_sse(event)
+        yield _to_sse(response.fail(failure.code, failure.detail))
     yield "data: [DONE]\n\n"
 
 
 def _to_sse(event: Event) -> str:
-    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
+    return "event: {}\ndata: {}\n\n".format(*event)
 
 
 def _reported(error: Exception) -> ApiError:

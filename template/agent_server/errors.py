@@ -5,6 +5,8 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 
+from agent_server.settings import SettingsError
+
 
 class ApiError(HTTPException):
     """A failure that is safe to show: its text never holds what a dependency said."""
@@ -31,6 +33,8 @@ def to_api_error(error: BaseException) -> ApiError:
         match cause:
             case ApiError():
                 return cause
+            case SettingsError():
+                return ApiError(503, "misconfigured", str(cause))
             case openai.RateLimitError():
                 return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
             case openai.APIError():

@@ -1,8 +1,8 @@
 """Who is asking: the platform says so, never the request's body."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends, Request
 
@@ -23,11 +23,7 @@ class User:
     @property
     def key(self) -> str:
         """The id, safe inside a thread key and a store namespace (which holds no period)."""
-        return re.sub(r"[^A-Za-z0-9_-]", _percent_encoded, self.id)
-
-
-def _percent_encoded(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode())
+        return quote(self.id, safe="").replace(".", "%2E").replace("~", "%7E")
 
 
 def current_user(request: Request) -> User:

@@ -120,11 +120,11 @@ class ResponseRequest(BaseModel):
         if isinstance(self.input, str):
             return [Message(type="message", role="user", content=self.input)]
         # Like `instructions`: what the agent is told to be is its owner's alone.
-        roles = [getattr(item, "role", "tool") for item in self.input]
-        if "user" not in roles:
-            raise bad_request("input: must hold at least one message with the role user.")
         told = ("system", "developer")
-        return [item for item, role in zip(self.input, roles, strict=True) if role not in told]
+        items = [item for item in self.input if getattr(item, "role", "tool") not in told]
+        if not any(isinstance(item, Message) and item.role == "user" for item in items):
+            raise bad_request("input: must hold at least one message with the role user.")
+        return items
 
 
 def bad_request(text: str) -> ApiError:

@@ -1,114 +1,114 @@
 """One response of the OpenAI Responses API, and the events that announce it as it grows."""
 
+import asyncio
+import json
 import time
-from collections.abc import Iterator
+from collections import Counter
 from typing import Any
 from uuid import uuid4
 
-Event = dict[str, Any]
 Item = dict[str, Any]
-UNUSED = ("error", "incomplete_details", "instructions", "usage")
+Event = tuple[str, str]  # its type, and all of it as JSON
+UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
 
 
 class ResponseBuilder:
-    """Collects what a run produces; every method yields the events a client should see."""
+    """Collects what a run produces in `body`, and queues in `events` what a client should see."""
 
     def __init__(self, model: str, custom_outputs: dict[str, str]) -> None:
         head = {"id": f"resp_{uuid4().hex}", "object": "response", "created_at": int(time.time())}
         tools = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
         rest = {"model": model, "metadata": {}, "custom_outputs": custom_outputs}
-        state: dict[str, Any] = {"status": "in_progress", "output": [], **dict.fromkeys(UNUSED)}
-        self.body: dict[str, Any] = {**head, **rest, **tools, **state}
-        self.tokens = {"input_tokens": 0, "output_tokens": 0}
-        self._events = 0
+        state: Item = {"status": "in_progress", "output": [], **UNSET}
+        self.body: Item = {**head, **rest, **tools, **state}
+        self._tokens = Counter(input_tokens=0, output_tokens=0)
+        self.events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._sent = 0
         self._message: Item | None = None
 
-    def text(self, delta: str) -> Iterator[Event]:
+    def text(self, delta: str) -> None:
         """Append `delta` to the message being written, which is opened if there is none."""
         if self._message is None:
-            part = {"type": "output_text", "text": "", "annotations": []}
-            self._message = {"type": "message", "role": "assistant", "content": [part]}
-            yield from self._opened(self._message, "msg", content=[])
-            yield self._part_event("content_part.added", part=dict(part))
+            message = self._open("msg", {"type": "message", "role": "assistant", "content": []})
+            message["content"] = [part := {"type": "output_text", "text": "", "annotations": []}]
+            self._tell("content_part.added", content_index=0, part=part)
+            self._message = message
         self._message["content"][0]["text"] += delta
-        yield self._part_event("output_text.delta", delta=delta, logprobs=[])
+        self._tell("output_text.delta", content_index=0, delta=delta, logprobs=[])
 
-    def end_text(self, text: str = "") -> Iterator[Event]:
+    def end_text(self, text: str = "") -> None:
         """Close the message being written; `text` is the whole of it when it did not stream."""
-        if self._message is None and text:
-            yield from self.text(text)
+        if text and self._message is None:
+            self.text(text)
         if self._message:
-            part = dict(self._message["content"][0])
-            yield self._part_event("output_text.done", text=part["text"], logprobs=[])
-            yield self._part_event("content_part.done", part=part)
-            yield self._closed(self._message)
-            self._message = None
+            message, self._message = self._message, None
+            part = message["content"][0]
+            self._tell("output_text.done", content_index=0, text=part["text"], logprobs=[])
+            self._tell("content_part.done", content_index=0, part=part)
+            self._close(message)
 
-    def tool_call(self, call_id: str, name: str, arguments: str) -> Iterator[Event]:
+    def tool_call(self, call_id: str, name: str, arguments: str) -> None:
         """Announce that the model called a tool; `arguments` is JSON."""
-        yield from self.end_text()
-        call = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
-        yield from self._opened(call, "fc", arguments="")
-        place = {"item_id": call["id"], "output_index": self._index}
-        yield self._event("function_call_arguments.delta", delta=arguments, **place)
-        yield self._event("function_call_arguments.done", arguments=arguments, name=name, **place)
-        yield self._closed(call)
+        call = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
+        self._open("fc", call)["arguments"] = arguments
+        self._tell("function_call_arguments.delta", delta=arguments)
+        self._tell("function_call_arguments.done", arguments=arguments, name=name)
+        self._close(call)
 
-    def tool_output(self, call_id: str, output: str) -> Iterator[Event]:
+    def tool_output(self, call_id: str, output: str) -> None:
         """Announce what a tool returned."""
-        yield from self.end_text()
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
-        yield from self._opened(item, "fco")
-        yield self._closed(item)
+        self._close(self._open("fco", item))
 
     def count(self, input_tokens: int, output_tokens: int) -> None:
         """Add what one call of the model used."""
-        self.tokens["input_tokens"] += input_tokens
-        self.tokens["output_tokens"] += output_tokens
+        self._tokens.update(input_tokens=input_tokens, output_tokens=output_tokens)
 
-    def completed(self) -> Iterator[Event]:
-        """Finish the response, with its usage when the model counted."""
-        yield from self.end_text()
-        if total := sum(self.tokens.values()):
-            details: dict[str, Any] = {"input_tokens_details": {"cached_tokens": 0}}
-            details["output_tokens_details"] = {"reasoning_tokens": 0}
-            self.body["usage"] = {**self.tokens, **details, "total_tokens": total}
-        yield from self._finished("completed")
+    def complete(self) -> None:
+        """Finish the response, with its usage when the model counted its tokens."""
+        self.end_text()
+        if total := self._tokens.total():
+            cached = {"input_tokens_details": {"cached_tokens": 0}}
+            reasoning = {"output_tokens_details": {"reasoning_tokens": 0}}
+            self.body["usage"] = {**self._tokens, **cached, **reasoning, "total_tokens": total}
+        self._finish("completed")
 
-    def failed(self, code: str, message: str) -> Iterator[Event]:
-        """Finish the response with an error, keeping what it already holds."""
+    def fail(self, code: str, message: str) -> Event:
+        """Finish the response with an error, keeping what it already holds; return the event."""
         self.body["error"] = {"code": code, "message": message}
-        yield from self._finished("failed")
+        return self._finish("failed")
 
-    @property
-    def _index(self) -> int:
-        return len(self.body["output"]) - 1
-
-    def _finished(self, status: str) -> Iterator[Event]:
-        yield from self._created()
+    def _finish(self, status: str) -> Event:
+        self._begin()
         self.body["status"] = status
-        yield self._event(status, response=self.body)
+        return self._send(status, response=self.body)
 
-    def _created(self) -> Iterator[Event]:
-        if self._events == 0:
-            for stage in ("created", "in_progress"):
-                yield self._event(stage, response={**self.body, "output": []})
+    def _begin(self) -> None:
+        # Not before something has happened: until then a failure can still be an HTTP status.
+        if not self._sent:
+            self._send("created", response=self.body)
+            self._send("in_progress", response=self.body)
 
-    def _event(self, name: str, /, **fields: Any) -> Event:
-        self._events += 1
-        return {"type": f"response.{name}", "sequence_number": self._events - 1, **fields}
-
-    def _opened(self, item: Item, prefix: str, **shown: Any) -> Iterator[Event]:
-        yield from self._created()
+    def _open(self, prefix: str, item: Item) -> Item:
+        self._begin()
+        self.end_text()
         item |= {"id": f"{prefix}_{uuid4().hex}", "status": "in_progress"}
         self.body["output"].append(item)
-        shown = {**item, **shown}
-        yield self._event("output_item.added", output_index=self._index, item=shown)
+        self._tell("output_item.added", item=item)
+        return item
 
-    def _closed(self, item: Item) -> Event:
+    def _close(self, item: Item) -> None:
         item["status"] = "completed"
-        return self._event("output_item.done", output_index=self._index, item=dict(item))
+        self._tell("output_item.done", item=item)
 
-    def _part_event(self, name: str, **fields: Any) -> Event:
-        place = {"item_id": self.body["output"][-1]["id"], "output_index": self._index}
-        return self._event(name, **place, content_index=0, **fields)
+    def _tell(self, event: str, **fields: Any) -> None:
+        """Queue an event of the item that was opened last."""
+        output = self.body["output"]
+        self._send(event, item_id=output[-1]["id"], output_index=len(output) - 1, **fields)
+
+    def _send(self, event: str, **fields: Any) -> Event:
+        kind = f"response.{event}"
+        sent = kind, json.dumps({"type": kind, "sequence_number": self._sent, **fields})
+        self.events.put_nowait(sent)
+        self._sent += 1
+        return sent

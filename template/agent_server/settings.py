@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LAKEBASE = ("AUTOSCALING_ENDPOINT", "AUTOSCALING_PROJECT", "AUTOSCALING_BRANCH", "INSTANCE_NAME")
+WORKSPACE = ("DATABRICKS_APP_NAME", "DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFILE")
 
 
 class SettingsError(ValueError):
@@ -30,11 +32,9 @@ def in_databricks_app() -> bool:
 
 def lakebase_configured() -> bool:
     """True when a variable says which Lakebase to use."""
-    names = ("AUTOSCALING_ENDPOINT", "AUTOSCALING_PROJECT", "AUTOSCALING_BRANCH", "INSTANCE_NAME")
-    return any(os.environ.get(f"LAKEBASE_{name}") for name in names)
+    return any(os.environ.get(f"LAKEBASE_{name}") for name in LAKEBASE)
 
 
 def workspace_configured() -> bool:
     """True when models should come from a Databricks workspace."""
-    names = ("DATABRICKS_APP_NAME", "DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFILE")
-    return any(os.environ.get(name) for name in names) or lakebase_configured()
+    return any(os.environ.get(name) for name in WORKSPACE) or lakebase_configured()

@@ -1,5 +1,6 @@
 """The agent as MLflow's evaluation finds it: `get_invoke_function()`, `get_stream_function()`."""
 
+import json
 from collections.abc import AsyncGenerator
 
 from mlflow.genai.agent_server import invoke, stream
@@ -9,10 +10,11 @@ from mlflow.types.responses import (
     ResponsesAgentStreamEvent,
 )
 
+from agent_server.app import run_events
 from agent_server.identity import LOCAL_USER, User
 from agent_server.requests import ResponseRequest
 from agent_server.responses import ResponseBuilder
-from agent_server.runtime import open_runtime
+from agent_server.runtime import open_turns
 from agent_server.settings import setting
 
 
@@ -23,9 +25,9 @@ async def stream_turn(
     """Run one turn as `user`, and yield its events."""
     turn = ResponseRequest.model_validate(request.model_dump(exclude_none=True)).to_turn(User(user))
     response = ResponseBuilder(setting("MODEL_ENDPOINT"), {"thread_id": turn.thread_id})
-    async with open_runtime() as runtime:
-        async for event in runtime.turns.run(turn, response):
-            yield ResponsesAgentStreamEvent(**event)
+    async with open_turns() as turns:
+        async for _kind, event in run_events(turns.run(turn, response), response):
+            yield ResponsesAgentStreamEvent(**json.loads(event))
 
 
 @invoke()

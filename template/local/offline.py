@@ -2,30 +2,52 @@
 
 import importlib.util
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from agent_server.identity import LOCAL_USER
-from agent_server.settings import ROOT, lakebase_configured, setting, workspace_configured
+from agent_server.settings import (
+    ROOT,
+    SettingsError,
+    lakebase_configured,
+    setting,
+    workspace_configured,
+)
 from local.services import open_services
+
+LOOPBACK = ("127.0.0.1", "0.0.0.0")
 
 
 @contextmanager
-def open_offline(url: str = "") -> Iterator[None]:
+def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
     """Set the environment variables of the offline services that no setting makes needless.
 
-    Prints what the agent runs on, and its `url` if given. Raises ServicesError.
+    With a `host`, prints what the server runs on and where to open it. Raises ServicesError, and
+    SettingsError when another program has the port.
     """
+    if host:
+        _check_port(host, port)
     postgres, model = _needs_postgres(), _needs_model()
     titles = {"model": _model(), "user": f"{LOCAL_USER}, unless X-Forwarded-User says otherwise"}
     if _remembers():
         titles = {"memory": _memory(), **titles}
     with open_services(postgres, model, ROOT) as variables:
         os.environ.update(variables)
-        if url:
-            print("\n".join(f"  {key:<8}{text}" for key, text in titles.items()))
-            print(f"  open    {url}", flush=True)
+        if host:
+            titles["open"] = f"http://{'localhost' if host in LOOPBACK else host}:{port}"
+            print("\n".join(f"  {key:<8}{text}" for key, text in titles.items()), flush=True)
         yield
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            text = f"cannot listen on {host} port {port} ({error}). Choose another with --port."
+            raise SettingsError(text) from None
 
 
 def _remembers() -> bool:

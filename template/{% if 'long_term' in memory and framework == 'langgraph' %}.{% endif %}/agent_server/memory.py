@@ -7,10 +7,11 @@ from langchain.tools import ToolRuntime, tool
 from langchain_core.tools import BaseTool
 
 from agent_server.identity import User
-from agent_server.memory_store import UserMemories
+from agent_server.memory_store import namespace
 
-# The model never sees or chooses the runtime: it holds the user and the store.
-Runtime = ToolRuntime[User, Any]
+# The model never sees or chooses the run: it holds the user and the store.
+Run = ToolRuntime[User, Any]
+NEAREST = 5
 
 
 def memory_tools() -> list[BaseTool]:
@@ -19,30 +20,30 @@ def memory_tools() -> list[BaseTool]:
 
 
 @tool
-async def get_user_memory(query: str, runtime: Runtime) -> str:
+async def get_user_memory(runtime: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
-    return json.dumps(await _memories(runtime).search(query), ensure_ascii=False)
+    assert runtime.store
+    found = await runtime.store.asearch(namespace(runtime.context), query=query, limit=NEAREST)
+    memories = [{"memory_key": item.key, **item.value} for item in found]
+    return json.dumps(memories, ensure_ascii=False)
 
 
 @tool
-async def save_user_memory(memory_key: str, memory: str, runtime: Runtime) -> str:
+async def save_user_memory(runtime: Run, memory_key: str, memory: str) -> str:
     """Remember something about the user in later conversations.
 
     Args:
         memory_key: A short name for it, such as favourite_colour; the same name replaces it.
         memory: One sentence that can be understood by itself.
     """
-    await _memories(runtime).save(memory_key, memory)
+    assert runtime.store
+    await runtime.store.aput(namespace(runtime.context), memory_key, {"memory": memory})
     return f"Saved as {memory_key}."
 
 
 @tool
-async def delete_user_memory(memory_key: str, runtime: Runtime) -> str:
+async def delete_user_memory(runtime: Run, memory_key: str) -> str:
     """Forget one memory about the user, by the memory_key that get_user_memory returned."""
-    await _memories(runtime).delete(memory_key)
+    assert runtime.store
+    await runtime.store.adelete(namespace(runtime.context), memory_key)
     return f"Forgot {memory_key}."
-
-
-def _memories(runtime: Runtime) -> UserMemories:
-    assert runtime.store is not None
-    return UserMemories(runtime.store, runtime.context)

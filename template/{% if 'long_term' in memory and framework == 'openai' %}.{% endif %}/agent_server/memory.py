@@ -5,10 +5,11 @@ import json
 from agents import RunContextWrapper, Tool, function_tool
 
 from agent_server.context import Context
-from agent_server.memory_store import UserMemories
+from agent_server.memory_store import namespace
 
-# The model never sees or chooses the context: it holds the user and the store.
+# The model never sees or chooses the run: its context holds the user and the store.
 Run = RunContextWrapper[Context]
+NEAREST = 5
 
 
 def memory_tools() -> list[Tool]:
@@ -20,7 +21,10 @@ def memory_tools() -> list[Tool]:
 @function_tool(failure_error_function=None)
 async def get_user_memory(run: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
-    return json.dumps(await _memories(run).search(query), ensure_ascii=False)
+    place = namespace(run.context.user)
+    found = await run.context.store.asearch(place, query=query, limit=NEAREST)
+    memories = [{"memory_key": item.key, **item.value} for item in found]
+    return json.dumps(memories, ensure_ascii=False)
 
 
 @function_tool(failure_error_function=None)
@@ -31,16 +35,12 @@ async def save_user_memory(run: Run, memory_key: str, memory: str) -> str:
         memory_key: A short name for it, such as favourite_colour; the same name replaces it.
         memory: One sentence that can be understood by itself.
     """
-    await _memories(run).save(memory_key, memory)
+    await run.context.store.aput(namespace(run.context.user), memory_key, {"memory": memory})
     return f"Saved as {memory_key}."
 
 
 @function_tool(failure_error_function=None)
 async def delete_user_memory(run: Run, memory_key: str) -> str:
     """Forget one memory about the user, by the memory_key that get_user_memory returned."""
-    await _memories(run).delete(memory_key)
+    await run.context.store.adelete(namespace(run.context.user), memory_key)
     return f"Forgot {memory_key}."
-
-
-def _memories(run: Run) -> UserMemories:
-    return UserMemories(run.context.store, run.context.user)

@@ -1,11 +1,11 @@
 """Short-term memory: each thread's session, in the tables of `AsyncDatabricksSession`."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from agents import SessionSettings, TResponseInputItem
-from psycopg.rows import DictRow
+from agents import TResponseInputItem
 
 from agent_server import leases
 from agent_server.lakebase import Pool
@@ -23,51 +23,32 @@ TABLES = """
         created_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL);
     CREATE INDEX IF NOT EXISTS idx_agent_messages_session_time
         ON agent_messages (session_id, created_at)"""
-ORDER = "WHERE session_id = %s ORDER BY created_at DESC, id DESC LIMIT"
-LATEST = f"SELECT message_data FROM agent_messages {ORDER} %s"
-POP = f"""
-    DELETE FROM agent_messages WHERE id = (SELECT id FROM agent_messages {ORDER} 1)
-    RETURNING message_data"""
+GET = "SELECT message_data FROM agent_messages WHERE session_id = %s ORDER BY created_at, id"
 ADD = """
     WITH session AS (INSERT INTO agent_sessions (session_id) VALUES (%s)
         ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP RETURNING session_id)
     INSERT INTO agent_messages (session_id, message_data)
     SELECT session_id, item FROM session, unnest(%s::text[]) WITH ORDINALITY AS new (item, place)
     ORDER BY place"""
-CLEAR = "DELETE FROM agent_sessions WHERE session_id = %s"
 
 
-class PostgresSession:
-    """A session of the OpenAI Agents SDK over the process's pool; every method is one statement."""
+@dataclass(frozen=True)
+class Thread:
+    """One session, while a turn has it to itself."""
 
-    def __init__(self, pool: Pool, session_id: str) -> None:
-        self.session_id = session_id
-        self.session_settings: SessionSettings | None = None
-        self._pool = pool
+    pool: Pool
+    session_id: str
 
-    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Return the last `limit` items, or all of them, the oldest first."""
-        rows = await self._execute(LATEST, limit)
-        return [json.loads(row["message_data"]) for row in reversed(rows)]
+    async def get_items(self) -> list[TResponseInputItem]:
+        """Return what the thread holds, the oldest first."""
+        async with self.pool.connection() as connection:
+            rows = await (await connection.execute(GET, [self.session_id])).fetchall()
+            return [json.loads(row["message_data"]) for row in rows]
 
-    async def add_items(self, items: list[TResponseInputItem]) -> None:
+    async def add_items(self, items: Sequence[TResponseInputItem]) -> None:
         """Append `items`: all of them, or none when it fails."""
-        if items:
-            await self._execute(ADD, [json.dumps(item) for item in items])
-
-    async def pop_item(self) -> TResponseInputItem | None:
-        """Remove the last item and return it; None when there is none."""
-        rows = await self._execute(POP)
-        return json.loads(rows[0]["message_data"]) if rows else None
-
-    async def clear_session(self) -> None:
-        """Remove the session with all its items."""
-        await self._execute(CLEAR)
-
-    async def _execute(self, query: str, *arguments: object) -> list[DictRow]:
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(query, [self.session_id, *arguments])
-            return await cursor.fetchall() if cursor.description else []
+        async with self.pool.connection() as connection:
+            await connection.execute(ADD, [self.session_id, [json.dumps(item) for item in items]])
 
 
 async def create_thread_tables(pool: Pool) -> None:
@@ -78,7 +59,7 @@ async def create_thread_tables(pool: Pool) -> None:
 
 
 @asynccontextmanager
-async def open_thread(pool: Pool, thread_key: str) -> AsyncIterator[PostgresSession]:
+async def open_thread(pool: Pool, thread_key: str) -> AsyncIterator[Thread]:
     """Yield the session for one turn; the thread is this turn's alone until it ends."""
     async with leases.open_lease(pool, thread_key):
-        yield PostgresSession(pool, thread_key)
+        yield Thread(pool, thread_key)

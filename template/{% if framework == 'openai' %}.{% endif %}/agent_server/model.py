@@ -13,10 +13,9 @@ def build_model() -> Model:
 
 def build_client() -> AsyncOpenAI:
     """Return the client of the workspace's serving endpoints, or of OPENAI_BASE_URL."""
-    if workspace_configured():
-        # Imported only when needed: it takes seconds.
-        from databricks_openai import AsyncDatabricksOpenAI
+    if not workspace_configured():
+        return AsyncOpenAI()
+    # Imported only when it is needed: it takes seconds.
+    from databricks_openai import AsyncDatabricksOpenAI
 
-        client: AsyncOpenAI = AsyncDatabricksOpenAI()
-        return client
-    return AsyncOpenAI()
+    return AsyncDatabricksOpenAI()  # type: ignore[no-any-return]

@@ -1,17 +1,12 @@
 """How a turn meets its thread: only what is new is added to it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from agents import Session, TResponseInputItem
+from agents import TResponseInputItem
 
 from agent_server.history import Said, first_new
-from agent_server.requests import FunctionCall, Item, Message
-
-
-async def held_items(session: Session | None) -> list[TResponseInputItem]:
-    """Return what the thread holds; nothing without short-term memory."""
-    return await session.get_items() if session else []
+from agent_server.requests import Item, Message
 
 
 def new_items(
@@ -25,22 +20,11 @@ def new_items(
 def _to_item(item: Item) -> TResponseInputItem:
     if isinstance(item, Message):
         return {"role": "user" if item.role == "user" else "assistant", "content": item.text}
-    if isinstance(item, FunctionCall):
-        return {
-            "type": "function_call",
-            "call_id": item.call_id,
-            "name": item.name,
-            "arguments": item.arguments,
-        }
-    return {"type": "function_call_output", "call_id": item.call_id, "output": item.output}
+    return cast(TResponseInputItem, item.model_dump())
 
 
 def _said(items: Sequence[TResponseInputItem]) -> list[Said]:
-    return [(_role(item), _text(item.get("content"))) for item in items]
-
-
-def _role(item: TResponseInputItem) -> str:
-    return str(item.get("role", "tool"))
+    return [(str(item.get("role", "tool")), _text(item.get("content"))) for item in items]
 
 
 def _text(content: Any) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,15 +10,21 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from agent_server.settings import SettingsError, in_databricks_app, lakebase_configured, setting
+from agent_server.settings import (
+    LAKEBASE,
+    SettingsError,
+    in_databricks_app,
+    lakebase_configured,
+    setting,
+)
 
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
+CONNECT_SECONDS, SETUP_SECONDS = 10, 60
 # Unchecked, every connection that a restart or a sleep of the database killed would fail a turn.
-CHECK: dict[str, Any] = {"check": AsyncConnectionPool.check_connection}
-SIZE: dict[str, Any] = {"min_size": 1, "max_size": 20, "timeout": 10}
-SCHEMA_SECONDS = 60
+CHECK = AsyncConnectionPool.check_connection
+SIZE: dict[str, Any] = {"min_size": 1, "max_size": 20, "timeout": CONNECT_SECONDS, "check": CHECK}
 
 # The app's schema first, then where the extension `vector` lives: public, or a place of its own.
 SEE_SCHEMA = """
@@ -40,8 +46,7 @@ def schema_name() -> str:
 
 def lakebase_target() -> dict[str, str]:
     """Return the arguments that name this Lakebase to `AsyncLakebasePool`."""
-    names = ("AUTOSCALING_ENDPOINT", "AUTOSCALING_PROJECT", "AUTOSCALING_BRANCH", "INSTANCE_NAME")
-    values = [os.environ.get(f"LAKEBASE_{name}", "") for name in names]
+    values = [os.environ.get(f"LAKEBASE_{name}", "") for name in LAKEBASE]
     endpoint, project, branch, instance = values
     if endpoint:
         return {"autoscaling_endpoint": endpoint}
@@ -51,17 +56,31 @@ def lakebase_target() -> dict[str, str]:
     return {"project": project, "branch": branch} if project else {"instance_name": instance}
 
 
+def check_database_settings() -> None:
+    """Raise SettingsError when nothing says where Postgres is: an app never guesses."""
+    if lakebase_configured():
+        lakebase_target()
+    elif in_databricks_app():
+        raise SettingsError(
+            "This app has no Lakebase. In databricks.yml, give the app a `postgres` or `database` "
+            "resource, and set LAKEBASE_AUTOSCALING_ENDPOINT or LAKEBASE_INSTANCE_NAME from it."
+        )
+    elif not os.environ.get("DATABASE_URL"):
+        raise SettingsError("No database: start with `uv run start-app`, or set DATABASE_URL.")
+
+
 @asynccontextmanager
 async def open_pool() -> AsyncIterator[Pool]:
     """Yield the open pool; its connections see the app's schema first.
 
     Raises psycopg_pool.PoolTimeout when the database can't be reached, and SettingsError when
-    nothing says where it is: a deployed app never falls back to another one.
+    nothing says where it is.
     """
+    check_database_settings()
     # Off the event loop: the Lakebase pool looks its host up with blocking calls.
     pool = await asyncio.to_thread(_lakebase_pool if lakebase_configured() else _plain_pool)
     async with pool:
-        await pool.wait(SIZE["timeout"])
+        await pool.wait(CONNECT_SECONDS)
         yield pool
 
 
@@ -69,54 +88,35 @@ def _lakebase_pool() -> Pool:
     from databricks_ai_bridge.lakebase import AsyncLakebasePool
 
     # No cached token: each new connection logs in with one of its own, never an expired one.
-    token = {"token_cache_duration_seconds": 0}
-    place: dict[str, Any] = {**lakebase_target(), **token, **SIZE, **CHECK}
-    pool: Pool = AsyncLakebasePool(configure=_see_schema, **place).pool
-    return pool
+    token: dict[str, Any] = {"token_cache_duration_seconds": 0}
+    pool = AsyncLakebasePool(configure=_see_schema, **lakebase_target(), **token, **SIZE)
+    return pool.pool  # type: ignore[no-any-return]
 
 
 def _plain_pool() -> Pool:
-    check_database_settings()
-    options = {"autocommit": True, "row_factory": dict_row}
-    how: dict[str, Any] = {"kwargs": options, "open": False, **SIZE, **CHECK}
-    return AsyncConnectionPool(os.environ["DATABASE_URL"], configure=_see_schema, **how)
-
-
-def check_database_settings() -> None:
-    """Raise SettingsError when nothing says where Postgres is."""
-    if in_databricks_app() and not lakebase_configured():
-        raise SettingsError(
-            "This app has no Lakebase. In databricks.yml, give the app a `postgres` or `database` "
-            "resource, and set LAKEBASE_AUTOSCALING_ENDPOINT or LAKEBASE_INSTANCE_NAME from it."
-        )
-    if not (lakebase_configured() or os.environ.get("DATABASE_URL")):
-        raise SettingsError("No database: start with `uv run start-app`, or set DATABASE_URL.")
+    how: dict[str, Any] = {"kwargs": {"autocommit": True, "row_factory": dict_row}, "open": False}
+    return AsyncConnectionPool(os.environ["DATABASE_URL"], configure=_see_schema, **how, **SIZE)
 
 
 async def _see_schema(connection: AsyncConnection[Any]) -> None:
     await connection.execute(SEE_SCHEMA, [schema_name()])
 
 
-async def ping(pool: Pool) -> None:
-    """Raise psycopg.OperationalError unless the database answers within two seconds."""
-    async with pool.connection(timeout=2) as connection:
-        await connection.execute("SELECT 1")
-
-
-async def create_tables(pool: Pool, create: Callable[[Pool], Awaitable[None]]) -> None:
-    """Run `create` in the app's schema, by one process at a time; both may exist already.
+@asynccontextmanager
+async def open_setup(pool: Pool) -> AsyncIterator[None]:
+    """Let the body create tables in the app's schema, in one process at a time.
 
     Raises TimeoutError when another process is at it for a minute.
     """
     async with pool.connection() as connection:
-        async with asyncio.timeout(SCHEMA_SECONDS):
-            # Polled: a blocking wait deadlocks with the CREATE INDEX CONCURRENTLY of `create`.
+        async with asyncio.timeout(SETUP_SECONDS):
+            # Polled: a blocking wait deadlocks with the CREATE INDEX CONCURRENTLY of LangGraph.
             while not await _first(connection, LOCK):
                 await asyncio.sleep(0.2)
         try:
             if missing := await _first(connection, CREATE_SCHEMA):
                 await connection.execute(missing["create"])
-            await create(pool)
+            yield
         finally:
             await _first(connection, UNLOCK)
 
