@@ -15,7 +15,10 @@ from typing import Any
 
 import httpx
 
-FOREIGN = ("DATABRICKS_", "LAKEBASE_", "MLFLOW_", "OPENAI_", "DATABASE_URL", "VIRTUAL_ENV", "PYTHON")
+FOREIGN = (
+    "DATABRICKS_", "LAKEBASE_", "MLFLOW_", "OPENAI_", "DATABASE_URL", "LOG_LEVEL", "VIRTUAL_ENV",
+    "PYTHON",
+)  # fmt: skip
 SERVICES = """
 import json, sys
 from local.services import open_services

@@ -69,8 +69,8 @@ FILES: dict[Rule, str] = {
         agent_server/memory.py agent_server/model.py agent_server/prompts.py
         agent_server/requests.py agent_server/responses.py agent_server/runtime.py
         agent_server/settings.py agent_server/start.py agent_server/startup.py
-        agent_server/threads.py agent_server/tools.py agent_server/tracing.py
-        agent_server/turns.py
+        agent_server/thread_store.py agent_server/threads.py agent_server/tools.py
+        agent_server/tracing.py agent_server/turns.py
         evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
         local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py
         local/services.py local/supervisor.py
@@ -78,10 +78,7 @@ FILES: dict[Rule, str] = {
         tests/test_responses.py
     """,
     remembers: "agent_server/lakebase.py local/postgres.py",
-    short_term: """
-        agent_server/leases.py agent_server/thread_store.py tests/test_history.py
-        tests/test_threads.py
-    """,
+    short_term: "agent_server/leases.py tests/test_history.py tests/test_threads.py",
     long_term: "agent_server/memory_store.py tests/test_memory.py",
     openai: "agent_server/context.py",
 }

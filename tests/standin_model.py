@@ -26,7 +26,12 @@ class StandinModel:
     status: int = 200
     delay: float = 0.0
     running: int = 0
+    left: int = -1  # requests until it fails; below zero, it does not
     requests: list[bytes] = field(default_factory=list)
+
+    def fail_after(self, requests: int) -> None:
+        """Answer so many requests more, and fail from then on."""
+        self.left = requests
 
     async def __call__(self, request: Request, answer: RequestResponseEndpoint) -> Response:
         """Answer, late or not at all."""
@@ -34,6 +39,9 @@ class StandinModel:
         self.running += 1
         try:
             await asyncio.sleep(self.delay)
+            self.left -= 1
+            if self.left == -1:
+                self.status = 500
             if self.status != 200:
                 return JSONResponse({"error": {"message": SECRET}}, self.status)
             return await answer(request)

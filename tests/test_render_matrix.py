@@ -20,6 +20,7 @@ from tests.conftest import Renders
 from tests.rendering import COMBINATIONS, OWNED, REPOSITORY, Combination, expected_files, render
 
 SCHEMA = REPOSITORY.parent / "shared" / "reference" / "bundle-schema.json"
+CODE_LINES = 830
 every = pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
 
 
@@ -86,7 +87,7 @@ def test_an_owned_file_is_the_same_for_every_memory_and_lakebase(
 def test_the_owner_has_little_code(renders: Renders, combination: Combination) -> None:
     project = renders[combination]
     code = [p for folder in ("agent_server", "scripts") for p in (project / folder).glob("*.py")]
-    assert sum(map(code_lines, code)) <= 700
+    assert sum(map(code_lines, code)) <= CODE_LINES
     assert sum(code_lines(project / name) for name in OWNED) <= 120
     assert all(len(path.read_text().splitlines()) <= 200 for path in code)
 

@@ -154,19 +154,14 @@ def test_a_failed_turn_is_stored_once_when_it_is_sent_again(
     assert server.ask(SAID, "retried").count("two") == 1
 
 
-def test_a_turn_that_failed_after_a_tool_leaves_the_thread_usable(
+def test_a_turn_that_failed_after_a_tool_is_stored_once_when_it_is_sent_again(
     server: Server, model: StandinModel
 ) -> None:
-    def fail_after_the_first() -> None:
-        before = len(model.requests)
-        _until(lambda: len(model.requests) > before)
-        model.status = 500
-
-    threading.Thread(target=fail_after_the_first, daemon=True).start()
-    model.delay = 0.2
-    server.post("/call get_current_time", "broken-tool")
+    model.fail_after(1)
+    assert server.post("What time is it?", "broken-tool").status_code == 502
     model.status = 200
-    assert "/call get_current_time" in server.ask(SAID, "broken-tool")
+    server.ask("What time is it?", "broken-tool")
+    assert server.ask(SAID, "broken-tool").count("What time is it?") == 1
 
 
 def test_a_reader_who_hangs_up_ends_the_turn_and_leaves_the_thread_usable(

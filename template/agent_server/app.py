@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncIterator
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Request, Response
@@ -17,9 +15,9 @@ from agent_server.errors import ApiError, to_api_error, to_body
 from agent_server.identity import CurrentUser
 from agent_server.logs import configure_logs
 from agent_server.requests import ResponseRequest, to_bad_request
-from agent_server.responses import Event, ResponseBuilder
+from agent_server.responses import Event, ResponseBuilder, to_sse
 from agent_server.settings import setting
-from agent_server.startup import CurrentStartup, open_startup
+from agent_server.startup import open_startup, running_turns
 
 MAX_BODY_BYTES = 4 * 2**20
 
@@ -37,10 +35,10 @@ async def health() -> dict[str, str]:
 
 
 @app.get("/ready")
-async def ready(startup: CurrentStartup) -> dict[str, str]:
+async def ready(request: Request) -> dict[str, str]:
     """Say whether a turn would work now; 503 with the reason when not."""
     try:
-        await (await startup.turns(patience=0)).check()
+        await (await running_turns(request, patience=0)).check()
     except Exception as error:  # the edge of the process: whatever is wrong, it is not ready
         raise ApiError(503, "not_ready", to_api_error(error).detail, retry_after=2) from error
     return {"status": "ready"}
@@ -48,58 +46,40 @@ async def ready(startup: CurrentStartup) -> dict[str, str]:
 
 @app.post("/responses")
 @app.post("/invocations")
-async def create_response(
-    body: ResponseRequest, user: CurrentUser, startup: CurrentStartup
-) -> Response:
+async def create_response(body: ResponseRequest, user: CurrentUser, request: Request) -> Response:
     """Run one turn of the agent, as the OpenAI Responses API describes it."""
     turn = body.to_turn(user)
-    turns = await startup.turns()
+    turns = await running_turns(request)
     place = {"thread_id": turn.thread_id, "session_id": turn.thread_id}
     response = ResponseBuilder(setting("MODEL_ENDPOINT"), place)
-    events = run_events(turns.run(turn, response), response)
+    # A task of its own: a server may read the rest of a stream in another one than its start.
+    run = asyncio.create_task(turns.run(turn, response))
+    run.add_done_callback(lambda _: response.events.put_nowait(None))
     try:
         # Nothing is sent before the first event: until then a failure still has its status.
-        first = await anext(events)
-        if turn.stream:
-            return StreamingResponse(_sse(first, events, response), media_type="text/event-stream")
-        async for _event in events:
-            pass
+        first = await response.events.get()
+        if turn.stream and first:
+            return StreamingResponse(_sse(first, run, response), media_type="text/event-stream")
+        await run
     except Exception as error:
         raise _reported(error) from error
     return JSONResponse(response.body)
 
 
-async def run_events(
-    run: Coroutine[Any, Any, None], response: ResponseBuilder
-) -> AsyncGenerator[Event]:
-    """Run `run` in a task of its own, and yield what it announces; a reader who leaves ends it."""
-    task = asyncio.create_task(run)
-    task.add_done_callback(lambda _: response.events.put_nowait(None))
-    try:
-        while event := await response.events.get():
-            yield event
-        await task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def _sse(
-    first: Event, events: AsyncGenerator[Event], response: ResponseBuilder
-) -> AsyncGenerator[str]:
-    yield _to_sse(first)
+    event: Event | None, run: asyncio.Task[None], response: ResponseBuilder
+) -> AsyncIterator[str]:
     try:
-        async with aclosing(events):  # a reader that leaves ends the turn
-            async for event in events:
-                yield _to_sse(event)
+        while event:
+            yield to_sse(event)
+            event = await response.events.get()
+        await run
     except Exception as error:  # the status is sent, so the failure travels as an event
         failure = _reported(error)
-        yield _to_sse(response.fail(failure.code, failure.detail))
+        yield to_sse(response.fail(failure.code, failure.detail))
+    finally:
+        run.cancel()  # the reader may have left
     yield "data: [DONE]\n\n"
-
-
-def _to_sse(event: Event) -> str:
-    return "event: {}\ndata: {}\n\n".format(*event)
 
 
 def _reported(error: Exception) -> ApiError:

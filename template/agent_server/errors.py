@@ -1,6 +1,5 @@
 """What a client may know of a failure: a status, a code and one sentence."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -29,22 +28,17 @@ def to_api_error(error: BaseException) -> ApiError:
     import openai
     import psycopg
 
-    for cause in _causes(error):
-        match cause:
-            case ApiError():
-                return cause
-            case SettingsError():
-                return ApiError(503, "misconfigured", str(cause))
-            case openai.RateLimitError():
-                return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
-            case openai.APIError():
-                return ApiError(502, "model_failed", "The model failed to answer. Try again.")
-            case psycopg.OperationalError() | psycopg.InterfaceError():
-                return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
+    match error:
+        case ApiError():
+            return error
+        case SettingsError():
+            return ApiError(503, "misconfigured", str(error))
+        case openai.RateLimitError():
+            return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
+        case openai.APIError():
+            return ApiError(502, "model_failed", "The model failed to answer. Try again.")
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
+    if cause := error.__cause__ or error.__context__:
+        return to_api_error(cause)
     return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -12,6 +12,11 @@ Event = tuple[str, str]  # its type, and all of it as JSON
 UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
 
 
+def to_sse(event: Event) -> str:
+    """Return the event as a server sends it."""
+    return "event: {}\ndata: {}\n\n".format(*event)
+
+
 class ResponseBuilder:
     """Collects what a run produces in `body`, and queues in `events` what a client should see."""
 

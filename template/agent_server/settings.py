@@ -2,10 +2,10 @@
 
 import os
 import tomllib
-from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+DEFAULTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["lakebase-agent"]
 LAKEBASE = ("AUTOSCALING_ENDPOINT", "AUTOSCALING_PROJECT", "AUTOSCALING_BRANCH", "INSTANCE_NAME")
 WORKSPACE = ("DATABRICKS_APP_NAME", "DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFILE")
 
@@ -14,15 +14,9 @@ class SettingsError(ValueError):
     """A setting is missing, malformed or contradicts another; the text names it."""
 
 
-@cache
-def _defaults() -> dict[str, str]:
-    table = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return {key: str(value) for key, value in table["tool"]["lakebase-agent"].items()}
-
-
 def setting(name: str) -> str:
     """Return the environment variable `name`, else its default in `[tool.lakebase-agent]`."""
-    return os.environ.get(name) or _defaults()[name]
+    return os.environ.get(name) or str(DEFAULTS[name])
 
 
 def in_databricks_app() -> bool:

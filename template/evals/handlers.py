@@ -10,7 +10,6 @@ from mlflow.types.responses import (
     ResponsesAgentStreamEvent,
 )
 
-from agent_server.app import run_events
 from agent_server.identity import LOCAL_USER, User
 from agent_server.requests import ResponseRequest
 from agent_server.responses import ResponseBuilder
@@ -26,8 +25,10 @@ async def stream_turn(
     turn = ResponseRequest.model_validate(request.model_dump(exclude_none=True)).to_turn(User(user))
     response = ResponseBuilder(setting("MODEL_ENDPOINT"), {"thread_id": turn.thread_id})
     async with open_turns() as turns:
-        async for _kind, event in run_events(turns.run(turn, response), response):
-            yield ResponsesAgentStreamEvent(**json.loads(event))
+        await turns.run(turn, response)
+    while not response.events.empty():
+        if event := response.events.get_nowait():
+            yield ResponsesAgentStreamEvent(**json.loads(event[1]))
 
 
 @invoke()

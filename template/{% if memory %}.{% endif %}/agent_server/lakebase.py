@@ -10,13 +10,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from agent_server.settings import (
-    LAKEBASE,
-    SettingsError,
-    in_databricks_app,
-    lakebase_configured,
-    setting,
-)
+from agent_server import settings
+from agent_server.settings import SettingsError
 
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
@@ -41,12 +36,12 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('setup:' || %s, 0))"
 
 def schema_name() -> str:
     """Return the Postgres schema that holds every table of this app."""
-    return setting("LAKEBASE_AGENT_MEMORY_SCHEMA")
+    return settings.setting("LAKEBASE_AGENT_MEMORY_SCHEMA")
 
 
 def lakebase_target() -> dict[str, str]:
     """Return the arguments that name this Lakebase to `AsyncLakebasePool`."""
-    values = [os.environ.get(f"LAKEBASE_{name}", "") for name in LAKEBASE]
+    values = [os.environ.get(f"LAKEBASE_{name}", "") for name in settings.LAKEBASE]
     endpoint, project, branch, instance = values
     if endpoint:
         return {"autoscaling_endpoint": endpoint}
@@ -58,9 +53,9 @@ def lakebase_target() -> dict[str, str]:
 
 def check_database_settings() -> None:
     """Raise SettingsError when nothing says where Postgres is: an app never guesses."""
-    if lakebase_configured():
+    if settings.lakebase_configured():
         lakebase_target()
-    elif in_databricks_app():
+    elif settings.in_databricks_app():
         raise SettingsError(
             "This app has no Lakebase. In databricks.yml, give the app a `postgres` or `database` "
             "resource, and set LAKEBASE_AUTOSCALING_ENDPOINT or LAKEBASE_INSTANCE_NAME from it."
@@ -78,7 +73,8 @@ async def open_pool() -> AsyncIterator[Pool]:
     """
     check_database_settings()
     # Off the event loop: the Lakebase pool looks its host up with blocking calls.
-    pool = await asyncio.to_thread(_lakebase_pool if lakebase_configured() else _plain_pool)
+    build = _lakebase_pool if settings.lakebase_configured() else _plain_pool
+    pool = await asyncio.to_thread(build)
     async with pool:
         await pool.wait(CONNECT_SECONDS)
         yield pool
