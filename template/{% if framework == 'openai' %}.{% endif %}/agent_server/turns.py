@@ -57,7 +57,7 @@ class Turns:
 
 def _tell(event: agents.StreamEvent, response: ResponseBuilder) -> None:
     if event.type == "raw_response_event":
-        if event.data.type == "response.output_text.delta":
+        if event.data.type == "response.output_text.delta" and event.data.delta:
             response.text(event.data.delta)
     elif event.type == "run_item_stream_event":
         _tell_item(event.item, response)

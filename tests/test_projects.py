@@ -1,0 +1,62 @@
+"""A generated project, as its owner finds it: formatted, linted, typed, and tested by itself."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Renders
+from tests.project import Project
+from tests.rendering import SUBSETS, Combination, render
+
+pytestmark = pytest.mark.generated
+FLAVOURS = ("local", "autoscaling", "provisioned", "local")
+# Every framework with every memory; the flavours in turn, so that each meets both frameworks.
+SOME = [
+    Combination(framework, memory, FLAVOURS[(place + turn) % len(FLAVOURS)])
+    for turn, framework in enumerate(("langgraph", "openai"))
+    for place, memory in enumerate(SUBSETS)
+]
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the packages of the projects go, once for each framework."""
+    return tmp_path_factory.mktemp("environments")
+
+
+@pytest.fixture(params=SOME, ids=str)
+def project(request: pytest.FixtureRequest, renders: Renders, environments: Path) -> Project:
+    """Return an installed project."""
+    project = Project(renders[request.param], environments / request.param.framework)
+    project.uv("sync", "--quiet")
+    return project
+
+
+def test_its_own_tests_pass(project: Project) -> None:
+    assert " passed" in project.uv("run", "pytest", "-q")
+
+
+def test_it_is_linted_formatted_and_typed(project: Project) -> None:
+    project.uv("run", "ruff", "check")
+    project.uv("run", "ruff", "format", "--check")
+    project.uv("run", "mypy", "--cache-dir", str(project.environment / "mypy_cache"))
+
+
+@pytest.mark.parametrize("framework", ["langgraph", "openai"])
+def test_it_judges_itself_offline(renders: Renders, environments: Path, framework: str) -> None:
+    combination = Combination(framework, ("short_term", "long_term"), "local")
+    project = Project(renders[combination], environments / framework)
+    project.uv("sync", "--quiet")
+    assert "3 of 3 passed" in project.uv("run", "python", "-m", "evals.run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["langgraph", "openai"])
+def test_it_works_with_the_oldest_packages_it_allows(
+    template: Path, tmp_path: Path, framework: str
+) -> None:
+    combination = Combination(framework, ("short_term", "long_term"), "local")
+    project = Project(render(template, combination, tmp_path / "p"), tmp_path / "environment")
+    project.uv("sync", "--quiet", "--resolution", "lowest-direct")
+    # They warn of what has changed since.
+    assert " passed" in project.uv("run", "--no-sync", "pytest", "-q", "-W", "default")
