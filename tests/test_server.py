@@ -226,6 +226,16 @@ def test_a_deployed_app_refuses_to_start_without_lakebase(
     assert "LAKEBASE_AUTOSCALING_ENDPOINT" in error and "databricks.yml" in error
 
 
+def test_vectors_that_do_not_fit_are_refused_with_all_three_lengths(
+    project: Project, variables: dict[str, str], server: Server
+) -> None:
+    with Server(project, EMBEDDING_DIMS="512", **variables) as unfit:
+        _until(lambda: "EMBEDDING_DIMS" in getattr(_try(unfit, "/ready"), "text", ""))
+        reason = unfit.http.get("/ready").json()["error"]["message"]
+    for length in ("returns 1024 numbers", "EMBEDDING_DIMS is 512", "embedding holds 1024"):
+        assert length in reason
+
+
 def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
     server: Server, proxy: Proxy
 ) -> None:
