@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 START_SECONDS = 60.0
 _spawned: list["subprocess.Popen[bytes]"] = []
@@ -37,8 +37,9 @@ def open_services(
     folder.mkdir(exist_ok=True)
     (folder / ".gitignore").write_text("*\n")
     wanted = [name for name, asked in (("postgres", postgres), ("model", model)) if asked]
-    with _connect(folder) as connection, connection.makefile("rw", encoding="utf-8") as lines:
-        yield _ask(folder, lines, wanted)
+    connection, variables = _join(folder, wanted)
+    with connection:
+        yield variables
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -49,15 +50,32 @@ def read_state(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def _ask(folder: Path, lines: TextIO, wanted: list[str]) -> dict[str, str]:
+def _join(folder: Path, wanted: list[str]) -> tuple[socket.socket, dict[str, str]]:
+    answer: dict[str, Any] = {}
+    # The supervisor may be about to end, its last user gone. The next one is not.
+    for _attempt in range(2):
+        connection = _connect(folder)
+        answer = _ask(folder, connection, wanted)
+        if "variables" in answer:
+            return connection, answer["variables"]
+        connection.close()
+        if answer:
+            break
+    raise _failure(folder, answer.get("error", "they stopped while starting."))
+
+
+def _ask(folder: Path, connection: socket.socket, wanted: list[str]) -> dict[str, Any]:
+    """Return the supervisor's answer; an empty one when it ended without."""
     question = {"token": read_state(folder).get("token"), "wanted": wanted}
-    lines.write(json.dumps(question) + "\n")
-    lines.flush()
-    answer = json.loads(lines.readline() or "{}")
-    if "variables" not in answer:
-        raise _failure(folder, answer.get("error", "they stopped while starting."))
-    variables: dict[str, str] = answer["variables"]
-    return variables
+    answer: dict[str, Any] = {}
+    with (
+        contextlib.suppress(ConnectionError),
+        connection.makefile("rw", encoding="utf-8") as lines,
+    ):
+        lines.write(json.dumps(question) + "\n")
+        lines.flush()
+        answer = json.loads(lines.readline() or "{}")
+    return answer
 
 
 def _connect(folder: Path) -> socket.socket:

@@ -137,7 +137,9 @@ async def _supervise(folder: Path) -> None:
     server = await asyncio.start_server(supervisor.serve, "127.0.0.1", 0)
     _write_state(folder, server.sockets[0].getsockname()[1], token)
     ended = asyncio.ensure_future(supervisor.until_unused())
-    signal.signal(signal.SIGTERM, lambda *_: ended.cancel())
+    loop = asyncio.get_running_loop()
+    # Thread-safe, because nothing else wakes a loop that waits for its users.
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(ended.cancel))
     with contextlib.suppress(asyncio.CancelledError):
         await ended
     # First of all, so that nobody joins a process that is about to end.

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -54,14 +55,17 @@ def start(folder: Path) -> str:
 
 def stop(folder: Path) -> None:
     """Stop that Postgres, having written everything to disk."""
-    if (folder / "data" / "postmaster.pid").exists():
-        _run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", str(folder / "data"))
+    data = folder / "data"
+    if _is_postgres_of(data, _pid(data)):
+        _run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", str(data))
 
 
 def _create(folder: Path, data: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "password").touch(mode=0o600)
     (folder / "password").write_text(secrets.token_urlsafe(24))
+    for interrupted in folder.glob("unfinished-*"):
+        shutil.rmtree(interrupted, ignore_errors=True)
     # Beside its place and moved there when complete: an interrupted start leaves no half of it.
     unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
     _own(unfinished)
@@ -83,26 +87,35 @@ def _is_root() -> bool:
 
 
 def _running(folder: Path, data: Path) -> str | None:
-    """Return the URL of the server that a killed supervisor left running, if it answers."""
-    try:
-        url = _url(folder, int((data / "postmaster.pid").read_text().splitlines()[3]))
-        psycopg.connect(url, connect_timeout=3).close()
-    except (FileNotFoundError, IndexError, ValueError, psycopg.OperationalError):
-        return None
-    return url
+    """Return the URL of the server that a killed supervisor left running, if there is one."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with contextlib.suppress(OSError, IndexError, ValueError, psycopg.OperationalError):
+            url = _url(folder, int((data / "postmaster.pid").read_text().splitlines()[3]))
+            psycopg.connect(url, connect_timeout=3).close()
+            return url
+        # One that is about to start, or to end, accepts nobody yet or any more.
+        if not _is_postgres_of(data, _pid(data)) or time.monotonic() > deadline:
+            return None
+        time.sleep(0.1)
 
 
 def _forget_dead_server(data: Path) -> None:
     """Remove a pid file whose process is gone, or is by now another program with the same pid."""
-    pid_file = data / "postmaster.pid"
-    if pid_file.exists() and not _is_postgres_of(data, pid_file):
-        pid_file.unlink()
+    if not _is_postgres_of(data, _pid(data)):
+        (data / "postmaster.pid").unlink(missing_ok=True)
 
 
-def _is_postgres_of(data: Path, pid_file: Path) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess, IndexError, ValueError):
-        process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
-        return Path(process.cwd()).resolve() == data.resolve()
+def _pid(data: Path) -> int:
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int((data / "postmaster.pid").read_text().splitlines()[0])
+    return 0
+
+
+def _is_postgres_of(data: Path, pid: int) -> bool:
+    # By its arguments: not even root may always ask in which folder another user's process is.
+    with contextlib.suppress(psutil.Error, ValueError):
+        return data in map(Path, psutil.Process(pid).cmdline())
     return False
 
 
