@@ -115,3 +115,34 @@ def test_the_hook_needs_only_the_standard_library(template: Path, home: Path) ->
     command = [sys.executable, "-I", "-S", str(hook), "p"]
     subprocess.run(command, cwd=home / "p", check=True, capture_output=True)
     assert (home / "p" / ".git").is_dir()
+
+
+@pytest.fixture
+def uv(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where a stand-in for uv, which fails, writes how it was called."""
+    called = home / "called"
+    program = home / "uv"
+    program.write_text(f'#!/bin/sh\necho "$@" > "{called}"\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("UV", str(program))
+    return called
+
+
+def test_a_project_on_lakebase_is_linked_without_a_question(
+    template: Path, home: Path, uv: Path
+) -> None:
+    copy(template, home / "p", "-d", "lakebase=autoscaling")
+    assert uv.read_text().endswith("lakebase-agent link --yes\n")
+
+
+def test_a_link_that_fails_leaves_the_project_and_says_how_to_finish(
+    template: Path, home: Path, uv: Path
+) -> None:
+    said = copy(template, home / "p", "-d", "lakebase=provisioned")
+    assert git(home / "p", "status", "--porcelain") == ""
+    assert "lakebase-agent link" in said and "with a first commit" in said
+
+
+def test_a_local_project_is_not_linked(template: Path, home: Path, uv: Path) -> None:
+    copy(template, home / "p")
+    assert not uv.exists()

@@ -1,16 +1,28 @@
 """The console script `lakebase-agent`."""
 
 import argparse
+import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from copier.errors import CopierError
 
+from lakebase_agent.asking import Asker
+from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.link import DEV, LinkOptions, link
 from lakebase_agent.new import TEMPLATE, SourceError, new_project, to_answers
 
 EXAMPLE = """\
 example:
   lakebase-agent new my-agent --data framework=openai --defaults
+"""
+EXAMPLE_OF_LINK = """\
+examples:
+  lakebase-agent link
+  lakebase-agent link my-agent --project memory --branch production --target prod --yes
+
+exit codes: 0 done, 2 bad usage, 3 the workspace can't be reached or refuses, 130 Ctrl-C
 """
 
 
@@ -18,11 +30,10 @@ def main() -> None:
     """Run the command line; exit codes: 0 done, 2 bad usage, 3 no template, 130 Ctrl-C."""
     options = _parser().parse_args()
     try:
-        answers = to_answers(options.data)
-        new_project(options.destination, options.source, answers, options.defaults)
+        options.run(options)
     except KeyboardInterrupt:
-        _fail(130, "stopped; nothing was generated")
-    except SourceError as error:
+        _fail(130, "stopped; nothing was written")
+    except (SourceError, WorkspaceError) as error:
         _fail(3, str(error))
     except (CopierError, ValueError, OSError) as error:
         _fail(2, " ".join(str(error).split()))
@@ -45,10 +56,52 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_arguments_of_new(new)
+    link = commands.add_parser(
+        "link",
+        help="connect a project to a workspace",
+        description="Look up the Lakebase and the experiment of a project, and write them down.",
+        epilog=EXAMPLE_OF_LINK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_arguments_of_link(link)
     return parser
 
 
+def _new(options: argparse.Namespace) -> None:
+    answers = to_answers(options.data)
+    new_project(options.destination, options.source, answers, options.defaults)
+
+
+def _link(options: argparse.Namespace) -> None:
+    given = {name: getattr(options, name) for name in LinkOptions.__dataclass_fields__}
+    asker = Asker(interactive=sys.stdin.isatty() and not (options.yes or os.environ.get("CI")))
+    link(Path(options.path).resolve(), LinkOptions(**given), asker, _say)
+
+
+def _say(line: str) -> None:
+    print(f"  {line}", flush=True)
+
+
+def _add_arguments_of_link(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_link)
+    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    texts = {
+        "profile": "profile of the Databricks CLI",
+        "project": "autoscaling project",
+        "branch": "branch of it",
+        "create-project": "create this autoscaling project",
+        "instance": "provisioned instance",
+        "experiment": "MLflow experiment, by id or full name",
+        "app": "take the resources of this existing app, and deploy to it",
+    }
+    for name, text in texts.items():
+        parser.add_argument(f"--{name}", default="", metavar="NAME", help=text)
+    parser.add_argument("--target", default=DEV, metavar="NAME", help="bundle target (%(default)s)")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
+
+
 def _add_arguments_of_new(new: argparse.ArgumentParser) -> None:
+    new.set_defaults(run=_new)
     new.add_argument("destination", metavar="DEST", help="the project's folder, new or empty")
     new.add_argument(
         "--source",

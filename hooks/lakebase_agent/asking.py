@@ -1,0 +1,50 @@
+"""Questions to the person at the terminal, or the refusal to ask when nobody is there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import questionary
+
+from lakebase_agent.errors import UsageError, WorkspaceError
+
+NEW = "(create a new one)"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Picks from what exists: by the name given, because there is only one, or by asking."""
+
+    interactive: bool
+
+    def pick(self, what: str, flag: str, given: str, names: Sequence[str]) -> str:
+        """Return one of `names`, of a kind called `what` and given by the option `flag`.
+
+        Raises WorkspaceError for a name that is not there, with the nearest ones; UsageError when
+        nobody is here to choose; KeyboardInterrupt on Ctrl-C.
+        """
+        if given:
+            return given if given in names else _refuse(what, given, names)
+        if not names:
+            raise WorkspaceError(f"the workspace has no {what} that you may use")
+        if len(names) == 1:
+            return names[0]
+        if not self.interactive:
+            raise UsageError(f"which {what}? Add {flag}: {', '.join(names)}")
+        chosen: str = questionary.select(f"Which {what}?", choices=list(names)).unsafe_ask()
+        return chosen
+
+    def text(self, question: str, default: str = "") -> str:
+        """Return what the person types."""
+        typed: str = questionary.text(question, default=default).unsafe_ask()
+        return typed.strip()
+
+    def confirm(self, question: str) -> bool:
+        """Return the person's yes or no; no when nobody is here."""
+        return self.interactive and bool(questionary.confirm(question).unsafe_ask())
+
+
+def _refuse(what: str, given: str, names: Sequence[str]) -> str:
+    near = get_close_matches(given, names, n=3, cutoff=0.4) or list(names)[:3]
+    offer = f"did you mean {' or '.join(near)}?" if near else f"the workspace has no {what} at all"
+    raise WorkspaceError(f"there is no {what} {given!r}: {offer}")

@@ -1,0 +1,211 @@
+"""`lakebase-agent link`: connect a project to a workspace, and write down what was looked up."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from databricks.sdk.service.apps import AppResource
+
+from lakebase_agent.asking import NEW, Asker
+from lakebase_agent.errors import UsageError, WorkspaceError
+from lakebase_agent.project_files import (
+    read_answers,
+    read_target,
+    target_path,
+    to_env,
+    to_target,
+    write_all,
+)
+from lakebase_agent.workspace import Workspace, connect, profiles
+
+Say = Callable[[str], None]
+SCHEMA_BYTES = 63  # of a name in Postgres
+DEV = "dev"
+
+
+@dataclass(frozen=True)
+class LinkOptions:
+    """What was given on the command line; empty where it was not."""
+
+    profile: str = ""
+    project: str = ""
+    branch: str = ""
+    instance: str = ""
+    create_project: str = ""
+    experiment: str = ""
+    app: str = ""
+    target: str = DEV
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was looked up: variables of the bundle, and of the local environment."""
+
+    variables: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str | None] = field(default_factory=dict)
+
+
+def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
+    """Look up what the project in `folder` needs, and write it to files that `link` owns.
+
+    Nothing is written before everything is known. Raises UsageError and WorkspaceError.
+    """
+    answers = read_answers(folder)
+    _check(answers, options)
+    profile = _profile(options, answers, asker)
+    workspace = Workspace(connect(profile))
+    me = workspace.me()
+    say(f"signed in to {workspace.host} as {me}")
+    steps = _Steps(workspace, answers, options, asker, say, read_target(folder, options.target))
+    found = steps.look_up(me)
+    sign_in: dict[str, str | None] = {"DATABRICKS_CONFIG_PROFILE": profile or None}
+    sign_in["DATABRICKS_HOST"] = None if profile else workspace.host
+    contents = {
+        target_path(folder, options.target): (
+            to_target(folder, options.target, workspace.host, found.variables),
+            0o644,
+        )
+    }
+    if options.target == DEV:
+        env = folder / ".env"
+        old = env.read_text("utf-8") if env.is_file() else ""
+        contents[env] = (to_env(old, {**sign_in, **found.env}), 0o600)
+    changed = write_all(contents)
+    _summary(say, folder, changed, workspace.host, found)
+
+
+def _check(answers: dict[str, Any], options: LinkOptions) -> None:
+    flavour = answers.get("lakebase")
+    if flavour == "local":
+        raise UsageError(
+            "this project runs on the embedded Postgres alone. To give it a Lakebase, run: "
+            "copier update --trust -d lakebase=autoscaling (or provisioned), then link again"
+        )
+    wrong = {
+        "autoscaling": [("--instance", options.instance)],
+        "provisioned": [
+            ("--project", options.project),
+            ("--branch", options.branch),
+            ("--create-project", options.create_project),
+        ],
+    }
+    for flag, value in wrong.get(str(flavour), []):
+        if value:
+            raise UsageError(f"{flag} is not for a project with lakebase={flavour}")
+    if not re.fullmatch("[a-z][a-z0-9_-]{0,30}", options.target):
+        raise UsageError(f"--target {options.target!r} is not the name of a target, such as prod")
+
+
+def _profile(options: LinkOptions, answers: dict[str, Any], asker: Asker) -> str:
+    given = options.profile or str(answers.get("profile") or "")
+    if given or not asker.interactive:
+        return given
+    names = profiles()
+    return asker.pick("profile", "--profile", "", names) if len(names) > 1 else ""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    workspace: Workspace
+    answers: dict[str, Any]
+    options: LinkOptions
+    asker: Asker
+    say: Say
+    previous: dict[str, str]
+
+    def look_up(self, me: str) -> Found:
+        """Return everything; the order is that of the questions."""
+        found = Found()
+        bound = self._resources_of_app(found)
+        if self.answers.get("memory"):
+            autoscaling = self.answers["lakebase"] == "autoscaling"
+            self._autoscaling(found, bound) if autoscaling else self._provisioned(found, bound)
+            schema = f"{self.answers['memory_schema']}_{DEV}_"
+            found.env["LAKEBASE_AGENT_MEMORY_SCHEMA"] = personal_schema(schema, me)
+        self._experiment(found, bound, me)
+        return found
+
+    def _resources_of_app(self, found: Found) -> list[AppResource]:
+        if not self.options.app:
+            return []
+        app = self.workspace.app(self.options.app)
+        found.variables["app_name"] = self.options.app
+        return app.resources or []
+
+    def _autoscaling(self, found: Found, bound: list[AppResource]) -> None:
+        paths = [r.postgres.branch for r in bound if r.postgres and r.postgres.branch]
+        known = (paths or [self.previous.get("lakebase_branch", "")])[0]
+        project, branch = _parts(str(known))
+        answered = str(self.answers.get("lakebase_project") or "")
+        if self.options.create_project:
+            self.workspace.create_project(self.options.create_project, self.say)
+        given = self.options.create_project or self.options.project or project or answered
+        project, fresh = self._project(given), given != project
+        default = str(self.answers.get("lakebase_branch") or "")
+        wanted = self.options.branch or ("" if fresh else branch) or default
+        branches = self.workspace.branches(project)
+        branch = self.asker.pick("branch", "--branch", wanted, branches)
+        place = self.workspace.branch(project, branch)
+        found.variables["lakebase_branch"] = place.name
+        found.variables["lakebase_database"] = place.database
+        found.env["LAKEBASE_AUTOSCALING_ENDPOINT"] = place.endpoint
+        self.say(f"database {place.database}")
+
+    def _project(self, given: str) -> str:
+        names = self.workspace.projects()
+        offered = [*names, NEW] if self.asker.interactive and not given else names
+        project = self.asker.pick("project", "--project", given, offered)
+        if project == NEW:
+            project = self.asker.text("Its id?", str(self.answers["app_name"]))
+            self.workspace.create_project(project, self.say)
+        return project
+
+    def _provisioned(self, found: Found, bound: list[AppResource]) -> None:
+        names = [r.database.instance_name for r in bound if r.database]
+        known = (names or [self.previous.get("lakebase_instance", "")])[0]
+        given = self.options.instance or known or str(self.answers.get("lakebase_instance") or "")
+        name = self.asker.pick("instance", "--instance", given, self.workspace.instances())
+        found.variables["lakebase_instance"] = name
+        found.env["LAKEBASE_INSTANCE_NAME"] = name
+        self.say(f"instance {name}")
+
+    def _experiment(self, found: Found, bound: list[AppResource], me: str) -> None:
+        ids = [r.experiment.experiment_id for r in bound if r.experiment]
+        known = (ids or [self.previous.get("experiment_id", "")])[0]
+        name = f"/Users/{me}/{self.answers['app_name']}"
+        wanted = self.options.experiment or known or name
+        experiment = self.workspace.experiment(wanted)
+        if experiment is None and self.options.experiment:
+            raise WorkspaceError(
+                f"there is no experiment {wanted!r}: give its id, or its full name"
+            )
+        if experiment is None:
+            self.say(f"creating the experiment {name}")
+            experiment = self.workspace.experiment(name) or self.workspace.create_experiment(name)
+        found.variables["experiment_id"] = experiment
+        found.env["MLFLOW_EXPERIMENT_ID"] = experiment
+
+
+def personal_schema(prefix: str, user: str) -> str:
+    """Return the schema of one developer: a table that they create is not the app's."""
+    name = re.sub("[^a-z0-9_]", "_", user.split("@")[0].lower())
+    room = SCHEMA_BYTES - len(prefix)
+    if len(name) > room:
+        name = name[: room - 7] + "_" + hashlib.sha256(user.encode()).hexdigest()[:6]
+    return prefix + name
+
+
+def _parts(path: str) -> tuple[str, str]:
+    match = re.fullmatch("projects/([^/]+)/branches/([^/]+)", path)
+    return (match[1], match[2]) if match else ("", "")
+
+
+def _summary(say: Say, folder: Path, changed: list[Path], host: str, found: Found) -> None:
+    for path in changed:
+        say(f"wrote {path.relative_to(folder)}")
+    if not changed:
+        say("everything was in place; nothing changed")
+    say(f"traces: {host}/ml/experiments/{found.variables['experiment_id']}")

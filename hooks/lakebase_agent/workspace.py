@@ -1,0 +1,184 @@
+"""What is looked up in a Databricks workspace, through the official SDK."""
+
+import configparser
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import requests
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.common.lro import LroOptions
+from databricks.sdk.config import Config
+from databricks.sdk.errors import (
+    NotFound,
+    OperationFailed,
+    PermissionDenied,
+    TooManyRequests,
+    Unauthenticated,
+)
+from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.apps import App
+from databricks.sdk.service.postgres import EndpointType, Project, ProjectSpec
+
+from lakebase_agent.errors import WorkspaceError
+
+POSTGRES_DATABASE = "databricks_postgres"
+CREATE_TIMEOUT = timedelta(minutes=10)
+DISABLED = ("FEATURE_DISABLED", "NOT_IMPLEMENTED")
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What an app needs of a branch of an autoscaling project; full paths."""
+
+    name: str
+    database: str
+    endpoint: str
+
+
+@contextmanager
+def errors_explained() -> Iterator[None]:
+    """Turn what the SDK raises into a WorkspaceError of one line with what mends it."""
+    try:
+        yield
+    except DatabricksError as error:
+        raise WorkspaceError(_explanation(error)) from error
+    except (requests.RequestException, TimeoutError, OperationFailed) as error:
+        raise WorkspaceError(f"the workspace can't be reached: {_line(error)}") from error
+
+
+def _explanation(error: DatabricksError) -> str:
+    if error.error_code in DISABLED:
+        return "Lakebase is not enabled in this workspace. Ask an administrator to enable it."
+    match error:
+        case Unauthenticated():
+            return f"not signed in ({_line(error)}). Run: databricks auth login"
+        case PermissionDenied():
+            return f"no permission ({_line(error)}). Ask for access, or use another --profile."
+        case TooManyRequests():
+            return "the workspace limits requests. Try again in a minute."
+    return f"the workspace refuses: {_line(error)}"
+
+
+def profiles() -> list[str]:
+    """Return the names of the profiles in the configuration of the Databricks CLI."""
+    path = os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
+    parser = configparser.ConfigParser(default_section="", interpolation=None)
+    parser.read(Path(path).expanduser(), encoding="utf-8")
+    return [name for name in parser.sections() if not name.startswith("__")]
+
+
+def connect(profile: str) -> WorkspaceClient:
+    """Return a client of the workspace, by a profile or by what the environment says.
+
+    Raises WorkspaceError when nothing says how to sign in.
+    """
+    try:
+        config = Config(profile=profile or None, retry_timeout_seconds=20, http_timeout_seconds=20)
+        return WorkspaceClient(config=config)
+    except ValueError as error:
+        raise WorkspaceError(
+            f"can't sign in ({_line(error)}). Run: databricks auth login --host "
+            "https://<your workspace>, or choose another with --profile"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The look-ups of `link` and `doctor`. Each raises WorkspaceError when it fails."""
+
+    client: WorkspaceClient
+
+    @property
+    def host(self) -> str:
+        """The workspace's address."""
+        return str(self.client.config.host)
+
+    def me(self) -> str:
+        """Return the name of the user who is signed in."""
+        with errors_explained():
+            return str(self.client.current_user.me().user_name)
+
+    def projects(self) -> list[str]:
+        """Return the ids of the autoscaling projects."""
+        with errors_explained():
+            return [_id(project.name) for project in self.client.postgres.list_projects()]
+
+    def branches(self, project: str) -> list[str]:
+        """Return the ids of the branches of `project`."""
+        with errors_explained():
+            found = self.client.postgres.list_branches(f"projects/{project}")
+            return [_id(branch.name) for branch in found]
+
+    def branch(self, project: str, branch: str) -> Branch:
+        """Return the paths of a branch, its `databricks_postgres` and where that is written.
+
+        A branch has several databases and endpoints, in any order.
+        """
+        name = f"projects/{project}/branches/{branch}"
+        with errors_explained():
+            databases = [
+                database.name
+                for database in self.client.postgres.list_databases(name)
+                if database.status and database.status.postgres_database == POSTGRES_DATABASE
+            ]
+            endpoints = [
+                endpoint.name
+                for endpoint in self.client.postgres.list_endpoints(name)
+                if endpoint.status
+                and endpoint.status.endpoint_type == EndpointType.ENDPOINT_TYPE_READ_WRITE
+            ]
+        database = _first(databases, f"{name} has no database {POSTGRES_DATABASE}")
+        return Branch(name, database, _first(endpoints, f"{name} has no endpoint to write to"))
+
+    def create_project(self, project: str, progress: Callable[[str], None]) -> None:
+        """Create an autoscaling project, and wait until it is there."""
+        progress(f"creating the project {project} ...")
+        with errors_explained():
+            spec = ProjectSpec(display_name=project)
+            operation = self.client.postgres.create_project(Project(spec=spec), project)
+            operation.wait(LroOptions(timeout=CREATE_TIMEOUT))
+
+    def instances(self) -> list[str]:
+        """Return the names of the provisioned instances."""
+        with errors_explained():
+            return [item.name for item in self.client.database.list_database_instances()]
+
+    def experiment(self, name_or_id: str) -> str | None:
+        """Return the id of an experiment, given its id or its name; None when it is not there."""
+        with errors_explained():
+            try:
+                if name_or_id.isdigit():
+                    by_id = self.client.experiments.get_experiment(name_or_id)
+                    return by_id.experiment.experiment_id if by_id.experiment else None
+                by_name = self.client.experiments.get_by_name(name_or_id)
+                return by_name.experiment.experiment_id if by_name.experiment else None
+            except NotFound:
+                return None
+
+    def create_experiment(self, name: str) -> str:
+        """Create an experiment, and return its id."""
+        with errors_explained():
+            return str(self.client.experiments.create_experiment(name).experiment_id)
+
+    def app(self, name: str) -> App:
+        """Return an app; raises WorkspaceError when it is not there."""
+        with errors_explained():
+            return self.client.apps.get(name)
+
+
+def _first(names: list[str | None], missing: str) -> str:
+    if not names:
+        raise WorkspaceError(f"{missing} yet. It may be starting: try again in a minute.")
+    return str(names[0])
+
+
+def _id(path: str | None) -> str:
+    return str(path).rsplit("/", 1)[-1]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
