@@ -112,7 +112,7 @@ def test_a_refused_answer_leaves_nothing_behind(template: Path, home: Path) -> N
 def test_the_hook_needs_only_the_standard_library(template: Path, home: Path) -> None:
     (home / "p").mkdir()
     hook = template / "hooks" / "post_gen.py"
-    command = [sys.executable, "-I", "-S", str(hook), "p"]
+    command = [sys.executable, "-I", "-S", str(hook), "p", "local"]
     subprocess.run(command, cwd=home / "p", check=True, capture_output=True)
     assert (home / "p" / ".git").is_dir()
 
