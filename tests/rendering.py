@@ -77,7 +77,9 @@ FILES: dict[Rule, str] = {
         tests/__init__.py tests/agent.py tests/conftest.py tests/test_identity.py
         tests/test_responses.py
     """,
-    remembers: "agent_server/lakebase.py local/postgres.py",
+    remembers: """
+        agent_server/lakebase.py local/postgres.py scripts/grant_lakebase_permissions.py
+    """,
     short_term: "agent_server/leases.py tests/test_history.py tests/test_threads.py",
     long_term: "agent_server/memory_store.py tests/test_memory.py",
     openai: "agent_server/context.py",

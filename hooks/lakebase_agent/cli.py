@@ -1,6 +1,7 @@
 """The console script `lakebase-agent`."""
 
 import argparse
+import logging
 import os
 import sys
 from importlib.metadata import version
@@ -29,6 +30,8 @@ exit codes: 0 done, 2 bad usage, 3 the workspace can't be reached or refuses, 13
 def main() -> None:
     """Run the command line; exit codes: 0 done, 2 bad usage, 3 no template, 130 Ctrl-C."""
     options = _parser().parse_args()
+    # What it warns of comes back as an error, in one line.
+    logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
     try:
         options.run(options)
     except KeyboardInterrupt:

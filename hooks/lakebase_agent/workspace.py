@@ -40,14 +40,14 @@ class Branch:
 
 
 @contextmanager
-def errors_explained() -> Iterator[None]:
+def errors_explained(host: str) -> Iterator[None]:
     """Turn what the SDK raises into a WorkspaceError of one line with what mends it."""
     try:
         yield
     except DatabricksError as error:
         raise WorkspaceError(_explanation(error)) from error
     except (requests.RequestException, TimeoutError, OperationFailed) as error:
-        raise WorkspaceError(f"the workspace can't be reached: {_line(error)}") from error
+        raise WorkspaceError(f"{host} can't be reached ({_line(error)}). Is it right?") from error
 
 
 def _explanation(error: DatabricksError) -> str:
@@ -77,7 +77,7 @@ def connect(profile: str) -> WorkspaceClient:
     Raises WorkspaceError when nothing says how to sign in.
     """
     try:
-        config = Config(profile=profile or None, retry_timeout_seconds=20, http_timeout_seconds=20)
+        config = Config(profile=profile or None, retry_timeout_seconds=8, http_timeout_seconds=20)
         return WorkspaceClient(config=config)
     except ValueError as error:
         raise WorkspaceError(
@@ -99,17 +99,17 @@ class Workspace:
 
     def me(self) -> str:
         """Return the name of the user who is signed in."""
-        with errors_explained():
+        with errors_explained(self.host):
             return str(self.client.current_user.me().user_name)
 
     def projects(self) -> list[str]:
         """Return the ids of the autoscaling projects."""
-        with errors_explained():
+        with errors_explained(self.host):
             return [_id(project.name) for project in self.client.postgres.list_projects()]
 
     def branches(self, project: str) -> list[str]:
         """Return the ids of the branches of `project`."""
-        with errors_explained():
+        with errors_explained(self.host):
             found = self.client.postgres.list_branches(f"projects/{project}")
             return [_id(branch.name) for branch in found]
 
@@ -119,7 +119,7 @@ class Workspace:
         A branch has several databases and endpoints, in any order.
         """
         name = f"projects/{project}/branches/{branch}"
-        with errors_explained():
+        with errors_explained(self.host):
             databases = [
                 database.name
                 for database in self.client.postgres.list_databases(name)
@@ -137,19 +137,19 @@ class Workspace:
     def create_project(self, project: str, progress: Callable[[str], None]) -> None:
         """Create an autoscaling project, and wait until it is there."""
         progress(f"creating the project {project} ...")
-        with errors_explained():
+        with errors_explained(self.host):
             spec = ProjectSpec(display_name=project)
             operation = self.client.postgres.create_project(Project(spec=spec), project)
             operation.wait(LroOptions(timeout=CREATE_TIMEOUT))
 
     def instances(self) -> list[str]:
         """Return the names of the provisioned instances."""
-        with errors_explained():
+        with errors_explained(self.host):
             return [item.name for item in self.client.database.list_database_instances()]
 
     def experiment(self, name_or_id: str) -> str | None:
         """Return the id of an experiment, given its id or its name; None when it is not there."""
-        with errors_explained():
+        with errors_explained(self.host):
             try:
                 if name_or_id.isdigit():
                     by_id = self.client.experiments.get_experiment(name_or_id)
@@ -161,12 +161,12 @@ class Workspace:
 
     def create_experiment(self, name: str) -> str:
         """Create an experiment, and return its id."""
-        with errors_explained():
+        with errors_explained(self.host):
             return str(self.client.experiments.create_experiment(name).experiment_id)
 
     def app(self, name: str) -> App:
         """Return an app; raises WorkspaceError when it is not there."""
-        with errors_explained():
+        with errors_explained(self.host):
             return self.client.apps.get(name)
 
 

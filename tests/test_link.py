@@ -1,0 +1,273 @@
+"""`lakebase-agent link`: what it looks up, what it writes, and how it fails."""
+
+import io
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import pexpect
+import pytest
+import yaml
+
+from lakebase_agent.cli import main
+from lakebase_agent.link import personal_schema
+from tests.conftest import Renders
+from tests.rendering import Combination
+from tests.workspace import (
+    APP,
+    BRANCH_PATH,
+    DATABASE_PATH,
+    ENDPOINT_PATH,
+    INSTANCE,
+    ME,
+    Workspace,
+    open_workspace,
+)
+
+COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
+BOTH = ("short_term", "long_term")
+PLACE = ("--project", "agents", "--branch", "production")
+
+
+@pytest.fixture
+def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """Yield a workspace that the environment leads to."""
+    for name in [name for name in os.environ if name.startswith(("DATABRICKS_", "CI"))]:
+        monkeypatch.delenv(name)
+    with open_workspace() as workspace:
+        for name, value in workspace.variables(PROMPT_TOOLKIT_NO_CPR="1").items():
+            monkeypatch.setenv(name, value)
+        yield workspace
+
+
+@pytest.fixture
+def project(request: pytest.FixtureRequest, renders: Renders, tmp_path: Path) -> Path:
+    """Return a project on an autoscaling Lakebase, or what the test asks for."""
+    flavour = getattr(request, "param", "autoscaling")
+    folder = tmp_path / "my agent"
+    shutil.copytree(renders[Combination("langgraph", BOTH, flavour)], folder)
+    return folder
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def link(project: Path, *options: str) -> Done:
+    """Run `link` in the project with nobody there to answer."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(project), redirect_stdout(out), redirect_stderr(err), ExitStack() as stack:
+        code = 0
+        stack.callback(setattr, sys, "argv", sys.argv)
+        stack.callback(setattr, sys, "stdin", sys.stdin)
+        sys.argv, sys.stdin = ["lakebase-agent", "link", *options], io.StringIO()
+        try:
+            main()
+        except SystemExit as exit:
+            code = int(str(exit.code))
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def variables(project: Path, target: str = "dev") -> dict[str, str]:
+    """Return the variables of a target's file."""
+    bundle = yaml.safe_load((project / f"workspace.{target}.yml").read_text())
+    found: dict[str, str] = bundle["targets"][target]["variables"]
+    return found
+
+
+def contents(project: Path) -> dict[Path, bytes]:
+    """Return every file of the project."""
+    return {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+
+
+def test_it_finds_the_right_database_and_endpoint_of_a_branch(
+    workspace: Workspace, project: Path
+) -> None:
+    done = link(project, *PLACE)
+    assert done.returncode == 0, done.stderr
+    found = variables(project)
+    assert (found["lakebase_branch"], found["lakebase_database"]) == (BRANCH_PATH, DATABASE_PATH)
+    assert f"LAKEBASE_AUTOSCALING_ENDPOINT={ENDPOINT_PATH}\n" in (project / ".env").read_text()
+
+
+@pytest.mark.parametrize("project", ["provisioned"], indirect=True)
+def test_it_finds_an_instance(workspace: Workspace, project: Path) -> None:
+    done = link(project, "--instance", INSTANCE)
+    assert done.returncode == 0, done.stderr
+    assert variables(project)["lakebase_instance"] == INSTANCE
+    assert f"LAKEBASE_INSTANCE_NAME={INSTANCE}\n" in (project / ".env").read_text()
+
+
+def test_the_bundle_has_a_value_for_every_variable(workspace: Workspace, project: Path) -> None:
+    link(project, *PLACE)
+    bundle = yaml.safe_load((project / "databricks.yml").read_text())
+    given = set(variables(project)) | set(bundle["targets"]["dev"]["variables"])
+    assert set(bundle["variables"]) <= given
+    linked = yaml.safe_load((project / "workspace.dev.yml").read_text())
+    assert linked["targets"]["dev"]["workspace"]["host"] == workspace.url
+
+
+def test_a_second_run_changes_no_byte(workspace: Workspace, project: Path) -> None:
+    link(project, *PLACE)
+    before = contents(project)
+    done = link(project)
+    assert "nothing changed" in done.stdout
+    assert contents(project) == before
+
+
+def test_other_lines_and_comments_are_kept(workspace: Workspace, project: Path) -> None:
+    (project / ".env").write_text("# mine\nLOG_LEVEL=DEBUG\nMLFLOW_EXPERIMENT_ID=1\n")
+    mine = "# ours\ntargets:\n  dev:\n    variables:\n      team: 'blue'  # why not\n"
+    (project / "workspace.dev.yml").write_text(mine)
+    link(project, *PLACE)
+    env, bundle = (project / ".env").read_text(), (project / "workspace.dev.yml").read_text()
+    assert env.startswith("# mine\nLOG_LEVEL=DEBUG\nMLFLOW_EXPERIMENT_ID=")
+    assert "MLFLOW_EXPERIMENT_ID=1\n" not in env
+    assert bundle.startswith("# ours\n") and "team: 'blue'  # why not\n" in bundle
+
+
+def test_the_local_environment_is_for_the_owner_s_eyes(workspace: Workspace, project: Path) -> None:
+    link(project, *PLACE)
+    assert (project / ".env").stat().st_mode & 0o777 == 0o600
+    assert workspace.token not in (project / ".env").read_text()
+
+
+def test_a_developer_has_a_schema_of_their_own(workspace: Workspace, project: Path) -> None:
+    link(project, *PLACE)
+    assert "LAKEBASE_AGENT_MEMORY_SCHEMA=my_agent_dev_ada\n" in (project / ".env").read_text()
+
+
+def test_a_long_user_name_still_makes_a_schema_of_postgres() -> None:
+    prefix = "a" * 40 + "_dev_"
+    names = {personal_schema(prefix, f"somebody.with.a.long.name.{n}@x.org") for n in "ab"}
+    assert len(names) == 2
+    assert all(len(name) <= 63 for name in names)
+
+
+def test_another_target_has_a_file_of_its_own(workspace: Workspace, project: Path) -> None:
+    done = link(project, *PLACE, "--target", "prod")
+    assert done.returncode == 0, done.stderr
+    assert variables(project, "prod")["lakebase_database"] == DATABASE_PATH
+    assert not (project / ".env").exists() and not (project / "workspace.dev.yml").exists()
+
+
+def test_an_experiment_is_made_once(workspace: Workspace, project: Path) -> None:
+    link(project, *PLACE)
+    (project / "workspace.dev.yml").unlink()
+    link(project, *PLACE)
+    names = [experiment.name for experiment in workspace.content.experiments]
+    assert names.count(f"/Users/{ME}/my-agent") == 1
+
+
+def test_a_project_is_created_on_request(workspace: Workspace, project: Path) -> None:
+    done = link(project, "--create-project", "memory")
+    assert done.returncode == 0, done.stderr
+    assert "creating the project memory" in done.stdout
+    assert variables(project)["lakebase_branch"].startswith("projects/memory/branches/")
+
+
+def test_an_app_that_exists_lends_its_name(workspace: Workspace, project: Path) -> None:
+    done = link(project, *PLACE, "--app", APP, "--target", "prod")
+    assert done.returncode == 0, done.stderr
+    assert variables(project, "prod")["app_name"] == APP
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ((), 2, "--project: billing, agents, search"),
+        (("--project", "agentz"), 3, "did you mean agents"),
+        (("--project", "agents", "--branch", "prodution"), 3, "did you mean production"),
+        ((*PLACE, "--experiment", "/nowhere"), 3, "'/nowhere'"),
+        ((*PLACE, "--app", "no-such-app"), 3, "no-such-app"),
+        (("--instance", "x"), 2, "--instance is not for"),
+        (("--target", "../x"), 2, "--target"),
+    ],
+)
+def test_a_wrong_answer_is_told_in_one_line_and_changes_nothing(
+    workspace: Workspace, project: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    before = contents(project)
+    done = link(project, *options)
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, 1), done.stderr
+    assert said in done.stderr
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("unauthenticated", "databricks auth login"),
+        ("forbidden", "no permission"),
+        ("disabled", "not enabled"),
+        ("missing", "refuses"),
+    ],
+)
+def test_a_workspace_that_refuses_is_told_in_one_line_and_changes_nothing(
+    workspace: Workspace, project: Path, fault: str, said: str
+) -> None:
+    before = contents(project)
+    getattr(workspace.faults, fault)("/api/2.0/postgres")
+    done = link(project, *PLACE)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1), done.stderr
+    assert said in done.stderr
+    assert contents(project) == before
+
+
+def test_a_workspace_that_is_away_is_told_in_one_line_and_changes_nothing(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("DATABRICKS_HOST", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    before = contents(project)
+    done = link(project, *PLACE)
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1), done.stderr
+    assert contents(project) == before
+
+
+@pytest.mark.parametrize("project", ["local"], indirect=True)
+def test_a_project_without_lakebase_is_told_how_to_get_one(project: Path) -> None:
+    done = link(project)
+    assert done.returncode == 2
+    assert "copier update --trust -d lakebase=autoscaling" in done.stderr
+
+
+def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+    done = link(tmp_path)
+    assert done.returncode == 2
+    assert "no .copier-answers.yml" in done.stderr
+
+
+def terminal(project: Path) -> "pexpect.spawn[str]":
+    """Run `link` in a terminal, as a person does."""
+    return pexpect.spawn(COMMAND, ["link"], cwd=str(project), encoding="utf-8", timeout=30)
+
+
+def test_a_person_picks_from_what_there_is(workspace: Workspace, project: Path) -> None:
+    person = terminal(project)
+    person.expect("Which project")
+    person.expect("search")
+    person.send("\x1b[B\r")  # arrow down, Enter: the second one
+    person.expect("wrote workspace.dev.yml")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 0
+    assert variables(project)["lakebase_branch"] == BRANCH_PATH
+
+
+def test_ctrl_c_at_a_question_changes_nothing(workspace: Workspace, project: Path) -> None:
+    before = contents(project)
+    person = terminal(project)
+    person.expect("Which project")
+    person.send("\x03")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 130
+    assert contents(project) == before
