@@ -63,6 +63,7 @@ def openai(c: Combination) -> bool:
 FILES: dict[Rule, str] = {
     always: """
         .copier-answers.yml .env.example .gitignore AGENTS.md README.md databricks.yml
+        .github/workflows/deploy.yml .github/workflows/test.yml
         pyproject.toml
         agent_server/__init__.py agent_server/agent.py agent_server/app.py agent_server/errors.py
         agent_server/history.py agent_server/identity.py agent_server/logs.py
