@@ -79,7 +79,7 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
 
 def _check(answers: dict[str, Any], options: LinkOptions) -> None:
     flavour = answers.get("lakebase")
-    if flavour == "local":
+    if flavour == "local" and answers.get("memory"):
         raise UsageError(
             "this project runs on the embedded Postgres alone. To give it a Lakebase, run: "
             "copier update --trust -d lakebase=autoscaling (or provisioned), then link again"

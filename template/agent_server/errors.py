@@ -37,6 +37,11 @@ def to_api_error(error: BaseException) -> ApiError:
             return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
         case openai.APIError():
             return ApiError(502, "model_failed", "The model failed to answer. Try again.")
+        case psycopg.errors.InsufficientPrivilege():
+            command = "uv run python scripts/grant_lakebase_permissions.py"
+            return ApiError(
+                503, "database_permission", f"The app may not use its tables: {command}"
+            )
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
     if cause := error.__cause__ or error.__context__:

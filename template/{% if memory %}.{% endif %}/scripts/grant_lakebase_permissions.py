@@ -53,21 +53,22 @@ MISSING = """
         WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p', 'S')
             AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s))
     ), wanted AS (
-        SELECT format('GRANT %%s ON SCHEMA %%I TO %%I', p, nspname, %(role)s) AS statement,
-            1 AS place, has_schema_privilege(%(role)s, oid, p) AS held
+        SELECT format('GRANT %%s ON SCHEMA %%I TO %%I', p, nspname, %(role)s::text) AS statement,
+            1 AS place, has_schema_privilege(%(role)s::text, oid, p) AS held
         FROM pg_namespace, unnest(%(on_schema)s::text[]) AS p WHERE nspname = ANY(%(schemas)s)
         UNION ALL
-        SELECT format('GRANT %%s ON %%s %%s TO %%I', p, kind, name, %(role)s), 2,
-            CASE kind WHEN 'TABLE' THEN has_table_privilege(%(role)s, oid, p)
-                ELSE has_sequence_privilege(%(role)s, oid, p) END
+        SELECT format('GRANT %%s ON %%s %%s TO %%I', p, kind, name, %(role)s::text), 2,
+            CASE kind WHEN 'TABLE' THEN has_table_privilege(%(role)s::text, oid, p)
+                ELSE has_sequence_privilege(%(role)s::text, oid, p) END
         FROM objects, unnest(
             CASE kind WHEN 'TABLE' THEN %(on_table)s::text[] ELSE %(on_sequence)s END) AS p
         UNION ALL
         SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %%I GRANT %%s ON %%s TO %%I',
-                nspname, array_to_string(privileges, ', '), kind, %(role)s), 3,
+                nspname, array_to_string(privileges, ', '), kind, %(role)s::text), 3,
             privileges <@ ARRAY(SELECT privilege_type FROM pg_default_acl, aclexplode(defaclacl)
-                WHERE defaclrole = current_user::regrole AND defaclnamespace = n.oid
-                AND defaclobjtype::text = letter AND grantee = %(role)s::regrole)
+                WHERE defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+                AND grantee = (SELECT oid FROM pg_roles WHERE rolname = %(role)s)
+                AND defaclnamespace = n.oid AND defaclobjtype::text = letter)
         FROM pg_namespace n, (VALUES ('TABLES', 'r', %(on_table)s::text[]),
             ('SEQUENCES', 'S', %(on_sequence)s)) AS kinds (kind, letter, privileges)
         WHERE nspname = ANY(%(schemas)s)
@@ -77,7 +78,8 @@ FOREIGN = """
     SELECT format('%%I.%%I', nspname, relname) AS name, relowner::regrole::text AS owner
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p')
-        AND NOT pg_has_role(%(role)s, relowner, 'USAGE') ORDER BY 1"""
+        AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s))
+        AND NOT pg_has_role(%(role)s::text, relowner, 'USAGE') ORDER BY 1"""
 
 
 def main() -> None:
@@ -92,7 +94,7 @@ def main() -> None:
         with LakebaseClient(**_lakebase(options, target)) as client:
             sys.exit(_grant(client, role, schemas, options))
     except (ValueError, PermissionError, RuntimeError, DatabricksError, psycopg.Error) as error:
-        print(f"grant: {error}", file=sys.stderr)
+        print(f"grant: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(1)
 
 
