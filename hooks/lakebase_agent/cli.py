@@ -1,15 +1,18 @@
 """The console script `lakebase-agent`."""
 
 import argparse
+import json
 import logging
 import os
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from copier.errors import CopierError
 
 from lakebase_agent.asking import Asker
+from lakebase_agent.doctor import examine
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.link import DEV, LinkOptions, link
 from lakebase_agent.new import TEMPLATE, SourceError, new_project, to_answers
@@ -17,6 +20,13 @@ from lakebase_agent.new import TEMPLATE, SourceError, new_project, to_answers
 EXAMPLE = """\
 example:
   lakebase-agent new my-agent --data framework=openai --defaults
+"""
+EXAMPLE_OF_DOCTOR = """\
+examples:
+  lakebase-agent doctor
+  lakebase-agent doctor --target prod --json
+
+exit codes: 0 no problem, 1 at least one, 2 bad usage
 """
 EXAMPLE_OF_LINK = """\
 examples:
@@ -67,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_arguments_of_link(link)
+    doctor = commands.add_parser(
+        "doctor",
+        help="find what is wrong between a project and its workspace",
+        description="Check a project and its workspace, and say what mends it. Changes nothing.",
+        epilog=EXAMPLE_OF_DOCTOR,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_arguments_of_doctor(doctor)
     return parser
 
 
@@ -79,6 +97,26 @@ def _link(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in LinkOptions.__dataclass_fields__}
     asker = Asker(interactive=sys.stdin.isatty() and not (options.yes or os.environ.get("CI")))
     link(Path(options.path).resolve(), LinkOptions(**given), asker, _say)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    findings = []
+    for finding in examine(Path(options.path).resolve(), options.target, options.profile):
+        findings.append(finding)
+        if not options.json:
+            print(finding, flush=True)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    if any(finding.state == "problem" for finding in findings):
+        sys.exit(1)
+
+
+def _add_arguments_of_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_doctor)
+    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    parser.add_argument("--profile", default="", metavar="NAME", help="profile of the CLI")
+    parser.add_argument("--target", default=DEV, metavar="NAME", help="bundle target (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _say(line: str) -> None:

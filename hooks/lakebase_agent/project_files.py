@@ -4,6 +4,7 @@ import io
 import os
 import re
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,21 @@ def read_answers(folder: Path) -> dict[str, Any]:
     if "app_name" not in answers:
         raise UsageError(f"{path} does not name the app; was it edited by hand?")
     return answers
+
+
+def read_bundle(folder: Path) -> dict[str, Any]:
+    """Return databricks.yml."""
+    bundle: dict[str, Any] = _load(folder / "databricks.yml")
+    if "bundle" not in bundle:
+        raise UsageError(f"{folder / 'databricks.yml'} is not there, or not a bundle")
+    return bundle
+
+
+def read_defaults(folder: Path) -> dict[str, str]:
+    """Return the project's own settings, `[tool.lakebase-agent]` of its pyproject.toml."""
+    document = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    table = document.get("tool", {}).get("lakebase-agent", {})
+    return {name: str(value) for name, value in table.items()}
 
 
 def read_target(folder: Path, target: str) -> dict[str, str]:

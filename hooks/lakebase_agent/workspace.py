@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,13 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.apps import App
-from databricks.sdk.service.postgres import EndpointType, Project, ProjectSpec
+from databricks.sdk.service.database import DatabaseInstanceState
+from databricks.sdk.service.postgres import (
+    EndpointStatusState,
+    EndpointType,
+    Project,
+    ProjectSpec,
+)
 
 from lakebase_agent.errors import WorkspaceError
 
@@ -133,6 +140,52 @@ class Workspace:
             ]
         database = _first(databases, f"{name} has no database {POSTGRES_DATABASE}")
         return Branch(name, database, _first(endpoints, f"{name} has no endpoint to write to"))
+
+    def place(self, branch: str) -> Branch:
+        """Return the paths of a branch, given its own: projects/P/branches/B."""
+        match = re.fullmatch("projects/([^/]+)/branches/([^/]+)", branch)
+        if not match:
+            raise WorkspaceError(f"{branch!r} is not the path of a branch")
+        return self.branch(match[1], match[2])
+
+    def endpoint_state(self, endpoint: str) -> tuple[EndpointStatusState | None, str]:
+        """Return whether an endpoint is awake, and its direct host."""
+        with errors_explained(self.host):
+            status = self.client.postgres.get_endpoint(endpoint).status
+        host = status.hosts.host if status and status.hosts else None
+        return (status.current_state if status else None, host or "")
+
+    def endpoint_token(self, endpoint: str) -> str:
+        """Return a password for an endpoint, which lives an hour."""
+        with errors_explained(self.host):
+            credential = self.client.postgres.generate_database_credential(endpoint)
+        return credential.token or ""
+
+    def instance_state(self, name: str) -> tuple[DatabaseInstanceState | None, str]:
+        """Return whether an instance is available, and its host."""
+        with errors_explained(self.host):
+            instance = self.client.database.get_database_instance(name)
+        return instance.state, instance.read_write_dns or ""
+
+    def instance_token(self, name: str) -> str:
+        """Return a password for an instance, which lives an hour."""
+        with errors_explained(self.host):
+            credential = self.client.database.generate_database_credential(instance_names=[name])
+        return credential.token or ""
+
+    def embedding_length(self, endpoint: str) -> int:
+        """Return how long the vectors of a serving endpoint are."""
+        with errors_explained(self.host):
+            answer = self.client.serving_endpoints.query(endpoint, input=["length"])
+        return len((answer.data or [])[0].embedding or []) if answer.data else 0
+
+    def service_principal(self, app: str) -> str:
+        """Return the client id of an app's service principal; empty when there is no such app."""
+        with errors_explained(self.host):
+            try:
+                return self.client.apps.get(app).service_principal_client_id or ""
+            except NotFound:
+                return ""
 
     def create_project(self, project: str, progress: Callable[[str], None]) -> None:
         """Create an autoscaling project, and wait until it is there."""

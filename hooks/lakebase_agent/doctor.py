@@ -1,0 +1,160 @@
+"""`lakebase-agent doctor`: what is wrong between a project and its workspace, and what mends it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from databricks.sdk.service.database import DatabaseInstanceState
+from databricks.sdk.service.postgres import EndpointStatusState
+
+from lakebase_agent.doctor_database import examine_database
+from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.findings import Finding, ok, problem, skipped, warning
+from lakebase_agent.project_files import read_answers, read_bundle, read_defaults, read_target
+from lakebase_agent.workspace import Workspace, connect
+
+LINK = "lakebase-agent link"
+DEPLOY = "databricks bundle deploy"
+INSTALL_CLI = "https://docs.databricks.com/dev-tools/cli/install.html"
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The project that is examined, and the workspace it belongs to."""
+
+    answers: dict[str, Any]
+    bundle: dict[str, Any]
+    defaults: dict[str, str]
+    target: str
+    variables: dict[str, str]
+    workspace: Workspace
+
+
+def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
+    """Yield what every check finds; changes nothing. Raises UsageError for no project."""
+    answers, bundle = read_answers(folder), read_bundle(folder)
+    yield _cli(bundle)
+    declared = bundle.get("targets", {}).get(target, {}).get("variables", {})
+    variables = {**declared, **read_target(folder, target)}
+    yield _variables(bundle, variables, target)
+    try:
+        workspace = Workspace(connect(profile or str(answers.get("profile") or "")))
+        yield ok("sign-in", f"{workspace.host} as {workspace.me()}")
+    except WorkspaceError as error:
+        yield problem("sign-in", str(error), "databricks auth login")
+        yield skipped("workspace", "nothing more can be asked")
+        return
+    defaults = read_defaults(folder)
+    patient = Patient(answers, bundle, defaults, target, variables, workspace)
+    for check in (_experiment, _embeddings, _lakebase, _app):
+        yield from _guarded(check, patient)
+
+
+def _guarded(check: Callable[[Patient], Iterator[Finding]], patient: Patient) -> Iterator[Finding]:
+    try:
+        yield from check(patient)
+    except WorkspaceError as error:
+        yield problem(check.__name__.strip("_"), str(error), LINK)
+
+
+def _cli(bundle: dict[str, Any]) -> Finding:
+    if not (program := shutil.which("databricks")):
+        return problem("cli", "the Databricks CLI is not installed", INSTALL_CLI)
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"\d+\.\d+\.\d+", done.stdout)
+    wanted = re.search(r"\d+\.\d+\.\d+", str(bundle["bundle"].get("databricks_cli_version", "")))
+    if not found:
+        return warning("cli", f"{program} does not say its version", INSTALL_CLI)
+    if wanted and _numbers(found[0]) < _numbers(wanted[0]):
+        return problem("cli", f"version {found[0]} is older than {wanted[0]}", INSTALL_CLI)
+    return ok("cli", f"version {found[0]}")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def _variables(bundle: dict[str, Any], given: dict[str, str], target: str) -> Finding:
+    missing = [name for name in bundle.get("variables", {}) if not given.get(name)]
+    if missing:
+        command = f"{LINK} --target {target}"
+        return problem("bundle", f"target {target} has no {', '.join(missing)}", command)
+    return ok("bundle", f"target {target} has every variable")
+
+
+def _experiment(patient: Patient) -> Iterator[Finding]:
+    wanted = patient.variables.get("experiment_id", "")
+    if not wanted or patient.workspace.experiment(wanted) is None:
+        yield problem("experiment", f"there is no experiment {wanted!r}", LINK)
+    else:
+        yield ok("experiment", wanted)
+
+
+def _embeddings(patient: Patient) -> Iterator[Finding]:
+    if "long_term" not in patient.answers.get("memory", []):
+        return
+    endpoint, dims = patient.defaults["EMBEDDING_ENDPOINT"], patient.defaults["EMBEDDING_DIMS"]
+    length = patient.workspace.embedding_length(endpoint)
+    text = f"{endpoint} returns {length} numbers, EMBEDDING_DIMS is {dims}"
+    if str(length) == dims:
+        yield ok("embeddings", text)
+    else:
+        yield problem("embeddings", text, "set EMBEDDING_DIMS in pyproject.toml")
+
+
+def _lakebase(patient: Patient) -> Iterator[Finding]:
+    if not patient.answers.get("memory"):
+        return
+    if patient.answers["lakebase"] == "local":
+        command = "copier update --trust -d lakebase=autoscaling"
+        yield warning("lakebase", "this project has none yet", command)
+        return
+    check = _instance if patient.answers["lakebase"] == "provisioned" else _branch
+    yield from check(patient)
+
+
+def _branch(patient: Patient) -> Iterator[Finding]:
+    place = patient.workspace.place(str(patient.variables.get("lakebase_branch", "")))
+    if place.database != patient.variables.get("lakebase_database"):
+        text = f"the database of {place.name} is {place.database}, the bundle has another"
+        yield problem("lakebase", text, LINK)
+    state, host = patient.workspace.endpoint_state(place.endpoint)
+    if state == EndpointStatusState.IDLE:
+        yield ok("lakebase", f"{place.endpoint} sleeps, and wakes when it is used")
+    elif state == EndpointStatusState.ACTIVE:
+        yield ok("lakebase", f"{place.endpoint} is awake")
+    else:
+        yield warning("lakebase", f"{place.endpoint} is {state.value if state else '?'}", "wait")
+    token = patient.workspace.endpoint_token(place.endpoint)
+    yield from _database(patient, host, token)
+
+
+def _instance(patient: Patient) -> Iterator[Finding]:
+    name = str(patient.variables.get("lakebase_instance", ""))
+    state, host = patient.workspace.instance_state(name)
+    if state != DatabaseInstanceState.AVAILABLE:
+        yield problem("lakebase", f"{name} is {state.value if state else '?'}", "start it, or wait")
+        return
+    yield ok("lakebase", f"instance {name} is available")
+    yield from _database(patient, host, patient.workspace.instance_token(name))
+
+
+def _database(patient: Patient, host: str, token: str) -> Iterator[Finding]:
+    schema = str(patient.variables.get("memory_schema", ""))
+    principal = patient.workspace.service_principal(str(patient.variables.get("app_name", "")))
+    user, dims = patient.workspace.me(), patient.defaults.get("EMBEDDING_DIMS", "")
+    target = patient.target
+    yield from examine_database(host, user, token, schema, principal, dims, target)
+
+
+def _app(patient: Patient) -> Iterator[Finding]:
+    name = str(patient.variables.get("app_name", ""))
+    command = f"{DEPLOY} --target {patient.target}"
+    if patient.workspace.service_principal(name):
+        yield ok("app", name)
+    else:
+        yield warning("app", f"{name} is not deployed yet", command)

@@ -1,0 +1,161 @@
+"""`lakebase-agent doctor`: what it finds, and that it changes nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Renders
+from tests.rendering import Combination
+from tests.workspace import APP, APP_PRINCIPAL, DATABASE_PATH, Workspace, open_workspace
+
+pytestmark = pytest.mark.generated
+COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
+PLACE = {
+    "autoscaling": ("--project", "agents", "--branch", "production"),
+    "provisioned": ("--instance", "agent-memory"),
+}
+TABLES = """
+    CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
+    CREATE SCHEMA my_agent;
+    CREATE TABLE my_agent.store_vectors (embedding public.vector({dims}));
+"""
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Yield a workspace with a database."""
+    with open_workspace(tmp_path_factory.mktemp("database")) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Path:
+    """Return a stand-in for the Databricks CLI, which says its version."""
+    program = tmp_path / "bin" / "databricks"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho Databricks CLI v0.300.1\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def project(
+    request: pytest.FixtureRequest,
+    renders: Renders,
+    workspace: Workspace,
+    cli: Path,
+    tmp_path: Path,
+) -> Path:
+    """Return a project whose target prod is linked to that workspace."""
+    workspace.database.reset()
+    workspace.faults.clear()
+    flavour = getattr(request, "param", "autoscaling")
+    folder = tmp_path / "p"
+    shutil.copytree(renders[Combination("openai", ("short_term", "long_term"), flavour)], folder)
+    done = run(workspace, folder, "link", "--target", "prod", "--app", APP, *PLACE[flavour])
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(workspace: Workspace, folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the package in the project."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("DATABRICKS_")}
+    path = f"{folder.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [COMMAND, *command],
+        cwd=folder, env={**clean, **workspace.variables(PATH=path)},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def examine(workspace: Workspace, project: Path) -> dict[str, dict[str, Any]]:
+    """Return the findings by the name of the check."""
+    done = run(workspace, project, "doctor", "--target", "prod", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    return {finding["check"]: finding for finding in json.loads(done.stdout)}
+
+
+def make(workspace: Workspace, statements: str, role: str = APP_PRINCIPAL) -> None:
+    """Run statements, and let `role` own what they make."""
+    with workspace.database.admin() as admin:
+        admin.execute(statements.encode())
+        admin.execute(f'ALTER SCHEMA my_agent OWNER TO "{role}"'.encode())
+        admin.execute(f'ALTER TABLE my_agent.store_vectors OWNER TO "{role}"'.encode())
+
+
+@pytest.mark.parametrize("project", ["autoscaling", "provisioned"], indirect=True)
+def test_a_project_in_order_has_no_problem(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=1024))
+    found = examine(workspace, project)
+    assert {finding["state"] for finding in found.values()} == {"ok"}, found
+    assert {"cli", "sign-in", "bundle", "experiment", "embeddings", "lakebase", "role", "tables",
+            "privileges", "vectors", "app"} <= set(found)  # fmt: skip
+
+
+def test_it_changes_nothing(workspace: Workspace, project: Path) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    run(workspace, project, "doctor", "--target", "prod")
+    assert before == {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    writes = [call for call in workspace.calls() if call.method != "GET"]
+    assert all("credential" in call.path or "experiments" in call.path for call in writes)
+
+
+def test_an_old_cli_is_a_problem(workspace: Workspace, project: Path, cli: Path) -> None:
+    cli.write_text("#!/bin/sh\necho Databricks CLI v0.99.0\n")
+    found = examine(workspace, project)["cli"]
+    assert found["state"] == "problem" and "0.295.0" in found["text"]
+
+
+def test_a_variable_without_a_value_is_named(workspace: Workspace, project: Path) -> None:
+    (project / "workspace.prod.yml").unlink()
+    found = examine(workspace, project)["bundle"]
+    assert "lakebase_database" in found["text"]
+    assert found["command"] == "lakebase-agent link --target prod"
+
+
+def test_a_database_that_is_not_the_branch_s_is_a_problem(
+    workspace: Workspace, project: Path
+) -> None:
+    path = project / "workspace.prod.yml"
+    path.write_text(path.read_text().replace(DATABASE_PATH, f"{DATABASE_PATH}x"))
+    done = run(workspace, project, "doctor", "--target", "prod")
+    assert done.returncode == 1
+    assert "the bundle has another" in done.stdout
+
+
+def test_a_column_of_another_length_is_a_problem(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=768))
+    found = examine(workspace, project)["vectors"]
+    assert (found["state"], "768" in found["text"], "1024" in found["text"]) == (
+        "problem", True, True,
+    )  # fmt: skip
+
+
+def test_tables_that_the_app_may_not_use_are_named(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=1024), role="ada@example.com")
+    found = examine(workspace, project)["privileges"]
+    assert "my_agent.store_vectors" in found["text"]
+    assert "grant_lakebase_permissions.py --target prod" in found["command"]
+
+
+def test_two_owners_of_one_schema_are_told(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=1024) + "CREATE TABLE my_agent.other ();")
+    assert examine(workspace, project)["owners"]["state"] == "warning"
+
+
+def test_who_is_not_signed_in_is_told_how(workspace: Workspace, project: Path) -> None:
+    workspace.faults.unauthenticated()
+    found = examine(workspace, project)
+    assert found["sign-in"]["command"] == "databricks auth login"
+    assert found["workspace"]["state"] == "skipped"
+
+
+def test_a_folder_that_is_no_project_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    assert run(workspace, tmp_path, "doctor").returncode == 2
