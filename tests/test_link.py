@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lakebase_agent.cli import main
-from lakebase_agent.link import personal_schema
+from lakebase_agent.schemas import personal_schema
 from tests.conftest import Renders
 from tests.rendering import Combination
 from tests.workspace import (

@@ -15,7 +15,8 @@ from lakebase_agent.doctor_database import examine_database
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.findings import Finding, ok, problem, skipped, warning
 from lakebase_agent.project_files import read_answers, read_bundle, read_defaults, read_target
-from lakebase_agent.workspace import Workspace, connect
+from lakebase_agent.signing_in import connect
+from lakebase_agent.workspace import Workspace
 
 LINK = "lakebase-agent link"
 DEPLOY = "databricks bundle deploy"

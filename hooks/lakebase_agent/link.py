@@ -1,6 +1,5 @@
 """`lakebase-agent link`: connect a project to a workspace, and write down what was looked up."""
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,10 +18,11 @@ from lakebase_agent.project_files import (
     to_target,
     write_all,
 )
-from lakebase_agent.workspace import Workspace, connect, profiles
+from lakebase_agent.schemas import personal_schema
+from lakebase_agent.signing_in import connect, profiles
+from lakebase_agent.workspace import Workspace
 
 Say = Callable[[str], None]
-SCHEMA_BYTES = 63  # of a name in Postgres
 DEV = "dev"
 
 
@@ -187,15 +187,6 @@ class _Steps:
             experiment = self.workspace.experiment(name) or self.workspace.create_experiment(name)
         found.variables["experiment_id"] = experiment
         found.env["MLFLOW_EXPERIMENT_ID"] = experiment
-
-
-def personal_schema(prefix: str, user: str) -> str:
-    """Return the schema of one developer: a table that they create is not the app's."""
-    name = re.sub("[^a-z0-9_]", "_", user.split("@")[0].lower())
-    room = SCHEMA_BYTES - len(prefix)
-    if len(name) > room:
-        name = name[: room - 7] + "_" + hashlib.sha256(user.encode()).hexdigest()[:6]
-    return prefix + name
 
 
 def _parts(path: str) -> tuple[str, str]:

@@ -1,26 +1,13 @@
 """What is looked up in a Databricks workspace, through the official SDK."""
 
-import configparser
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
-import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.common.lro import LroOptions
-from databricks.sdk.config import Config
-from databricks.sdk.errors import (
-    NotFound,
-    OperationFailed,
-    PermissionDenied,
-    TooManyRequests,
-    Unauthenticated,
-)
-from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.errors import NotFound
 from databricks.sdk.service.apps import App
 from databricks.sdk.service.database import DatabaseInstanceState
 from databricks.sdk.service.postgres import (
@@ -31,10 +18,10 @@ from databricks.sdk.service.postgres import (
 )
 
 from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.signing_in import errors_explained
 
 POSTGRES_DATABASE = "databricks_postgres"
 CREATE_TIMEOUT = timedelta(minutes=10)
-DISABLED = ("FEATURE_DISABLED", "NOT_IMPLEMENTED")
 
 
 @dataclass(frozen=True)
@@ -44,53 +31,6 @@ class Branch:
     name: str
     database: str
     endpoint: str
-
-
-@contextmanager
-def errors_explained(host: str) -> Iterator[None]:
-    """Turn what the SDK raises into a WorkspaceError of one line with what mends it."""
-    try:
-        yield
-    except DatabricksError as error:
-        raise WorkspaceError(_explanation(error)) from error
-    except (requests.RequestException, TimeoutError, OperationFailed) as error:
-        raise WorkspaceError(f"{host} can't be reached ({_line(error)}). Is it right?") from error
-
-
-def _explanation(error: DatabricksError) -> str:
-    if error.error_code in DISABLED:
-        return "Lakebase is not enabled in this workspace. Ask an administrator to enable it."
-    match error:
-        case Unauthenticated():
-            return f"not signed in ({_line(error)}). Run: databricks auth login"
-        case PermissionDenied():
-            return f"no permission ({_line(error)}). Ask for access, or use another --profile."
-        case TooManyRequests():
-            return "the workspace limits requests. Try again in a minute."
-    return f"the workspace refuses: {_line(error)}"
-
-
-def profiles() -> list[str]:
-    """Return the names of the profiles in the configuration of the Databricks CLI."""
-    path = os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
-    parser = configparser.ConfigParser(default_section="", interpolation=None)
-    parser.read(Path(path).expanduser(), encoding="utf-8")
-    return [name for name in parser.sections() if not name.startswith("__")]
-
-
-def connect(profile: str) -> WorkspaceClient:
-    """Return a client of the workspace, by a profile or by what the environment says.
-
-    Raises WorkspaceError when nothing says how to sign in.
-    """
-    try:
-        config = Config(profile=profile or None, retry_timeout_seconds=8, http_timeout_seconds=20)
-        return WorkspaceClient(config=config)
-    except ValueError as error:
-        raise WorkspaceError(
-            f"can't sign in ({_line(error)}). Run: databricks auth login --host "
-            "https://<your workspace>, or choose another with --profile"
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -231,7 +171,3 @@ def _first(names: list[str | None], missing: str) -> str:
 
 def _id(path: str | None) -> str:
     return str(path).rsplit("/", 1)[-1]
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
