@@ -59,6 +59,8 @@ def open_standin_model() -> Iterator[StandinModel]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    yield model
-    server.should_exit = True
-    thread.join()
+    try:
+        yield model
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -27,6 +27,7 @@ def to_api_error(error: BaseException) -> ApiError:
     # Here, because a server answers /health before these are imported.
     import openai
     import psycopg
+    from databricks.sdk.errors.base import DatabricksError
 
     match error:
         case ApiError():
@@ -37,6 +38,9 @@ def to_api_error(error: BaseException) -> ApiError:
             return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
         case openai.APIError():
             return ApiError(502, "model_failed", "The model failed to answer. Try again.")
+        case DatabricksError():
+            text = "The workspace refuses, or Lakebase is not there. Run: lakebase-agent doctor"
+            return ApiError(503, "workspace_unavailable", text, 5)
         case psycopg.errors.InsufficientPrivilege():
             command = "uv run python scripts/grant_lakebase_permissions.py"
             return ApiError(

@@ -26,7 +26,7 @@ class User:
         return quote(self.id, safe="").replace(".", "%2E").replace("~", "%7E")
 
 
-def current_user(request: Request) -> User:
+async def current_user(request: Request) -> User:
     """Return the user the platform names; 401 when it names none, or more than one."""
     for header in IDENTITY_HEADERS:
         values = [value for value in request.headers.getlist(header) if value]

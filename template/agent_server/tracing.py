@@ -3,10 +3,7 @@
 import importlib
 import logging
 import os
-
-from agent_server.settings import workspace_configured
-
-log = logging.getLogger(__name__)
+from functools import cache
 
 # An unreachable MLflow costs a background thread a few seconds a trace, not minutes. The catalog
 # holds prices of models, which would be downloaded at the first turn.
@@ -14,22 +11,23 @@ PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIE
 QUIET = {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
+@cache
 def start_tracing(flavor: str) -> None:
     """Trace every run to MLFLOW_EXPERIMENT_ID, if it is set; `flavor` names the MLflow module."""
-    experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    if not experiment:
-        return
-    tracking = {"MLFLOW_TRACKING_URI": "databricks"} if workspace_configured() else {}
-    for name, value in {**PATIENCE, **QUIET, **tracking}.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-    from mlflow.exceptions import MlflowException
+    if experiment := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        os.environ.update({"MLFLOW_TRACKING_URI": "databricks", **PATIENCE, **QUIET, **os.environ})
+        from mlflow import entities, tracing
 
-    importlib.import_module(flavor).autolog()
-    try:
-        mlflow.get_experiment(experiment)
-        log.info("tracing to MLflow experiment %s", experiment)
-    except (MlflowException, OSError) as error:
-        log.warning("MLflow experiment %s is not reachable, turns go on: %s", experiment, error)
-        # It would say so again for every trace.
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+        # Otherwise MLflow looks the experiment up in every turn, and the event loop waits for it.
+        tracing.set_destination(entities.MlflowExperimentLocation(experiment))
+        importlib.import_module(flavor).autolog()
+        for name in ("tracing.export.mlflow_v3", "utils.databricks_utils"):
+            logging.getLogger(f"mlflow.{name}").addFilter(_say_once)
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        logging.getLogger(__name__).info("tracing to MLflow experiment %s", experiment)
+
+
+def _say_once(record: logging.LogRecord) -> bool:
+    # While MLflow is away, it would say so for every trace.
+    logging.getLogger(record.name).setLevel(logging.CRITICAL)
+    return True

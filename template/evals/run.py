@@ -49,6 +49,12 @@ def _evaluate_with_mlflow(cases: list[dict[str, Any]]) -> bool:
     import mlflow
     from mlflow.genai.scorers import scorer
 
+    from agent_server.tracing import start_tracing
+    from agent_server.turns import MLFLOW_FLAVOR
+
+    # First: the evaluation looks whether the agent traces before it runs one.
+    start_tracing(MLFLOW_FLAVOR)
+
     @scorer
     def says_what_is_expected(outputs: str, expectations: dict[str, str]) -> bool:
         return says(outputs, expectations["expected"])

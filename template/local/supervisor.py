@@ -99,7 +99,10 @@ def _start_model(_folder: Path) -> dict[str, str]:
     from local.embeddings import DIMS
     from local.model import MODEL, build_model_app
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    # Only a socket made so sends at once: asyncio looks at the protocol, or answers wait 40 ms.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(build_model_app(), log_level="warning"))
     threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"

@@ -1,5 +1,6 @@
 """The agent: a model, a prompt and tools. This file is yours."""
 
+import asyncio
 from typing import Any
 
 from langchain.agents import create_agent
@@ -15,8 +16,10 @@ from agent_server.tools import load_tools
 
 async def build_agent() -> CompiledStateGraph[Any, User, Any, Any]:
     """Return the agent; called once, when the process starts."""
+    # In a thread: looking a workspace up must not stop the server.
+    model = await asyncio.to_thread(build_model)
     return create_agent(
-        build_model(),
+        model,
         tools=[*await load_tools(), *memory_tools()],
         system_prompt=SYSTEM_PROMPT,
         # The next three lines connect the agent to its threads and to the user who asks.

@@ -15,7 +15,12 @@ def build_model() -> BaseChatModel:
         return ChatOpenAI(model=setting("MODEL_ENDPOINT"), stream_usage=True)
     from databricks_langchain import ChatDatabricks
 
-    return ChatDatabricks(endpoint=setting("MODEL_ENDPOINT"))  # type: ignore[no-any-return]
+    from agent_server.workspace import workspace_client
+
+    model: BaseChatModel = ChatDatabricks(
+        endpoint=setting("MODEL_ENDPOINT"), workspace_client=workspace_client()
+    )
+    return model
 
 
 def build_client() -> AsyncOpenAI:
@@ -24,4 +29,7 @@ def build_client() -> AsyncOpenAI:
         return AsyncOpenAI()
     from databricks_openai import AsyncDatabricksOpenAI
 
-    return AsyncDatabricksOpenAI()  # type: ignore[no-any-return]
+    from agent_server.workspace import workspace_client
+
+    client: AsyncOpenAI = AsyncDatabricksOpenAI(workspace_client=workspace_client())
+    return client

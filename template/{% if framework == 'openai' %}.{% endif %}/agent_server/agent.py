@@ -1,5 +1,7 @@
 """The agent: a model, a prompt and tools. This file is yours."""
 
+import asyncio
+
 from agents import Agent
 
 from agent_server.context import Context
@@ -13,10 +15,12 @@ async def build_agent() -> Agent[Context]:
     """Return the agent; called once, when the process starts."""
     for server in MCP_SERVERS:
         await server.connect()  # type: ignore[no-untyped-call]
+    # In a thread: looking a workspace up must not stop the server.
+    model = await asyncio.to_thread(build_model)
     return Agent(
         name="agent",
         instructions=SYSTEM_PROMPT,
-        model=build_model(),
+        model=model,
         tools=[*TOOLS, *memory_tools()],
         mcp_servers=MCP_SERVERS,
     )

@@ -18,4 +18,7 @@ def build_client() -> AsyncOpenAI:
     # Imported only when it is needed: it takes seconds.
     from databricks_openai import AsyncDatabricksOpenAI
 
-    return AsyncDatabricksOpenAI()  # type: ignore[no-any-return]
+    from agent_server.workspace import workspace_client
+
+    client: AsyncOpenAI = AsyncDatabricksOpenAI(workspace_client=workspace_client())
+    return client

@@ -15,6 +15,7 @@ from agent_server.threads import new_items
 
 MLFLOW_FLAVOR = "mlflow.openai"
 MAX_STEPS = 50
+Items = list[agents.TResponseInputItem]
 
 # The SDK would send what users say to OpenAI. MLflow adds a processor of its own when it traces.
 agents.set_trace_processors([])
@@ -40,19 +41,35 @@ class Turns:
             held = await thread.get_items() if thread else []
             new = new_items(held, turn.items)
             context, items = Context(turn.user, self.store), [*held, *new]
-            run = Runner.run_streamed(self.agent, items, context=context, max_turns=MAX_STEPS)
-            try:
-                async for event in run.stream_events():
-                    _tell(event, response)
-            finally:
-                # Without it the model goes on talking to a reader who left.
-                run.cancel()
+            run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
             if thread:
                 # The whole turn at once: one that fails leaves nothing behind.
                 await thread.add_items([*new, *(i.to_input_item() for i in run.new_items)])
         usage = run.context_wrapper.usage
         response.count(usage.input_tokens, usage.output_tokens)
         response.complete()
+
+
+async def _run(
+    agent: agents.Agent[Context], items: Items, context: Context, response: ResponseBuilder
+) -> agents.result.RunResultBase:
+    run = await Runner.run(agent, items, context=context, max_turns=MAX_STEPS)
+    for item in run.new_items:
+        _tell_item(item, response)
+    return run
+
+
+async def _stream(
+    agent: agents.Agent[Context], items: Items, context: Context, response: ResponseBuilder
+) -> agents.result.RunResultBase:
+    run = Runner.run_streamed(agent, items, context=context, max_turns=MAX_STEPS)
+    try:
+        async for event in run.stream_events():
+            _tell(event, response)
+    finally:
+        # Without it the model goes on talking to a reader who left.
+        run.cancel()
+    return run
 
 
 def _tell(event: agents.StreamEvent, response: ResponseBuilder) -> None:

@@ -83,9 +83,16 @@ async def open_pool() -> AsyncIterator[Pool]:
 def _lakebase_pool() -> Pool:
     from databricks_ai_bridge.lakebase import AsyncLakebasePool
 
+    from agent_server.workspace import workspace_client
+
+    client, place = workspace_client(), lakebase_target()
+    # Databricks Apps gives the host of a `database` resource, not its name.
+    if "." in (host := place.get("instance_name", "")):
+        instances = client.database.list_database_instances()
+        place["instance_name"] = next((i.name for i in instances if i.read_write_dns == host), host)
     # No cached token: each new connection logs in with one of its own, never an expired one.
-    token: dict[str, Any] = {"token_cache_duration_seconds": 0}
-    pool = AsyncLakebasePool(configure=_see_schema, **lakebase_target(), **token, **SIZE)
+    how: dict[str, Any] = {"workspace_client": client, "token_cache_duration_seconds": 0}
+    pool = AsyncLakebasePool(configure=_see_schema, **place, **how, **SIZE)
     return pool.pool  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,164 @@
+"""Tracing of a generated project: what reaches MLflow, and that no turn waits for it."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import Renders
+from tests.project import Project, Server
+from tests.rendering import Combination
+from tests.standin_mlflow import StandinMlflow, open_standin_mlflow
+from tests.standin_model import StandinModel, open_standin_model
+
+pytestmark = pytest.mark.generated
+EXPERIMENT = "7"
+FAILED = "Failed to send trace"
+PROMPT_SECONDS = 5
+# Without an address MLflow means Databricks: not the workspace of whoever runs the tests.
+NOWHERE = {
+    "no address": {"DATABRICKS_CONFIG_FILE": "none"},
+    "a closed port": {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"},
+}
+
+
+@pytest.fixture(scope="module", params=["langgraph", "openai"])
+def project(
+    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """Return an installed project with every memory."""
+    combination = Combination(request.param, ("short_term", "long_term"), "local")
+    environment = tmp_path_factory.mktemp("environments") / request.param
+    project = Project(renders[combination], environment)
+    project.uv("sync", "--quiet")
+    return project
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[StandinModel]:
+    """Yield a model that a test can slow down."""
+    with open_standin_model() as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def variables(project: Project, model: StandinModel) -> Iterator[dict[str, str]]:
+    """Yield what makes a server trace, though not where to."""
+    with project.open_database() as url:
+        yield {
+            "DATABASE_URL": url,
+            "OPENAI_BASE_URL": model.url,
+            "OPENAI_API_KEY": "none",
+            "MLFLOW_EXPERIMENT_ID": EXPERIMENT,
+            # Spans are sent this often; by default every five seconds.
+            "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "100",
+        }
+
+
+@pytest.fixture(scope="module")
+def mlflow(project: Project) -> Iterator[StandinMlflow]:
+    """Yield the MLflow of the `server` of `project`, and of no other."""
+    with open_standin_mlflow() as mlflow:
+        yield mlflow
+
+
+@pytest.fixture(scope="module")
+def server(project: Project, variables: dict[str, str], mlflow: StandinMlflow) -> Iterator[Server]:
+    """Yield a running server that traces to `mlflow`."""
+    with Server(project, **variables, MLFLOW_TRACKING_URI=mlflow.url) as server:
+        yield server.until_ready()
+
+
+@pytest.fixture(autouse=True)
+def healthy(model: StandinModel, mlflow: StandinMlflow) -> None:
+    """Let every test start with a model and an MLflow that work."""
+    model.delay, mlflow.status = 0, 200
+
+
+def test_a_turn_is_one_trace_of_the_experiment_with_its_calls(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    server.ask("Remember that I play the xylophone")
+    server.ask("zither")
+    _until(lambda: mlflow.about("zither"))
+    [trace] = mlflow.about("xylophone")
+    assert trace.experiment == EXPERIMENT
+    assert {"CHAT_MODEL", "TOOL"} <= set(trace.kinds)
+
+
+def test_what_is_embedded_outside_a_turn_is_no_trace(server: Server, mlflow: StandinMlflow) -> None:
+    server.ask("marimba")
+    _until(lambda: mlflow.about("marimba"))
+    assert all("CHAT_MODEL" in trace.kinds for trace in mlflow.traces)
+
+
+def test_two_turns_at_once_are_two_traces(
+    server: Server, mlflow: StandinMlflow, model: StandinModel
+) -> None:
+    model.delay = 1
+    with ThreadPoolExecutor() as pool:
+        pool.submit(server.ask, "bassoon", user="ada")
+        pool.submit(server.ask, "clarinet", user="eve")
+        _until(lambda: model.running == 2)
+    _until(lambda: mlflow.about("bassoon") and mlflow.about("clarinet"))
+    [one], [other] = mlflow.about("bassoon"), mlflow.about("clarinet")
+    assert one is not other
+    assert "CHAT_MODEL" in one.kinds and "CHAT_MODEL" in other.kinds
+
+
+def test_an_mlflow_that_fails_delays_no_turn(server: Server, mlflow: StandinMlflow) -> None:
+    mlflow.status = 500
+    asked = len(mlflow.paths)
+    _ask_promptly(server)
+    _until(lambda: len(mlflow.paths) > asked)
+    _ask_promptly(server)
+
+
+def test_an_mlflow_that_hangs_delays_neither_the_start_nor_a_turn(
+    project: Project, variables: dict[str, str]
+) -> None:
+    with open_standin_mlflow() as mlflow:
+        mlflow.delay = 30
+        with Server(project, **variables, MLFLOW_TRACKING_URI=mlflow.url) as server:
+            server.until_ready()
+            assert not mlflow.paths
+            _ask_promptly(server)
+            _until(lambda: mlflow.paths)
+            _ask_promptly(server)
+
+
+@pytest.mark.parametrize("where", NOWHERE)
+def test_an_mlflow_that_is_not_there_is_said_once_and_turns_go_on(
+    project: Project, variables: dict[str, str], where: str
+) -> None:
+    with Server(project, **variables, **NOWHERE[where]) as server:
+        _ask_promptly(server.until_ready())
+        _until(lambda: FAILED in server.log)
+        _ask_promptly(server)
+        _ask_promptly(server)
+        server.stop(signal.SIGINT)  # after which MLflow sends what it still holds
+    assert server.log.count(FAILED) == 1
+    assert "urllib3" not in server.log and server.log.count("SDK workspace client") <= 1
+
+
+def test_without_an_experiment_nothing_is_sent(project: Project) -> None:
+    with open_standin_mlflow() as mlflow:
+        with Server(project, MLFLOW_TRACKING_URI=mlflow.url) as server:
+            server.until_ready().ask("hello")
+            server.stop(signal.SIGINT)  # after which MLflow sends what it still holds
+        assert mlflow.paths == []
+
+
+def _ask_promptly(server: Server) -> None:
+    started = time.monotonic()
+    assert server.ask("hello")
+    assert time.monotonic() - started < PROMPT_SECONDS
+
+
+def _until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
