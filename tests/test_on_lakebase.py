@@ -38,7 +38,7 @@ PLACES = {
     "instance": ("provisioned", {"LAKEBASE_INSTANCE_NAME": INSTANCE}),
 }
 TRACED = {"MLFLOW_EXPERIMENT_ID": "1001", "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "100"}
-CHAT, START_CALLS = "/serving-endpoints/chat/completions", 8
+CHAT, START_CALLS = "/serving-endpoints/chat/completions", 7
 DISCOVERY = "/.well-known/"
 RESOLVE, MINT = "/api/2.0/postgres/projects", "/api/2.0/postgres/credentials"
 REFUSALS = {RESOLVE: "Unable to resolve Lakebase", MINT: "Failed to obtain credential"}

@@ -63,12 +63,8 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
     found = steps.look_up(me)
     sign_in: dict[str, str | None] = {"DATABRICKS_CONFIG_PROFILE": profile or None}
     sign_in["DATABRICKS_HOST"] = None if profile else workspace.host
-    contents = {
-        target_path(folder, options.target): (
-            to_target(folder, options.target, workspace.host, found.variables),
-            0o644,
-        )
-    }
+    text = to_target(folder, options.target, workspace.host, found.variables)
+    contents = {target_path(folder, options.target): (text, 0o644)}
     if options.target == DEV:
         env = folder / ".env"
         old = env.read_text("utf-8") if env.is_file() else ""

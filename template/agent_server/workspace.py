@@ -6,7 +6,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
 
 # Of a workspace that does not answer; the default, five minutes, would hold a stop up as long.
-RETRY_SECONDS = 20
+RETRY_SECONDS = 10
 
 
 @cache
