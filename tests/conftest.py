@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.project import Project
 from tests.rendering import COMBINATIONS, Combination, copy_template, render
 
 Renders = dict[Combination, Path]
@@ -20,3 +21,15 @@ def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renders
     """Return where each combination is rendered."""
     root = tmp_path_factory.mktemp("renders")
     return {c: render(template, c, root / str(c)) for c in COMBINATIONS}
+
+
+@pytest.fixture(scope="module", params=["langgraph", "openai"])
+def project(
+    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """Return an installed project with every memory."""
+    combination = Combination(request.param, ("short_term", "long_term"), "local")
+    environment = tmp_path_factory.mktemp("environments") / request.param
+    project = Project(renders[combination], environment)
+    project.uv("sync", "--quiet")
+    return project

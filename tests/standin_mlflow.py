@@ -6,15 +6,15 @@ to Databricks. To a server of its own it sends them one by one, as OpenTelemetry
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
+
+from tests.served import served
 
 Json = dict[str, Any]
 
@@ -76,13 +76,5 @@ def open_standin_mlflow() -> Iterator[StandinMlflow]:
     app.middleware("http")(mlflow)
     app.post("/api/3.0/mlflow/traces")(mlflow.start_trace)
     app.put("/api/2.0/mlflow-artifacts/artifacts/{trace_id}/traces.json")(mlflow.put_spans)
-    # Nobody waits any more for an answer that is still delayed at the end.
-    options: Json = {"log_level": "critical", "timeout_graceful_shutdown": 0}
-    server = uvicorn.Server(uvicorn.Config(app, **options))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
+    with served(app, listener):
         yield mlflow
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -2,18 +2,17 @@
 
 import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import uvicorn
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
 
 from local.model import build_model_app
+from tests.served import served
 
 SECRET = "the model said something secret"
 
@@ -56,11 +55,5 @@ def open_standin_model() -> Iterator[StandinModel]:
     model = StandinModel(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
     app = build_model_app()
     app.middleware("http")(model)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
+    with served(app, listener):
         yield model
-    finally:
-        server.should_exit = True
-        thread.join()

@@ -11,26 +11,12 @@ import httpx
 import pytest
 from openai import OpenAI
 
-from tests.conftest import Renders
 from tests.project import Project, Server
-from tests.rendering import Combination
 from tests.standin_model import SECRET, StandinModel, open_standin_model
 from tests.tcp_proxy import Proxy, open_proxy
 
 pytestmark = pytest.mark.generated
 NAME, SAID = "What is my name?", "What did I say?"
-
-
-@pytest.fixture(scope="module", params=["langgraph", "openai"])
-def project(
-    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
-    """Return an installed project with every memory."""
-    combination = Combination(request.param, ("short_term", "long_term"), "local")
-    environment = tmp_path_factory.mktemp("environments") / request.param
-    project = Project(renders[combination], environment)
-    project.uv("sync", "--quiet")
-    return project
 
 
 @pytest.fixture(scope="module")

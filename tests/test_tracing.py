@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.conftest import Renders
 from tests.project import Project, Server
-from tests.rendering import Combination
 from tests.standin_mlflow import StandinMlflow, open_standin_mlflow
 from tests.standin_model import StandinModel, open_standin_model
 
@@ -22,18 +20,6 @@ NOWHERE = {
     "no address": {"DATABRICKS_CONFIG_FILE": "none"},
     "a closed port": {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"},
 }
-
-
-@pytest.fixture(scope="module", params=["langgraph", "openai"])
-def project(
-    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
-    """Return an installed project with every memory."""
-    combination = Combination(request.param, ("short_term", "long_term"), "local")
-    environment = tmp_path_factory.mktemp("environments") / request.param
-    project = Project(renders[combination], environment)
-    project.uv("sync", "--quiet")
-    return project
 
 
 @pytest.fixture(scope="module")

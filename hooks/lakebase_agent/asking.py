@@ -39,10 +39,6 @@ class Asker:
         typed: str = questionary.text(question, default=default).unsafe_ask()
         return typed.strip()
 
-    def confirm(self, question: str) -> bool:
-        """Return the person's yes or no; no when nobody is here."""
-        return self.interactive and bool(questionary.confirm(question).unsafe_ask())
-
 
 def _refuse(what: str, given: str, names: Sequence[str]) -> str:
     near = get_close_matches(given, names, n=3, cutoff=0.4) or list(names)[:3]

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -61,30 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version("lakebase-agent"))
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    new = commands.add_parser(
-        "new",
-        help="generate a project",
-        description="Generate a project in a new folder, and ask what it should be like.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_arguments_of_new(new)
-    link = commands.add_parser(
-        "link",
-        help="connect a project to a workspace",
-        description="Look up the Lakebase and the experiment of a project, and write them down.",
-        epilog=EXAMPLE_OF_LINK,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_arguments_of_link(link)
-    doctor = commands.add_parser(
-        "doctor",
-        help="find what is wrong between a project and its workspace",
-        description="Check a project and its workspace, and say what mends it. Changes nothing.",
-        epilog=EXAMPLE_OF_DOCTOR,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _add_arguments_of_doctor(doctor)
+    add = partial(commands.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
+    text = "Generate a project in a new folder, and ask what it should be like."
+    _add_arguments_of_new(add("new", help="generate a project", description=text, epilog=EXAMPLE))
+    text = "Look up the Lakebase and the experiment of a project, and write them down."
+    short = "connect a project to a workspace"
+    _add_arguments_of_link(add("link", help=short, description=text, epilog=EXAMPLE_OF_LINK))
+    text = "Check a project and its workspace, and say what mends it. Changes nothing."
+    short = "find what is wrong between a project and its workspace"
+    _add_arguments_of_doctor(add("doctor", help=short, description=text, epilog=EXAMPLE_OF_DOCTOR))
     return parser
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.served import served
 from tests.standin_mlflow import StandinMlflow
 from tests.workspace.content import (
     APP,
@@ -23,7 +24,7 @@ from tests.workspace.content import (
 from tests.workspace.database import LakebaseDatabase, open_database
 from tests.workspace.gate import Call, Fault, Faults, Gate
 from tests.workspace.identities import Identities
-from tests.workspace.server import build_app, served
+from tests.workspace.server import build_app
 
 __all__ = [
     "APP", "APP_PRINCIPAL", "BRANCH", "BRANCH_PATH", "DATABASE_PATH", "ENDPOINT_PATH", "INSTANCE",

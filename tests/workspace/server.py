@@ -1,14 +1,7 @@
-"""The stand-in workspace as an HTTP server in a thread."""
+"""The stand-in workspace as one app."""
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import uvicorn
 from fastapi import FastAPI, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from tests.standin_mlflow import StandinMlflow
 from tests.workspace.content import Content
@@ -30,21 +23,6 @@ def build_app(content: Content, identities: Identities, mlflow: StandinMlflow, u
     app.exception_handler(ApiError)(_on_error)
     app.exception_handler(404)(_on_unknown)
     return app
-
-
-@contextmanager
-def served(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
-    """Serve an app while the body runs."""
-    # What is still delayed at the end has nobody to wait for it.
-    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=0)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 async def _on_error(_request: Request, error: Exception) -> Response:
