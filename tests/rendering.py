@@ -66,10 +66,10 @@ FILES: dict[Rule, str] = {
         .github/workflows/deploy.yml .github/workflows/test.yml
         pyproject.toml
         agent_server/__init__.py agent_server/agent.py agent_server/app.py agent_server/errors.py
-        agent_server/history.py agent_server/identity.py agent_server/logs.py
+        agent_server/events.py agent_server/history.py agent_server/identity.py agent_server/logs.py
         agent_server/memory.py agent_server/model.py agent_server/prompts.py
         agent_server/requests.py agent_server/responses.py agent_server/runtime.py
-        agent_server/settings.py agent_server/start.py agent_server/startup.py
+        agent_server/runs.py agent_server/settings.py agent_server/start.py agent_server/startup.py
         agent_server/thread_store.py agent_server/threads.py agent_server/tools.py
         agent_server/tracing.py agent_server/turns.py agent_server/workspace.py
         evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py

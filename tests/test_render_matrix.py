@@ -21,7 +21,7 @@ from tests.rendering import COMBINATIONS, OWNED, REPOSITORY, Combination, expect
 
 SCHEMA = REPOSITORY.parent / "shared" / "reference" / "bundle-schema.json"
 LEFTOVER = r"\{%|(?<!\$)\{\{ |^\s*#:"
-CODE_LINES = {"agent_server": 860, "scripts": 155}
+CODE_LINES = {"agent_server": 905, "scripts": 155}
 every = pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
 
 

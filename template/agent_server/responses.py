@@ -1,24 +1,19 @@
 """One response of the OpenAI Responses API, and the events that announce it as it grows."""
 
-import asyncio
 import json
 import time
 from collections import Counter
 from typing import Any
 from uuid import uuid4
 
+from agent_server.events import EventLog
+
 Item = dict[str, Any]
-Event = tuple[str, str]  # its type, and all of it as JSON
 UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
 
 
-def to_sse(event: Event) -> str:
-    """Return the event as a server sends it."""
-    return "event: {}\ndata: {}\n\n".format(*event)
-
-
 class ResponseBuilder:
-    """Collects what a run produces in `body`, and queues in `events` what a client should see."""
+    """Collects what a run produces in `body`, and in `events` what a client should see."""
 
     def __init__(self, model: str, custom_outputs: dict[str, str]) -> None:
         head = {"id": f"resp_{uuid4().hex}", "object": "response", "created_at": int(time.time())}
@@ -27,7 +22,7 @@ class ResponseBuilder:
         state: Item = {"status": "in_progress", "output": [], **UNSET}
         self.body: Item = {**head, **rest, **tools, **state}
         self._tokens = Counter(input_tokens=0, output_tokens=0)
-        self.events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.events = EventLog()
         self._sent = 0
         self._message: Item | None = None
 
@@ -78,15 +73,16 @@ class ResponseBuilder:
             self.body["usage"] = {**self._tokens, **cached, **reasoning, "total_tokens": total}
         self._finish("completed")
 
-    def fail(self, code: str, message: str) -> Event:
-        """Finish the response with an error, keeping what it already holds; return the event."""
-        self.body["error"] = {"code": code, "message": message}
-        return self._finish("failed")
+    def fail(self, code: str, message: str) -> None:
+        """Finish the response with an error, keeping what it holds; nothing before its start."""
+        if self._sent and self.body["status"] == "in_progress":
+            self.body["error"] = {"code": code, "message": message}
+            self._finish("failed")
 
-    def _finish(self, status: str) -> Event:
+    def _finish(self, status: str) -> None:
         self._begin()
         self.body["status"] = status
-        return self._send(status, response=self.body)
+        self._send(status, response=self.body)
 
     def _begin(self) -> None:
         # Not before something has happened: until then a failure can still be an HTTP status.
@@ -107,13 +103,12 @@ class ResponseBuilder:
         self._tell("output_item.done", item=item)
 
     def _tell(self, event: str, **fields: Any) -> None:
-        """Queue an event of the item that was opened last."""
+        """Log an event of the item that was opened last."""
         output = self.body["output"]
         self._send(event, item_id=output[-1]["id"], output_index=len(output) - 1, **fields)
 
-    def _send(self, event: str, **fields: Any) -> Event:
+    def _send(self, event: str, **fields: Any) -> None:
         kind = f"response.{event}"
-        sent = kind, json.dumps({"type": kind, "sequence_number": self._sent, **fields})
-        self.events.put_nowait(sent)
+        number = {"sequence_number": self._sent}
+        self.events.append((kind, json.dumps({"type": kind, **number, **fields})))
         self._sent += 1
-        return sent

@@ -13,6 +13,7 @@ from mlflow.types.responses import (
 from agent_server.identity import LOCAL_USER, User
 from agent_server.requests import ResponseRequest
 from agent_server.responses import ResponseBuilder
+from agent_server.runs import Run
 from agent_server.runtime import open_turns
 from agent_server.settings import setting
 
@@ -25,10 +26,10 @@ async def stream_turn(
     turn = ResponseRequest.model_validate(request.model_dump(exclude_none=True)).to_turn(User(user))
     response = ResponseBuilder(setting("MODEL_ENDPOINT"), {"thread_id": turn.thread_id})
     async with open_turns() as turns:
-        await turns.run(turn, response)
-    while not response.events.empty():
-        if event := response.events.get_nowait():
-            yield ResponsesAgentStreamEvent(**json.loads(event[1]))
+        run = Run(turns.run(turn, response), response)
+        async for _, event in response.events.read():
+            yield ResponsesAgentStreamEvent(**json.loads(event))
+        await run.ended()
 
 
 @invoke()

@@ -1,0 +1,47 @@
+"""What a run tells, in order, for any number of readers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+Event = tuple[str, str]  # its type, and all of it as JSON
+
+
+class EventLog:
+    """The events of one run: written once, read by each reader at its own pace."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    def append(self, event: Event) -> None:
+        """Add the next event."""
+        self._events.append(event)
+        self._wake()
+
+    def close(self) -> None:
+        """End the log: readers stop when they have read it all."""
+        self._closed = True
+        self._wake()
+
+    async def reach(self, position: int) -> bool:
+        """Return when there is an event at `position`; False when the log ends before it."""
+        while len(self._events) <= position and not self._closed:
+            await self._changed.wait()
+        return len(self._events) > position
+
+    async def read(self, start: int = 0) -> AsyncIterator[Event]:
+        """Yield the events from position `start` on, as they come, until the log is closed."""
+        while await self.reach(start):
+            yield self._events[start]
+            start += 1
+
+    def _wake(self) -> None:
+        # Whoever waits for this change waits for the next one on a new event.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def to_sse(event: Event) -> str:
+    """Return the event as a server sends it."""
+    return "event: {}\ndata: {}\n\n".format(*event)

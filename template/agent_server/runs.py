@@ -1,0 +1,69 @@
+"""A run of the agent, beside the request that asked for it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Coroutine
+
+from agent_server.errors import ApiError, to_api_error
+from agent_server.events import to_sse
+from agent_server.responses import ResponseBuilder
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """One execution of the agent: a task that fills a response and its log of events."""
+
+    def __init__(self, work: Coroutine[None, None, None], response: ResponseBuilder) -> None:
+        self.response = response
+        self._failure: ApiError | None = None
+        # A task of its own: a server may read the rest of a stream in another one than its start.
+        self._task = asyncio.create_task(self._execute(work))
+
+    async def started(self) -> None:
+        """Return when there is something to read; raises the ApiError of a run that fails first.
+
+        Until then nothing is sent, so that a failure still has its status.
+        """
+        if not await self.response.events.reach(0):
+            await self.ended()
+
+    async def ended(self) -> None:
+        """Return when the run has ended; raises the ApiError it failed with."""
+        await asyncio.wait([self._task])
+        if self._failure:
+            raise self._failure
+
+    async def to_sse(self) -> AsyncIterator[str]:
+        """Yield the events as a server sends them; the run ends when the reader leaves."""
+        try:
+            async for event in self.response.events.read():
+                yield to_sse(event)
+            yield "data: [DONE]\n\n"
+        finally:
+            self._task.cancel()
+
+    async def to_text(self) -> AsyncIterator[str]:
+        """Yield what the agent says, as it says it; the run ends when the reader leaves.
+
+        Raises the ApiError of a run that fails: the answer is cut off, for a client to see.
+        """
+        try:
+            async for kind, event in self.response.events.read():
+                if kind == "response.output_text.delta":
+                    yield json.loads(event)["delta"]
+            await self.ended()
+        finally:
+            self._task.cancel()
+
+    async def _execute(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # the edge of a run: its readers hear of it, the log says why
+            self._failure = failure = to_api_error(error)
+            cause = error if failure is not error else None
+            log.error("a turn failed: %s", failure.code, exc_info=cause)
+            self.response.fail(failure.code, failure.detail)
+        finally:
+            self.response.events.close()
