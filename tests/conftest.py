@@ -28,7 +28,7 @@ def project(
     request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """Return an installed project with every memory."""
-    combination = Combination(request.param, ("short_term", "long_term"), "local")
+    combination = Combination(request.param, ("short_term", "long_term", "chat"), "local")
     environment = tmp_path_factory.mktemp("environments") / request.param
     project = Project(renders[combination], environment)
     project.uv("sync", "--quiet")

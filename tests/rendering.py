@@ -11,7 +11,7 @@ from copier import run_copy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWNED = ("agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py")
-MEMORIES = ("short_term", "long_term")
+MEMORIES = ("short_term", "long_term", "chat")
 SUBSETS = list(chain.from_iterable(combinations(MEMORIES, n) for n in range(len(MEMORIES) + 1)))
 
 
@@ -55,9 +55,19 @@ def long_term(c: Combination) -> bool:
     return "long_term" in c.memory
 
 
+def chat(c: Combination) -> bool:
+    """Only a project with the chat page has it."""
+    return "chat" in c.memory
+
+
 def openai(c: Combination) -> bool:
     """Only a project for the OpenAI Agents SDK has it."""
     return c.framework == "openai"
+
+
+def remembers_and_chats(c: Combination) -> bool:
+    """Only a project with long-term memory and the chat page has it."""
+    return long_term(c) and chat(c)
 
 
 FILES: dict[Rule, str] = {
@@ -69,21 +79,28 @@ FILES: dict[Rule, str] = {
         agent_server/events.py agent_server/history.py agent_server/identity.py agent_server/logs.py
         agent_server/memory.py agent_server/model.py agent_server/prompts.py
         agent_server/requests.py agent_server/responses.py agent_server/runtime.py
-        agent_server/runs.py agent_server/settings.py agent_server/start.py agent_server/startup.py
+        agent_server/runs.py agent_server/security.py agent_server/settings.py
+        agent_server/start.py agent_server/startup.py
         agent_server/thread_store.py agent_server/threads.py agent_server/tools.py
         agent_server/tracing.py agent_server/turns.py agent_server/workspace.py
         evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
         local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py
         local/services.py local/supervisor.py
         tests/__init__.py tests/agent.py tests/conftest.py tests/test_identity.py
-        tests/test_responses.py
+        tests/test_responses.py tests/test_security.py
     """,
     remembers: """
         agent_server/lakebase.py local/postgres.py scripts/grant_lakebase_permissions.py
     """,
     short_term: "agent_server/leases.py tests/test_history.py tests/test_threads.py",
     long_term: "agent_server/memory_store.py tests/test_memory.py",
+    remembers_and_chats: "tests/test_memories.py",
     openai: "agent_server/context.py",
+    chat: """
+        agent_server/belongings.py agent_server/chat.py agent_server/chat_requests.py
+        agent_server/chats.py agent_server/me.py agent_server/static/index.html
+        tests/test_chat.py tests/test_me.py
+    """,
 }
 
 

@@ -25,6 +25,11 @@ class User:
         """The id, safe inside a thread key and a store namespace (which holds no period)."""
         return quote(self.id, safe="").replace(".", "%2E").replace("~", "%7E")
 
+    @property
+    def namespace(self) -> tuple[str, str]:
+        """Where in the store everything is that the agent remembers about this user."""
+        return ("memories", self.key)
+
 
 async def current_user(request: Request) -> User:
     """Return the user the platform names; 401 when it names none, or more than one."""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from agent_server.events import EventLog
+from agent_server.settings import setting
 
 Item = dict[str, Any]
 UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
@@ -15,10 +16,11 @@ UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
 class ResponseBuilder:
     """Collects what a run produces in `body`, and in `events` what a client should see."""
 
-    def __init__(self, model: str, custom_outputs: dict[str, str]) -> None:
+    def __init__(self, thread_id: str) -> None:
+        place = {"thread_id": thread_id, "session_id": thread_id}
         head = {"id": f"resp_{uuid4().hex}", "object": "response", "created_at": int(time.time())}
         tools = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
-        rest = {"model": model, "metadata": {}, "custom_outputs": custom_outputs}
+        rest = {"model": setting("MODEL_ENDPOINT"), "metadata": {}, "custom_outputs": place}
         state: Item = {"status": "in_progress", "output": [], **UNSET}
         self.body: Item = {**head, **rest, **tools, **state}
         self._tokens = Counter(input_tokens=0, output_tokens=0)

@@ -15,7 +15,6 @@ from agent_server.requests import ResponseRequest
 from agent_server.responses import ResponseBuilder
 from agent_server.runs import Run
 from agent_server.runtime import open_turns
-from agent_server.settings import setting
 
 
 @stream()
@@ -24,7 +23,7 @@ async def stream_turn(
 ) -> AsyncGenerator[ResponsesAgentStreamEvent]:
     """Run one turn as `user`, and yield its events."""
     turn = ResponseRequest.model_validate(request.model_dump(exclude_none=True)).to_turn(User(user))
-    response = ResponseBuilder(setting("MODEL_ENDPOINT"), {"thread_id": turn.thread_id})
+    response = ResponseBuilder(turn.thread_id)
     async with open_turns() as turns:
         run = Run(turns.run(turn, response), response)
         async for _, event in response.events.read():

@@ -109,6 +109,7 @@ def _start_model(_folder: Path) -> dict[str, str]:
     return {
         "OPENAI_BASE_URL": url,
         "OPENAI_API_KEY": MODEL,
+        "OFFLINE_MODEL": "1",
         "MODEL_ENDPOINT": MODEL,
         "EMBEDDING_ENDPOINT": MODEL,
         "EMBEDDING_DIMS": str(DIMS),

@@ -13,10 +13,14 @@ class Agent:
     http: httpx.Client
     user: str
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What Databricks Apps adds to a request of this user."""
+        return {"X-Forwarded-User": self.user}
+
     def post(self, body: Any, **headers: str) -> httpx.Response:
         """Send `body` to /responses as this user."""
-        headers = {"X-Forwarded-User": self.user, **headers}
-        return self.http.post("/responses", json=body, headers=headers)
+        return self.http.post("/responses", json=body, headers={**self.headers, **headers})
 
     def ask(self, question: str | list[Any], thread: str | None = None) -> str:
         """Return the text of the answer to `question`."""

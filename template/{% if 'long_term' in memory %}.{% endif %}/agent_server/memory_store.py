@@ -9,7 +9,6 @@ import openai
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from openai.types import CreateEmbeddingResponse
 
-from agent_server.identity import User
 from agent_server.lakebase import Pool, schema_name
 from agent_server.settings import SettingsError, setting
 
@@ -20,11 +19,6 @@ COLUMN_DIMS = """
     SELECT atttypmod AS dims FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relname = 'store_vectors' AND a.attname = 'embedding'"""
-
-
-def namespace(user: User) -> tuple[str, str]:
-    """Return where everything that is kept about `user` is, and nothing about anyone else."""
-    return ("memories", user.key)
 
 
 async def open_store(pool: Pool, client: openai.AsyncOpenAI) -> AsyncPostgresStore:

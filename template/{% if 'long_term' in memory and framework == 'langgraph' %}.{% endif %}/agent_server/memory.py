@@ -7,7 +7,6 @@ from langchain.tools import ToolRuntime, tool
 from langchain_core.tools import BaseTool
 
 from agent_server.identity import User
-from agent_server.memory_store import namespace
 
 # The model never sees or chooses the run: it holds the user and the store.
 Run = ToolRuntime[User, Any]
@@ -23,7 +22,7 @@ def memory_tools() -> list[BaseTool]:
 async def get_user_memory(runtime: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
     assert runtime.store
-    found = await runtime.store.asearch(namespace(runtime.context), query=query, limit=NEAREST)
+    found = await runtime.store.asearch(runtime.context.namespace, query=query, limit=NEAREST)
     memories = [{"memory_key": item.key, **item.value} for item in found]
     return json.dumps(memories, ensure_ascii=False)
 
@@ -37,7 +36,7 @@ async def save_user_memory(runtime: Run, memory_key: str, memory: str) -> str:
         memory: One sentence that can be understood by itself.
     """
     assert runtime.store
-    await runtime.store.aput(namespace(runtime.context), memory_key, {"memory": memory})
+    await runtime.store.aput(runtime.context.namespace, memory_key, {"memory": memory})
     return f"Saved as {memory_key}."
 
 
@@ -45,5 +44,5 @@ async def save_user_memory(runtime: Run, memory_key: str, memory: str) -> str:
 async def delete_user_memory(runtime: Run, memory_key: str) -> str:
     """Forget one memory about the user, by the memory_key that get_user_memory returned."""
     assert runtime.store
-    await runtime.store.adelete(namespace(runtime.context), memory_key)
+    await runtime.store.adelete(runtime.context.namespace, memory_key)
     return f"Forgot {memory_key}."

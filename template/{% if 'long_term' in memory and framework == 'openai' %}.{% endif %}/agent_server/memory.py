@@ -5,7 +5,6 @@ import json
 from agents import RunContextWrapper, Tool, function_tool
 
 from agent_server.context import Context
-from agent_server.memory_store import namespace
 
 # The model never sees or chooses the run: its context holds the user and the store.
 Run = RunContextWrapper[Context]
@@ -21,7 +20,7 @@ def memory_tools() -> list[Tool]:
 @function_tool(failure_error_function=None)
 async def get_user_memory(run: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
-    place = namespace(run.context.user)
+    place = run.context.user.namespace
     found = await run.context.store.asearch(place, query=query, limit=NEAREST)
     memories = [{"memory_key": item.key, **item.value} for item in found]
     return json.dumps(memories, ensure_ascii=False)
@@ -35,12 +34,12 @@ async def save_user_memory(run: Run, memory_key: str, memory: str) -> str:
         memory_key: A short name for it, such as favourite_colour; the same name replaces it.
         memory: One sentence that can be understood by itself.
     """
-    await run.context.store.aput(namespace(run.context.user), memory_key, {"memory": memory})
+    await run.context.store.aput(run.context.user.namespace, memory_key, {"memory": memory})
     return f"Saved as {memory_key}."
 
 
 @function_tool(failure_error_function=None)
 async def delete_user_memory(run: Run, memory_key: str) -> str:
     """Forget one memory about the user, by the memory_key that get_user_memory returned."""
-    await run.context.store.adelete(namespace(run.context.user), memory_key)
+    await run.context.store.adelete(run.context.user.namespace, memory_key)
     return f"Forgot {memory_key}."

@@ -1,0 +1,31 @@
+"""Other web sites can't write here, and what is served can't run what they wrote."""
+
+import pytest
+
+from tests.agent import Agent
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_site_may_not_write(agent: Agent, site: str) -> None:
+    assert agent.post({"input": "hi"}, **{"Sec-Fetch-Site": site}).status_code == 403
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_the_page_itself_may_write(agent: Agent, site: str) -> None:
+    assert agent.post({"input": "hi"}, **{"Sec-Fetch-Site": site}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_what_a_form_of_another_site_could_send_is_refused(agent: Agent, kind: str) -> None:
+    headers = {**agent.headers, "Content-Type": kind}
+    answer = agent.http.post("/responses", content=b'{"input": "hi"}', headers=headers)
+    assert answer.status_code == 415
+    assert "application/json" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/"])
+def test_every_answer_is_guarded(agent: Agent, path: str) -> None:
+    headers = agent.http.get(path).headers
+    assert "require-trusted-types-for 'script'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"

@@ -1,0 +1,139 @@
+"""The chats of each user and their messages, in the app's schema: one statement for each act."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from agent_server.chat_requests import TITLE_LENGTH, ChatPage, Page
+from agent_server.errors import ApiError
+from agent_server.identity import User
+from agent_server.lakebase import Pool
+from agent_server.responses import Item
+
+UNSTORABLE = "[\x00\ud800-\udfff]"  # in a text of Postgres
+
+TABLES = """
+    CREATE TABLE IF NOT EXISTS chats (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id text NOT NULL, title text NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        updated_at timestamptz NOT NULL DEFAULT now());
+    CREATE INDEX IF NOT EXISTS idx_chats_user_updated ON chats (user_id, updated_at, id);
+    CREATE TABLE IF NOT EXISTS messages (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        chat_id uuid NOT NULL REFERENCES chats ON DELETE CASCADE,
+        role text NOT NULL CHECK (role IN ('system', 'user', 'assistant', 'tool')),
+        content text NOT NULL, partial boolean NOT NULL DEFAULT false,
+        created_at timestamptz NOT NULL DEFAULT now());
+    CREATE INDEX IF NOT EXISTS idx_messages_chat_created ON messages (chat_id, created_at)"""
+
+# Whoever writes to a chat first owns it; for anyone else nothing is written.
+ASK = """
+    WITH chat AS (
+        INSERT INTO chats AS held (id, user_id, title) VALUES (%(id)s, %(user)s, %(title)s)
+        ON CONFLICT (id) DO UPDATE SET updated_at = now() WHERE held.user_id = excluded.user_id
+        RETURNING id),
+    replaced AS (
+        DELETE FROM messages USING chat
+        WHERE %(replace)s AND chat_id = chat.id AND messages.created_at >= (
+            SELECT max(created_at) FROM messages WHERE chat_id = %(id)s AND role = 'user'))
+    INSERT INTO messages (chat_id, role, content) SELECT id, 'user', %(text)s FROM chat
+    RETURNING chat_id"""
+# A microsecond between messages keeps their order.
+ANSWER = """
+    WITH chat AS (
+        UPDATE chats SET updated_at = now() WHERE id = %(id)s AND user_id = %(user)s RETURNING id)
+    INSERT INTO messages (chat_id, role, content, partial, created_at)
+    SELECT id, said->>'role', said->>'content', coalesce((said->>'partial')::boolean, false),
+        clock_timestamp() + place * interval '1 microsecond'
+    FROM chat, jsonb_array_elements(%(said)s) WITH ORDINALITY AS answer (said, place)
+    RETURNING chat_id"""
+LIST = """
+    SELECT id, title, created_at, updated_at FROM chats
+    WHERE user_id = %(user)s AND strpos(lower(title), lower(%(search)s)) > 0
+        AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
+    ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
+# A row without a message for an empty page; no row for a chat of somebody else.
+MESSAGES = """
+    SELECT m.* FROM chats c LEFT JOIN LATERAL (
+        SELECT id, role, content, partial, created_at FROM messages
+        WHERE chat_id = c.id
+            AND (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
+        ORDER BY created_at DESC, id DESC LIMIT %(limit)s) m ON true
+    WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
+RENAME = """
+    UPDATE chats SET title = %(title)s WHERE id = %(id)s AND user_id = %(user)s
+    RETURNING id, title, created_at, updated_at"""
+DELETE = "DELETE FROM chats WHERE id = %(id)s AND user_id = %(user)s RETURNING id"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chats:
+    """The chats of one user. Anyone else's are not there: a 404 ApiError, as for no chat at all."""
+
+    pool: Pool
+    user: User
+
+    async def ask(self, chat_id: UUID, text: str, replace: bool) -> None:
+        """Store a question in a chat, which is made if there is none.
+
+        With `replace` it takes the place of the last question and of what followed.
+        """
+        title = " ".join(text.split())[:TITLE_LENGTH]
+        await self._some(ASK, id=chat_id, title=title, text=text, replace=replace)
+
+    async def answer(self, chat_id: UUID, response: Item) -> None:
+        """Store what a response says; the last of it is `partial` unless it was completed."""
+        said = [{"role": role, "content": text} for role, text in _to_messages(response["output"])]
+        if said:
+            said[-1]["partial"] = response["status"] != "completed"
+        await self._all(ANSWER, id=chat_id, said=Jsonb(said))
+
+    async def page(self, page: ChatPage) -> list[Row]:
+        """Return the chats of a page, the latest first."""
+        return await self._all(LIST, **page.model_dump())
+
+    async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
+        """Return the last messages before a mark, the oldest first."""
+        rows = await self._some(MESSAGES, id=chat_id, **page.model_dump())
+        return [row for row in rows if row["id"]]
+
+    async def rename(self, chat_id: UUID, title: str) -> Row:
+        """Return the chat with its new title."""
+        return (await self._some(RENAME, id=chat_id, title=title))[0]
+
+    async def delete(self, chat_id: UUID) -> None:
+        """Delete a chat with its messages."""
+        await self._some(DELETE, id=chat_id)
+
+    async def _some(self, query: str, **values: Any) -> list[Row]:
+        if not (rows := await self._all(query, **values)):
+            raise ApiError(404, "no_such_chat", "There is no such chat.")
+        return rows
+
+    async def _all(self, query: str, **values: Any) -> list[Row]:
+        async with self.pool.connection() as connection:
+            cursor = await connection.execute(query, {"user": self.user.id, **values})
+            return await cursor.fetchall()
+
+
+async def create_chat_tables(pool: Pool) -> None:
+    """Create the tables of chats and their messages."""
+    async with pool.connection() as connection:
+        await connection.execute(TABLES)
+
+
+def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:
+    results = {i["call_id"]: i["output"] for i in output if i["type"] == "function_call_output"}
+    for item in output:
+        if item["type"] == "message":
+            yield "assistant", re.sub(UNSTORABLE, "\ufffd", item["content"][0]["text"])
+        elif item["type"] == "function_call":
+            call = {"name": item["name"], "arguments": item["arguments"]}
+            yield "tool", json.dumps({**call, "output": results.get(item["call_id"])})
