@@ -1,5 +1,7 @@
 """What several test files share: the template, and every combination rendered from it."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from tests.project import Project
 from tests.rendering import COMBINATIONS, Combination, copy_template, render
 
 Renders = dict[Combination, Path]
+Projects = Callable[[str, str], Project]
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,18 @@ def project(
     project = Project(renders[combination], environment)
     project.uv("sync", "--quiet")
     return project
+
+
+@pytest.fixture(scope="module")
+def projects(renders: Renders, tmp_path_factory: pytest.TempPathFactory) -> Projects:
+    """Return what installs a project of a framework and a flavour of Lakebase, once."""
+
+    @cache
+    def install(framework: str, lakebase: str) -> Project:
+        combination = Combination(framework, ("short_term", "long_term"), lakebase)
+        environment = tmp_path_factory.mktemp("environments") / str(combination)
+        project = Project(renders[combination], environment)
+        project.uv("sync", "--quiet")
+        return project
+
+    return install

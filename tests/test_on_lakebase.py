@@ -4,15 +4,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Literal
 
 import httpx
 import pytest
 
-from tests.conftest import Renders
+from tests.conftest import Projects
+from tests.on_lakebase import ENDPOINT, serve
 from tests.project import Project, Server
-from tests.rendering import Combination
 from tests.workspace import (
     APP,
     APP_PRINCIPAL,
@@ -28,35 +27,29 @@ pytestmark = [
     pytest.mark.generated,
     pytest.mark.skipif(sys.platform != "linux", reason="needs addresses of the loopback"),
 ]
-Projects = Callable[[str, str], Project]
 NAME = "What is my name?"
-ENDPOINT = {"LAKEBASE_AUTOSCALING_ENDPOINT": ENDPOINT_PATH}
 BOTH = {"LAKEBASE_AUTOSCALING_PROJECT": PROJECT, "LAKEBASE_AUTOSCALING_BRANCH": BRANCH}
 PLACES = {
     "endpoint": ("autoscaling", ENDPOINT),
     "branch": ("autoscaling", BOTH),
+    "both": ("autoscaling", {**ENDPOINT, **BOTH}),
     "instance": ("provisioned", {"LAKEBASE_INSTANCE_NAME": INSTANCE}),
 }
 TRACED = {"MLFLOW_EXPERIMENT_ID": "1001", "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "100"}
-CHAT, START_CALLS = "/serving-endpoints/chat/completions", 7
-DISCOVERY = "/.well-known/"
+CONTRADICTIONS = [
+    {**ENDPOINT, "LAKEBASE_AUTOSCALING_PROJECT": "billing"},
+    {**ENDPOINT, "LAKEBASE_AUTOSCALING_BRANCH": "test"},
+    {**ENDPOINT, "LAKEBASE_INSTANCE_NAME": INSTANCE},
+    {"LAKEBASE_AUTOSCALING_PROJECT": PROJECT, "LAKEBASE_INSTANCE_NAME": INSTANCE},
+]
+CHAT, START_CALLS = "/serving-endpoints/chat/completions", 4
+DISCOVERY = "/.well-known/"  # of how to sign in
 RESOLVE, MINT = "/api/2.0/postgres/projects", "/api/2.0/postgres/credentials"
-REFUSALS = {RESOLVE: "Unable to resolve Lakebase", MINT: "Failed to obtain credential"}
-
-
-@pytest.fixture(scope="module")
-def projects(renders: Renders, tmp_path_factory: pytest.TempPathFactory) -> Projects:
-    """Return what installs a project of a framework and a flavour of Lakebase, once."""
-
-    @cache
-    def install(framework: str, lakebase: str) -> Project:
-        combination = Combination(framework, ("short_term", "long_term"), lakebase)
-        environment = tmp_path_factory.mktemp("environments") / str(combination)
-        project = Project(renders[combination], environment)
-        project.uv("sync", "--quiet")
-        return project
-
-    return install
+# As the docs of Lakebase say it.
+REFUSALS = {
+    RESOLVE: f"Unable to resolve Lakebase instance '{ENDPOINT_PATH}'",
+    MINT: f"Failed to connect to Lakebase instance '{ENDPOINT_PATH}': the workspace gives no",
+}
 
 
 @pytest.fixture(scope="module", params=["langgraph", "openai"])
@@ -81,7 +74,7 @@ def served(framework: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="module")
 def server(project: Project, served: Workspace) -> Iterator[Server]:
     """Yield a running server."""
-    with _server(project, served) as server:
+    with serve(project, served) as server:
         yield server.until_ready()
 
 
@@ -98,10 +91,10 @@ def test_memory_on_lakebase_survives_a_restart(
     projects: Projects, framework: str, workspace: Workspace, place: str
 ) -> None:
     flavour, variables = PLACES[place]
-    with _server(projects(framework, flavour), workspace, variables) as server:
+    with serve(projects(framework, flavour), workspace, variables) as server:
         server.until_ready().ask("My name is Ada", "t", place)
         server.ask("Remember that I like teal", user=place)
-    with _server(projects(framework, flavour), workspace, variables) as server:
+    with serve(projects(framework, flavour), workspace, variables) as server:
         assert "Ada" in server.until_ready().ask(NAME, "t", place)
         assert "teal" in server.ask("What do you know about me?", user=place)
 
@@ -110,15 +103,18 @@ def test_an_instance_may_be_named_by_its_host(
     projects: Projects, framework: str, workspace: Workspace
 ) -> None:
     host = {"LAKEBASE_INSTANCE_NAME": workspace.database.host}
-    with _server(projects(framework, "provisioned"), workspace, host) as server:
+    with serve(projects(framework, "provisioned"), workspace, host) as server:
         assert _tried(server).status_code == 200
 
 
 def test_a_start_asks_the_workspace_little(project: Project, workspace: Workspace) -> None:
     before = len(workspace.requests)
-    with _server(project, workspace) as server:
+    with serve(project, workspace) as server:
         server.until_ready()
-        assert len(workspace.requests) - before <= START_CALLS
+        calls = [call.path for call in workspace.requests[before:]]
+    asked = [path for path in calls if not path.startswith(DISCOVERY)]
+    assert len(asked) <= START_CALLS, calls
+    assert asked.count(MINT) == 1
 
 
 def test_a_turn_asks_only_the_model(server: Server, workspace: Workspace) -> None:
@@ -131,7 +127,7 @@ def test_a_turn_asks_only_the_model(server: Server, workspace: Workspace) -> Non
 def test_a_slow_workspace_stops_no_request(project: Project, workspace: Workspace) -> None:
     # Longer than imports hold the server up.
     workspace.faults.slow(8, DISCOVERY)
-    with _server(project, workspace) as server:
+    with serve(project, workspace) as server:
         _until(lambda: "Uvicorn running" in server.log)
         slowest = 0.0
         while (response := server.http.get("/ready")).status_code != 200:
@@ -188,28 +184,56 @@ def test_while_no_token_is_to_be_had_turns_are_a_503_and_then_work_again(
 
 def test_a_sleeping_database_only_delays_the_start(project: Project, workspace: Workspace) -> None:
     workspace.database.asleep(failures=2, seconds=2)
-    with _server(project, workspace) as server:
+    with serve(project, workspace) as server:
         assert server.until_ready().ask("hello")
 
 
+@pytest.mark.parametrize("how", ["forbidden", "unauthenticated"])
 @pytest.mark.parametrize("path", REFUSALS)
-def test_a_start_waits_for_a_workspace_that_refuses(
-    project: Project, workspace: Workspace, path: str
+def test_a_start_waits_for_a_workspace_that_refuses_and_says_what_it_refused(
+    project: Project, workspace: Workspace, path: str, how: str
 ) -> None:
-    workspace.faults.forbidden(path)
-    with _server(project, workspace) as server:
-        assert _tried(server).status_code == 503
+    getattr(workspace.faults, how)(path)
+    with serve(project, workspace) as server:
+        reason = _tried(server)
+        assert reason.status_code == 503
+        assert REFUSALS[path] in reason.json()["error"]["message"]
         assert REFUSALS[path] in server.log
         workspace.faults.clear()
         assert server.until_ready().ask("hello")
 
 
-def test_a_workspace_that_refuses_is_the_reason_that_ready_gives(
+def test_a_start_says_when_the_database_lets_nobody_in(
     project: Project, workspace: Workspace
 ) -> None:
-    workspace.faults.forbidden(RESOLVE)
-    with _server(project, workspace) as server:
-        assert "Lakebase" in _tried(server).json()["error"]["message"]
+    workspace.identities.credential_seconds = -1
+    with serve(project, workspace) as server:
+        reason = _tried(server).json()["error"]["message"]
+        workspace.identities.credential_seconds = 3600
+        assert "does not let us in" in reason
+        assert server.until_ready().ask("hello")
+
+
+@pytest.mark.parametrize("both", CONTRADICTIONS, ids=" and ".join)
+def test_variables_that_name_different_lakebases_are_refused(
+    project: Project, both: dict[str, str]
+) -> None:
+    started = project.start("start-app", variables=both, stderr=-1)
+    _, error = started.communicate(timeout=30)
+    assert started.returncode == 2
+    assert len(error.splitlines()) == 1, error
+    for name, value in both.items():
+        assert f"{name}={value!r}" in error
+
+
+@pytest.mark.parametrize("half", BOTH)
+def test_a_project_without_a_branch_is_refused_and_the_other_way_round(
+    project: Project, half: str
+) -> None:
+    started = project.start("start-app", variables={half: BOTH[half]}, stderr=-1)
+    _, error = started.communicate(timeout=30)
+    assert started.returncode == 2
+    assert all(name in error for name in BOTH) and BOTH[half] in error
 
 
 def test_a_server_that_waits_for_a_workspace_stops_within_its_patience(
@@ -217,7 +241,7 @@ def test_a_server_that_waits_for_a_workspace_stops_within_its_patience(
 ) -> None:
     workspace.faults.dropped(RESOLVE)
     before = len(workspace.requests)
-    with _server(project, workspace) as server:
+    with serve(project, workspace) as server:
         _until(lambda: RESOLVE in str(workspace.requests[before:]))
         server.process.send_signal(signal.SIGINT)
         try:
@@ -227,19 +251,12 @@ def test_a_server_that_waits_for_a_workspace_stops_within_its_patience(
 
 
 def test_traces_reach_the_workspace(project: Project, workspace: Workspace) -> None:
-    with _server(project, workspace, TRACED) as server:
+    with serve(project, workspace, TRACED) as server:
         server.until_ready().ask("xylophone")
         _until(lambda: workspace.mlflow.about("xylophone"))
     [trace] = workspace.mlflow.about("xylophone")
     assert trace.experiment == TRACED["MLFLOW_EXPERIMENT_ID"]
     assert "CHAT_MODEL" in trace.kinds
-
-
-def _server(project: Project, workspace: Workspace, more: dict[str, str] | None = None) -> Server:
-    named = any(name.startswith("LAKEBASE_") for name in more or {})
-    variables = {**({} if named else ENDPOINT), **(more or {})}
-    schema = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "developers"}
-    return Server(project, **workspace.variables(**variables, **schema))
 
 
 def _tried(server: Server) -> httpx.Response:

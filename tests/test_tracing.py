@@ -14,7 +14,7 @@ from tests.standin_model import StandinModel, open_standin_model
 pytestmark = pytest.mark.generated
 EXPERIMENT = "7"
 FAILED = "Failed to send trace"
-PROMPT_SECONDS = 5
+PROMPT_SECONDS, STOP_SECONDS = 5, 10
 # Without an address MLflow means Databricks: not the workspace of whoever runs the tests.
 NOWHERE = {
     "no address": {"DATABRICKS_CONFIG_FILE": "none"},
@@ -127,6 +127,30 @@ def test_an_mlflow_that_is_not_there_is_said_once_and_turns_go_on(
         server.stop(signal.SIGINT)  # after which MLflow sends what it still holds
     assert server.log.count(FAILED) == 1
     assert "urllib3" not in server.log and server.log.count("SDK workspace client") <= 1
+
+
+def test_a_server_that_stops_sends_what_it_still_holds(
+    project: Project, variables: dict[str, str]
+) -> None:
+    late = {**variables, "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "60000"}
+    with open_standin_mlflow() as mlflow:
+        with Server(project, **late, MLFLOW_TRACKING_URI=mlflow.url) as server:
+            server.until_ready().ask("oboe")
+            assert not mlflow.about("oboe")
+            server.stop(signal.SIGTERM)
+        assert mlflow.about("oboe")
+
+
+def test_an_mlflow_that_hangs_holds_a_stop_up_for_seconds_only(
+    project: Project, variables: dict[str, str]
+) -> None:
+    with open_standin_mlflow() as mlflow:
+        mlflow.delay = 30
+        with Server(project, **variables, MLFLOW_TRACKING_URI=mlflow.url) as server:
+            server.until_ready().ask("tuba")
+            started = time.monotonic()
+            server.stop(signal.SIGTERM)
+    assert time.monotonic() - started < STOP_SECONDS
 
 
 def test_without_an_experiment_nothing_is_sent(project: Project) -> None:

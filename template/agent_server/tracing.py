@@ -1,14 +1,35 @@
 """Traces to MLflow, when an experiment is configured; never in the way of a turn."""
 
+import asyncio
 import importlib
 import logging
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 
 # An unreachable MLflow costs a background thread a few seconds a trace, not minutes. The catalog
 # holds prices of models, which would be downloaded at the first turn.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 QUIET = {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true"}
+FLUSH_SECONDS = 5
+
+
+@asynccontextmanager
+async def open_tracing(flavor: str) -> AsyncIterator[None]:
+    """Trace what runs in the body; at its end, take a few seconds to send what is left.
+
+    MLflow itself does so when Python ends, which a signal makes uvicorn prevent.
+    """
+    await asyncio.to_thread(start_tracing, flavor)
+    try:
+        yield
+    finally:
+        if os.environ.get("MLFLOW_EXPERIMENT_ID"):
+            from mlflow import flush_trace_async_logging as flush
+
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(flush), FLUSH_SECONDS)
 
 
 @cache

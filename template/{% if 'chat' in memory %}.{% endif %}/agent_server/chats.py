@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from agent_server.chat_requests import TITLE_LENGTH, ChatPage, Page
 from agent_server.errors import ApiError
 from agent_server.identity import User
-from agent_server.lakebase import Pool
+from agent_server.lakebase import Connection, Pool
 from agent_server.responses import Item
 
 UNSTORABLE = "[\x00\ud800-\udfff]"  # in a text of Postgres
@@ -123,10 +123,9 @@ class Chats:
             return await cursor.fetchall()
 
 
-async def create_chat_tables(pool: Pool) -> None:
+async def create_chat_tables(connection: Connection) -> None:
     """Create the tables of chats and their messages."""
-    async with pool.connection() as connection:
-        await connection.execute(TABLES)
+    await connection.execute(TABLES)
 
 
 def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """Long-term memory: what is kept about each user, in the tables of `AsyncDatabricksStore`."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -7,9 +8,11 @@ from functools import partial
 
 import openai
 from langgraph.store.postgres.aio import AsyncPostgresStore
+from langgraph.store.postgres.base import PostgresIndexConfig
 from openai.types import CreateEmbeddingResponse
 
-from agent_server.lakebase import Pool, schema_name
+from agent_server.lakebase import Connection, Pool, schema_name
+from agent_server.model import build_client
 from agent_server.settings import SettingsError, setting
 
 log = logging.getLogger(__name__)
@@ -21,20 +24,21 @@ COLUMN_DIMS = """
     WHERE n.nspname = %s AND c.relname = 'store_vectors' AND a.attname = 'embedding'"""
 
 
-async def open_store(pool: Pool, client: openai.AsyncOpenAI) -> AsyncPostgresStore:
+async def open_store(pool: Pool, connection: Connection) -> AsyncPostgresStore:
     """Return the store, which embeds what it keeps through the embedding endpoint.
 
-    Creates its tables. Raises SettingsError when the vectors would not fit.
+    Creates its tables over `connection`. Raises SettingsError when the vectors would not fit.
     """
+    # In a thread: looking a workspace up must not stop the server.
+    client = await asyncio.to_thread(build_client)
     dims, embed = _dims(), partial(_embed, client)
-    async with pool.connection() as connection:
-        # In public, where every app of the database finds it; the store would put it in its own.
-        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
-        row = await (await connection.execute(COLUMN_DIMS, [schema_name()])).fetchone()
+    # In public, where every app of the database finds it; the store would put it in its own.
+    await connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
+    row = await (await connection.execute(COLUMN_DIMS, [schema_name()])).fetchone()
     await _check_dims(client, dims, row["dims"] if row else dims)
-    store = AsyncPostgresStore(pool, index={"dims": dims, "embed": embed, "fields": ["memory"]})
-    await store.setup()
-    return store
+    index: PostgresIndexConfig = {"dims": dims, "embed": embed, "fields": ["memory"]}
+    await AsyncPostgresStore(connection, index=index).setup()
+    return AsyncPostgresStore(pool, index=index)
 
 
 def _dims() -> int:

@@ -32,10 +32,11 @@ RELEASE = "DELETE FROM turn_leases WHERE thread_key = %s AND owner = %s"
 async def open_lease(pool: Pool, thread_key: str) -> AsyncIterator[None]:
     """Hold the thread while the body runs.
 
-    Raises a 409 ApiError when another turn keeps the thread too long, or took it because the lease
-    could not be renewed in time: then the body is cancelled, or it could lose what that one stores.
+    Raises a 409 ApiError when another turn keeps the thread too long, or has taken it. When the
+    lease is not renewed in time the body is cancelled, or it could lose what another turn stores;
+    OperationalError if that was because the database is away.
     """
-    lease, clock = (thread_key, uuid4()), asyncio.get_running_loop().time
+    lease, clock, away = (thread_key, uuid4()), asyncio.get_running_loop().time, False
     try:
         async with asyncio.timeout(WAIT_SECONDS) as deadline:
             while not await _execute(pool, ACQUIRE, lease):
@@ -45,20 +46,26 @@ async def open_lease(pool: Pool, thread_key: str) -> AsyncIterator[None]:
             try:
                 yield
             finally:
-                renewal.cancel()
+                away = renewal.cancel()  # else it has ended: the thread is another's
                 # The turn may be ending because its reader left: the thread must be freed too.
                 await asyncio.shield(_release(pool, lease))
     except TimeoutError as error:
+        if not deadline.expired():  # the body's own
+            raise
+        if away:
+            raise psycopg.OperationalError("the lease of a turn could not be renewed") from error
         text = "Another turn of this thread is still running. Send this one again."
         raise ApiError(409, "thread_busy", text, retry_after=1) from error
 
 
 async def _renew(pool: Pool, lease: Lease, deadline: asyncio.Timeout) -> None:
-    while True:
+    held = 1
+    while held:
         await asyncio.sleep(RENEW_SECONDS)
         end = asyncio.get_running_loop().time() + TURN_SECONDS
         with suppress(psycopg.OperationalError):  # the next try may work, or the turn ends
-            deadline.reschedule(end if await _execute(pool, RENEW, lease) else 0)
+            held = await _execute(pool, RENEW, lease)
+            deadline.reschedule(end if held else 0)
 
 
 async def _release(pool: Pool, lease: Lease) -> None:

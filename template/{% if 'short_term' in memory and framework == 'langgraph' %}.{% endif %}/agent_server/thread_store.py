@@ -6,14 +6,13 @@ from contextlib import asynccontextmanager
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_server import leases
-from agent_server.lakebase import Pool
+from agent_server.lakebase import Connection, Pool
 
 
-async def create_thread_tables(pool: Pool) -> None:
+async def create_thread_tables(connection: Connection) -> None:
     """Create the tables of threads, and of the leases that guard them."""
-    await AsyncPostgresSaver(pool).setup()
-    async with pool.connection() as connection:
-        await connection.execute(leases.TABLE)
+    await AsyncPostgresSaver(connection).setup()
+    await connection.execute(leases.TABLE)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agents import TResponseInputItem
 
 from agent_server import leases
-from agent_server.lakebase import Pool
+from agent_server.lakebase import Connection, Pool
 
 # As `agents.extensions.memory.SQLAlchemySession` creates them.
 TABLES = """
@@ -51,11 +51,10 @@ class Thread:
             await connection.execute(ADD, [self.session_id, [json.dumps(item) for item in items]])
 
 
-async def create_thread_tables(pool: Pool) -> None:
+async def create_thread_tables(connection: Connection) -> None:
     """Create the tables of sessions, and of the leases that guard them."""
-    async with pool.connection() as connection:
-        await connection.execute(TABLES)
-        await connection.execute(leases.TABLE)
+    await connection.execute(TABLES)
+    await connection.execute(leases.TABLE)
 
 
 @asynccontextmanager

@@ -4,13 +4,15 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from agent_server import settings
+from agent_server.errors import ApiError
 from agent_server.settings import SettingsError
 
 Connection = AsyncConnection[DictRow]
@@ -19,7 +21,9 @@ Pool = AsyncConnectionPool[Connection]
 CONNECT_SECONDS, SETUP_SECONDS = 10, 60
 # Unchecked, every connection that a restart or a sleep of the database killed would fail a turn.
 CHECK = AsyncConnectionPool.check_connection
-SIZE: dict[str, Any] = {"min_size": 1, "max_size": 20, "timeout": CONNECT_SECONDS, "check": CHECK}
+# A pool waits longer after each failed try: a new row of tries begins with the next turn.
+PATIENCE = {"timeout": CONNECT_SECONDS, "reconnect_timeout": CONNECT_SECONDS}
+SIZE: dict[str, Any] = {"min_size": 1, "max_size": 20, "check": CHECK, **PATIENCE}
 
 # The app's schema first, then where the extension `vector` lives: public, or a place of its own.
 SEE_SCHEMA = """
@@ -40,15 +44,29 @@ def schema_name() -> str:
 
 
 def lakebase_target() -> dict[str, str]:
-    """Return the arguments that name this Lakebase to `AsyncLakebasePool`."""
-    values = [os.environ.get(f"LAKEBASE_{name}", "") for name in settings.LAKEBASE]
-    endpoint, project, branch, instance = values
+    """Return the arguments that name this Lakebase to `AsyncLakebasePool`.
+
+    Raises SettingsError when two variables name different ones: a choice could hide all memories.
+    """
+    names = [f"LAKEBASE_{name}" for name in settings.LAKEBASE]
+    given = {name: os.environ.get(name, "") for name in names}
+    endpoint, project, branch, instance = given.values()
+    first, *pair, last = names
+    for name, value in zip(pair, endpoint.split("/")[1::2], strict=False):
+        if given[name] not in ("", value):
+            raise _contradiction(given, first, name)
+    if instance and (others := [name for name in (first, *pair) if given[name]]):
+        raise _contradiction(given, others[0], last)
     if endpoint:
         return {"autoscaling_endpoint": endpoint}
     if bool(project) != bool(branch):
-        pair = "LAKEBASE_AUTOSCALING_PROJECT and LAKEBASE_AUTOSCALING_BRANCH"
-        raise SettingsError(f"{pair} go together: {project!r} and {branch!r}.")
+        raise SettingsError(f"{' and '.join(pair)} go together: {project!r} and {branch!r}.")
     return {"project": project, "branch": branch} if project else {"instance_name": instance}
+
+
+def _contradiction(given: dict[str, str], *names: str) -> SettingsError:
+    both = " and ".join(f"{name}={given[name]!r}" for name in names)
+    return SettingsError(f"{both} name different Lakebases. Unset one, in .env or databricks.yml.")
 
 
 def check_database_settings() -> None:
@@ -68,15 +86,19 @@ def check_database_settings() -> None:
 async def open_pool() -> AsyncIterator[Pool]:
     """Yield the open pool; its connections see the app's schema first.
 
-    Raises psycopg_pool.PoolTimeout when the database can't be reached, and SettingsError when
-    nothing says where it is.
+    Raises SettingsError when nothing says where the database is, ApiError when Lakebase refuses,
+    and psycopg.OperationalError when another database can't be reached.
     """
     check_database_settings()
     # Off the event loop: the Lakebase pool looks its host up with blocking calls.
     build = _lakebase_pool if settings.lakebase_configured() else _plain_pool
     pool = await asyncio.to_thread(build)
     async with pool:
-        await pool.wait(CONNECT_SECONDS)
+        try:
+            await pool.wait(CONNECT_SECONDS)
+        except PoolTimeout:
+            await _try_to_connect(pool)
+            raise
         yield pool
 
 
@@ -92,7 +114,11 @@ def _lakebase_pool() -> Pool:
         place["instance_name"] = next((i.name for i in instances if i.read_write_dns == host), host)
     # No cached token: each new connection logs in with one of its own, never an expired one.
     how: dict[str, Any] = {"workspace_client": client, "token_cache_duration_seconds": 0}
-    pool = AsyncLakebasePool(configure=_see_schema, **place, **how, **SIZE)
+    try:
+        pool = AsyncLakebasePool(configure=_see_schema, **place, **how, **SIZE)
+    except ValueError as error:
+        why = "the workspace refuses, or it is not there"
+        raise _unavailable("Unable to resolve", why) from error
     return pool.pool  # type: ignore[no-any-return]
 
 
@@ -101,13 +127,33 @@ def _plain_pool() -> Pool:
     return AsyncConnectionPool(os.environ["DATABASE_URL"], configure=_see_schema, **how, **SIZE)
 
 
+async def _try_to_connect(pool: Pool) -> None:
+    """Raise why the pool can't connect, which it only logs itself."""
+    at, how = cast(Any, (pool.conninfo, pool.kwargs))
+    try:
+        connection = await pool.connection_class.connect(at, connect_timeout=CONNECT_SECONDS, **how)
+        await connection.close()
+    except (ConnectionError, psycopg.OperationalError) as error:
+        if not settings.lakebase_configured():
+            raise
+        minted = isinstance(error, psycopg.OperationalError)  # else the workspace refused
+        why = "its database does not let us in" if minted else "the workspace gives no password"
+        raise _unavailable("Failed to connect to", why) from error
+
+
+def _unavailable(what: str, why: str) -> ApiError:
+    name = "/".join(lakebase_target().values())
+    text = f"{what} Lakebase instance {name!r}: {why}. Run: lakebase-agent doctor"
+    return ApiError(503, "lakebase_unavailable", text, 5)
+
+
 async def _see_schema(connection: AsyncConnection[Any]) -> None:
     await connection.execute(SEE_SCHEMA, [schema_name()])
 
 
 @asynccontextmanager
-async def open_setup(pool: Pool) -> AsyncIterator[None]:
-    """Let the body create tables in the app's schema, in one process at a time.
+async def open_setup(pool: Pool) -> AsyncIterator[Connection]:
+    """Yield a connection to create tables in the app's schema with, in one process at a time.
 
     Raises TimeoutError when another process is at it for a minute.
     """
@@ -119,7 +165,7 @@ async def open_setup(pool: Pool) -> AsyncIterator[None]:
         try:
             if missing := await _first(connection, CREATE_SCHEMA):
                 await connection.execute(missing["create"])
-            yield
+            yield connection
         finally:
             await _first(connection, UNLOCK)
 
