@@ -69,6 +69,20 @@ def test_a_tool_call_and_its_output_are_part_of_the_response(agent: Agent) -> No
     assert output[0]["call_id"] == output[1]["call_id"]
 
 
+def test_databricks_own_chat_page_reads_what_it_asks_for(agent: Agent) -> None:
+    said = [("user", "hello"), ("assistant", "Hello."), ("user", "/repeat 3")]
+    history = [{"role": role, "content": text} for role, text in said]
+    context = {"conversation_id": "c-1", "user_id": "somebody.else@example.com"}
+    body = {"input": history, "stream": True, "context": context}
+    answer = agent.http.post("/invocations", json=body, headers=agent.headers)
+    events = [json.loads(line[6:]) for line in answer.text.splitlines() if "{" in line[:7]]
+    deltas = [e for e in events if e["type"] == "response.output_text.delta"]
+    done = [e["item"] for e in events if e["type"] == "response.output_item.done"]
+    assert "".join(e["delta"] for e in deltas) == done[-1]["content"][0]["text"]
+    assert {e["item_id"] for e in deltas} == {done[-1]["id"]}
+    assert events[-1]["response"]["custom_outputs"]["thread_id"] == "c-1"
+
+
 def test_both_paths_and_both_names_lead_to_the_same_thread(agent: Agent) -> None:
     body = {"input": "hi", "custom_inputs": {"session_id": "s-1"}}
     response = agent.http.post("/invocations", json=body).json()
