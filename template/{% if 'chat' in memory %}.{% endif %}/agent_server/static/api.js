@@ -1,0 +1,43 @@
+/** Requests to the server, whose failures are sentences. */
+
+/** What went wrong, in words for the user. */
+export class Failure extends Error {
+  constructor(sentence, status = 0) {
+    super(sentence);
+    this.status = status;
+  }
+}
+
+/** Send a request and return its response; throws a Failure, or an AbortError after `signal`. */
+export async function request(method, path, { body, accept = "application/json", signal } = {}) {
+  const headers = { Accept: accept };
+  if (body) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("The server cannot be reached. Check the connection, and try again.");
+  }
+  if (!response.ok) throw new Failure(await sentence(response), response.status);
+  return response;
+}
+
+/** Return one page of a list, and the path of the next one, if there is one. */
+export async function getPage(path) {
+  const response = await request("GET", path);
+  const [, query] = /<[^>?]*(\?[^>]*)>/.exec(response.headers.get("Link") ?? "") ?? [];
+  return {
+    items: await response.json(),
+    next: query && path.split("?")[0] + query,
+    responseId: response.headers.get("X-Response-Id"),
+  };
+}
+
+async function sentence(response) {
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return `The server answered with status ${response.status}. Try again.`;
+  }
+}

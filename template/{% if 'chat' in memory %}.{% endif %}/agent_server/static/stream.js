@@ -1,0 +1,68 @@
+/** The events of a run, from the Responses API. */
+
+import { Failure, request } from "./api.js";
+
+const ENDS = ["completed", "failed", "incomplete", "cancelled"].map((end) => `response.${end}`);
+const LOST = "The connection was lost before the answer was complete.";
+const PAUSES = [500, 1000, 2000, 4000]; // milliseconds
+
+/** What is known of a run: its response's id, and the number of the last event that came. */
+export class Run {
+  id = null;
+  last = -1;
+  ended = false;
+  stopped = new AbortController();
+
+  /** `background`: the run goes on without a reader, who may come back. */
+  constructor(background, id = null) {
+    this.background = background;
+    this.id = id;
+  }
+
+  /** Yield the events of a response, each once; a background run is taken up where it broke off. */
+  async *events(response) {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        for await (const event of parse(response)) {
+          failures = 0;
+          this.id ??= event.response?.id;
+          this.last = event.sequence_number ?? this.last;
+          this.ended = ENDS.includes(event.type);
+          yield event;
+        }
+      } catch (error) {
+        if (error.name === "AbortError" || error instanceof Failure) throw error;
+      }
+      if (this.ended) return;
+      if (!this.background || !this.id || failures === PAUSES.length) throw new Failure(LOST);
+      await new Promise((resolve) => setTimeout(resolve, PAUSES[failures]));
+      response = await this.resume();
+    }
+  }
+
+  /** Return the response that goes on after the last event. */
+  resume() {
+    const from = this.last < 0 ? "" : `&starting_after=${this.last}`;
+    const options = { accept: "text/event-stream", signal: this.stopped.signal };
+    return request("GET", `responses/${this.id}?stream=true${from}`, options);
+  }
+
+  /** Stop the run, and the reading of it. */
+  async stop() {
+    if (this.background && this.id) await request("POST", `responses/${this.id}/cancel`);
+    this.stopped.abort();
+  }
+}
+
+async function* parse(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const blocks = (rest + part.value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const data = /^data: (.*)$/m.exec(block)?.[1];
+      if (data && data !== "[DONE]") yield JSON.parse(data);
+    }
+  }
+}
