@@ -1,53 +1,45 @@
-/** The page: which conversation is open, and what its buttons do. */
+/** The page: which conversation is open, and what the buttons around it do. */
 
 import { request } from "./api.js";
 import * as chats from "./chats.js";
 import { Conversation } from "./conversation.js";
-import { $, element, trouble } from "./dom.js";
-import { openMemory } from "./memory.js";
+import { $, attempt, element, trouble } from "./dom.js";
+import "./memory.js";
 
 const me = {};
 const running = new Map(); // by id: a conversation that is left goes on
+const [box, scroller] = [$("message"), $("scroller")];
+const narrow = matchMedia("(max-width: 760px)");
 let here; // the conversation that is open
 let atEnd = true;
 
 const idInUrl = () => new URLSearchParams(location.search).get("chat");
-const touched = matchMedia("(pointer: coarse)");
-const narrow = matchMedia("(max-width: 760px)");
 
-/** Show the conversation that the URL names, or a new one. */
-async function show() {
-  const id = idInUrl();
-  const known = running.get(id);
-  here = known ?? new Conversation(id, me, changed);
+function open() {
+  const known = running.get(idInUrl());
+  here = known ?? new Conversation(idInUrl(), me, changed);
   $("conversation").replaceChildren(here.list);
   atEnd = true;
   openList(false);
   draw();
-  (touched.matches ? $("scroller") : $("message")).focus();
-  if (id && !known) await load(here);
-}
-
-async function load(conversation) {
-  try {
-    await conversation.load();
-  } catch (failure) {
-    const again = () => (failure.status === 404 ? go(null) : load(conversation));
-    const label = failure.status === 404 ? "New conversation" : "Retry";
-    conversation.list.replaceChildren(element("li", {}, trouble(failure.message, label, again)));
+  rest();
+  if (here.id && !known) {
+    const [conversation, place] = [here, element("li")];
+    here.list.append(place);
+    attempt(place, () => conversation.load());
   }
 }
 
 function go(id) {
   history.pushState(null, "", id ? `?chat=${id}` : ".");
-  return show();
+  open();
 }
 
 function changed(conversation) {
   const { id, run } = conversation;
   if (id && run) running.set(id, conversation);
   else running.delete(id);
-  const named = conversation === here && id !== idInUrl();
+  const named = conversation === here && id && id !== idInUrl();
   if (named) history.pushState(null, "", `?chat=${id}`);
   if (named || !run) chats.refresh().then(draw);
   draw();
@@ -56,12 +48,11 @@ function changed(conversation) {
 function draw() {
   const title = chats.titleOf(here.id) ?? (here.id ? "Conversation" : "New conversation");
   $("title").textContent = title;
-  document.title = here.id ? `${title} · Agent` : "Agent";
-  $("welcome").hidden = Boolean(here.id || here.run);
+  document.title = `${title} · Agent`;
+  $("welcome").hidden = Boolean(here.id || here.list.children.length);
   $("conversation").setAttribute("aria-busy", Boolean(here.run));
   $("send").hidden = Boolean(here.run);
   $("stop").hidden = !here.run;
-  $("send").disabled = !$("message").value.trim();
   chats.setCurrent(here.id);
 }
 
@@ -69,15 +60,20 @@ function send(text) {
   if (here.run || !text.trim()) return;
   atEnd = true;
   here.send(text.trim());
-  $("message").value = "";
+  box.value = "";
   fit();
 }
 
-/** Let the message box be as high as its text, which CSS alone can't do in every browser. */
+/** Make the message box as high as its text, which not every browser can do in CSS. */
 function fit() {
-  $("message").style.height = "auto";
-  $("message").style.height = `${$("message").scrollHeight}px`;
-  $("send").disabled = !$("message").value.trim();
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight}px`;
+  $("send").disabled = !box.value.trim();
+}
+
+/** Put the focus where one goes on; not into the message box where that opens a keyboard. */
+function rest() {
+  (matchMedia("(pointer: coarse)").matches ? scroller : box).focus();
 }
 
 function openList(open) {
@@ -88,16 +84,10 @@ function openList(open) {
 }
 
 async function meet() {
-  $("trouble").replaceChildren();
-  try {
-    Object.assign(me, await (await request("GET", "api/me")).json());
-  } catch (failure) {
-    $("trouble").replaceChildren(trouble(failure.message, "Retry", meet));
-    return;
-  }
+  Object.assign(me, await (await request("GET", "api/me")).json());
   $("user").textContent = me.user;
   $("offline").hidden = !me.offline;
-  for (const part of [$("open-memory"), ...document.querySelectorAll(".remembers")]) part.hidden = !me.long_term;
+  for (const part of document.querySelectorAll(".remembers")) part.hidden = !me.long_term;
 }
 
 function switchTheme() {
@@ -107,44 +97,43 @@ function switchTheme() {
   localStorage.setItem("theme", dataset.theme);
 }
 
-chats.on.open = go;
-chats.on.renamed = draw;
-chats.on.deleted = (id) => id === here.id && go(null);
-addEventListener("popstate", show);
-addEventListener("unhandledrejection", () => {
-  $("trouble").replaceChildren(trouble("Something on this page went wrong.", "Reload", () => location.reload()));
+const on = (target, event, action) => target.addEventListener(event, action);
+
+on(window, "popstate", open);
+on(window, "unhandledrejection", () => {
+  const sentence = "Something on this page went wrong.";
+  $("trouble").replaceChildren(trouble(sentence, "Reload", () => location.reload()));
 });
-addEventListener("keydown", ({ key, target }) => key === "Escape" && !target.closest("dialog") && openList(false));
-narrow.addEventListener("change", () => openList(false));
-$("new").addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+on(window, "keydown", ({ key, target }) => key === "Escape" && !target.closest("dialog") && openList(false));
+on(narrow, "change", () => openList(false));
+on($("sidebar"), "click", (event) => {
+  const link = event.target.closest("a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  go(null);
+  go(new URL(link.href).searchParams.get("chat"));
 });
-$("open-list").addEventListener("click", () => openList(true));
-$("close-list").addEventListener("click", () => openList(false));
-$("open-memory").addEventListener("click", openMemory);
-$("theme").addEventListener("click", switchTheme);
-$("composer").addEventListener("submit", (event) => {
+on($("open-list"), "click", () => openList(true));
+on($("close-list"), "click", () => openList(false));
+on($("theme"), "click", switchTheme);
+on($("composer"), "submit", (event) => {
   event.preventDefault();
-  send($("message").value);
+  send(box.value);
 });
-$("message").addEventListener("input", fit);
-$("message").addEventListener("keydown", (event) => {
+on(box, "input", fit);
+on(box, "keydown", (event) => {
   // While an input method composes a word, Enter chooses it; Safari says so by the code alone.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
-  send($("message").value);
+  send(box.value);
 });
-$("stop").addEventListener("click", () => here.stop());
-for (const prompt of document.querySelectorAll(".prompt")) prompt.addEventListener("click", () => send(prompt.textContent));
-
-const scroller = $("scroller");
-scroller.addEventListener("scroll", () => {
+on($("stop"), "click", () => attempt($("trouble"), () => here.run.stop()).then(rest));
+for (const prompt of document.querySelectorAll(".prompt")) on(prompt, "click", () => send(prompt.textContent));
+on(scroller, "scroll", () => {
   atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
 });
-new ResizeObserver(() => atEnd && scroller.scrollTo({ top: scroller.scrollHeight })).observe($("conversation"));
+new ResizeObserver(() => atEnd && scroller.scrollTo(0, scroller.scrollHeight)).observe($("conversation"));
+chats.onChange((id) => (id === here.id && !chats.titleOf(id) ? go(null) : draw()));
 
-meet();
+open();
+attempt($("trouble"), meet);
 chats.refresh().then(draw);
-show();

@@ -1,18 +1,19 @@
 /** The list of the user's conversations. */
 
 import { getPage, request } from "./api.js";
-import { $, ask, element, trouble } from "./dom.js";
+import { $, ask, attempt, element, iconButton } from "./dom.js";
 
 const DAY = 24 * 60 * 60 * 1000; // milliseconds
 const chats = new Map();
 let current = null;
+let changed = () => {};
 let next = null;
-let asked = 0;
+let turn = 0;
 
-/** Called with a conversation's id when it is chosen, renamed or deleted. */
-export const on = { open: () => {}, renamed: () => {}, deleted: () => {} };
+/** Call `listener` with a conversation's id when it was renamed or deleted. */
+export const onChange = (listener) => (changed = listener);
 
-/** Return a conversation's title, as far as the list knows it. */
+/** Return whether the list has a conversation, and its title. */
 export const titleOf = (id) => chats.get(id)?.title;
 
 /** Mark a conversation as the one that is open; null for a new one. */
@@ -21,26 +22,26 @@ export function setCurrent(id) {
   show();
 }
 
-/** Load the newest conversations, or those whose title has what is searched for. */
-export async function refresh() {
-  const search = $("search").value.trim();
-  await load(`api/chats?limit=30${search && `&search=${encodeURIComponent(search)}`}`);
+/** Load the newest conversations, or the newest whose title has what is searched for. */
+export function refresh() {
+  const search = encodeURIComponent($("search").value.trim());
+  return load(`api/chats?limit=30&search=${search}`);
 }
 
-async function load(path) {
-  const turn = (asked += 1);
-  try {
+const load = (path) =>
+  attempt($("chats-trouble"), async () => {
+    const mine = (turn += 1);
     const page = await getPage(path);
-    if (turn !== asked) return;
+    if (mine !== turn) return; // the user has typed on
     for (const chat of page.items) chats.set(chat.id, chat);
     next = page.next;
     show();
-  } catch (failure) {
-    $("chats-status").replaceChildren(trouble(failure.message, "Retry", () => load(path)));
-  }
-}
+    const none = $("search").value ? "No conversation has that in its title." : "No conversations yet.";
+    $("chats-status").textContent = chats.size ? "" : none;
+  });
 
 function show() {
+  const focused = document.activeElement.closest("#chats li")?.dataset.id;
   const newest = [...chats.values()].sort((a, b) => Date.parse(b.updated_at) - Date.parse(a.updated_at));
   const groups = Map.groupBy(newest, (chat) => age(chat.updated_at));
   const lists = [...groups].flatMap(([name, members]) => [
@@ -49,8 +50,7 @@ function show() {
   ]);
   $("chats").replaceChildren(...lists);
   $("more").hidden = !next;
-  const none = $("search").value ? "No conversation has that in its title." : "No conversations yet.";
-  $("chats-status").textContent = newest.length ? "" : none;
+  if (focused) ($("chats").querySelector(`[data-id="${focused}"] a`) ?? $("new")).focus();
 }
 
 function age(moment) {
@@ -58,54 +58,36 @@ function age(moment) {
   return days < 1 ? "Today" : days < 2 ? "Yesterday" : days < 7 ? "This week" : "Earlier";
 }
 
-function toRow(chat) {
-  const open = (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    on.open(chat.id);
-  };
-  const here = chat.id === current ? "page" : null;
-  const link = { href: `?chat=${chat.id}`, title: chat.title, "aria-current": here, click: open };
+function toRow({ id, title }) {
+  const here = id === current ? "page" : null;
   return element(
-    "li", {},
-    element("a", link, chat.title),
-    button("rename", `Rename “${chat.title}”`, () => rename(chat)),
-    button("delete", `Delete “${chat.title}”`, () => remove(chat)),
+    "li",
+    { "data-id": id },
+    element("a", { href: `?chat=${id}`, title, "aria-current": here }, title),
+    iconButton("rename", `Rename “${title}”`, () => rename(id, title)),
+    iconButton("delete", `Delete “${title}”`, () => remove(id, title)),
   );
 }
 
-const button = (kind, label, click) =>
-  element("button", { type: "button", class: `icon ${kind}`, "aria-label": label, click });
+async function rename(id, value) {
+  const title = await ask("Rename this conversation", { action: "Save", value });
+  if (title) await change(id, "PATCH", { title });
+}
 
-async function rename(chat) {
-  const title = await ask("Rename this conversation", { action: "Save", value: chat.title });
-  if (!title || title === chat.title) return;
-  await attempt(async () => {
-    const response = await request("PATCH", `api/chats/${chat.id}`, { body: { title } });
-    chats.set(chat.id, await response.json());
+async function remove(id, title) {
+  const detail = `“${title}” and its messages will be gone for good.`;
+  const options = { detail, action: "Delete", style: "danger" };
+  if (await ask("Delete this conversation?", options)) await change(id, "DELETE");
+}
+
+const change = (id, method, body) =>
+  attempt($("chats-trouble"), async () => {
+    const response = await request(method, `api/chats/${id}`, { body });
+    if (method === "DELETE") chats.delete(id);
+    else chats.set(id, await response.json());
     show();
-    on.renamed();
+    changed(id);
   });
-}
-
-async function remove(chat) {
-  const detail = `“${chat.title}” and its messages will be gone for good.`;
-  if (!(await ask("Delete this conversation?", { detail, action: "Delete", danger: true }))) return;
-  await attempt(async () => {
-    await request("DELETE", `api/chats/${chat.id}`);
-    chats.delete(chat.id);
-    show();
-    on.deleted(chat.id);
-  });
-}
-
-async function attempt(action) {
-  try {
-    await action();
-  } catch (failure) {
-    $("chats-status").replaceChildren(trouble(failure.message, "Retry", () => attempt(action)));
-  }
-}
 
 $("more").addEventListener("click", () => load(next));
 let pause = 0;

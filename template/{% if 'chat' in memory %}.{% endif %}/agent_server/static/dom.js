@@ -1,4 +1,6 @@
-/** Small things every part of the page does with the document. */
+/** Small things that every part of the page does with the document. */
+
+import { Failure } from "./api.js";
 
 /** Return the element with this id, which index.html has. */
 export const $ = (id) => document.getElementById(id);
@@ -8,16 +10,34 @@ export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name, value);
-    else if (value !== null && value !== undefined) made.setAttribute(name, value);
+    else if (value !== null) made.setAttribute(name, value);
   }
   made.append(...children);
   return made;
 }
 
-/** Return a sentence about what is wrong, with a button that does what mends it. */
-export function trouble(sentence, label, action) {
-  const button = element("button", { type: "button", class: "plain", click: action }, label);
-  return element("div", { class: "trouble" }, element("p", { role: "alert" }, sentence), button);
+/** Return a button with a picture, which the style sheet has, and a name for it. */
+export const iconButton = (picture, name, click) =>
+  element("button", { type: "button", class: `icon ${picture}`, "aria-label": name, title: name, click });
+
+/** Return a sentence about what went wrong, with a button that does what mends it. */
+export const trouble = (sentence, label, action) =>
+  element(
+    "div",
+    { class: "trouble" },
+    element("p", { role: "alert" }, sentence),
+    element("button", { type: "button", class: "plain", click: action }, label),
+  );
+
+/** Do what may fail; when it does, say so in `place`, and offer to try again. */
+export async function attempt(place, action) {
+  place.replaceChildren();
+  try {
+    await action();
+  } catch (failure) {
+    if (!(failure instanceof Failure)) throw failure;
+    place.replaceChildren(trouble(failure.message, "Retry", () => attempt(place, action)));
+  }
 }
 
 /** Say something to who listens with a screen reader. */
@@ -25,31 +45,23 @@ export function announce(text) {
   $("live").textContent = text;
 }
 
-/** Copy `text`, and say on `button` whether that worked. */
-export async function copy(text, button) {
-  const label = button.textContent;
-  button.textContent = await navigator.clipboard.writeText(text).then(() => "Copied", () => "Not allowed");
-  setTimeout(() => (button.textContent = label), 1500);
-}
-
 /**
  * Ask a question in a dialog; return the answer, or null when it was cancelled.
- * With `value` the answer is a text that the user may change.
+ * With `value` the answer is a text, which begins as that.
  */
-export function ask(question, { detail = "", action, value = null, danger = false }) {
-  const [dialog, input] = [$("question"), $("question-value")];
+export function ask(question, { detail = "", action, value = null, style = "" }) {
+  const [dialog, input, no, yes] = ["", "-value", "-no", "-yes"].map((part) => $(`question${part}`));
   $("question-title").textContent = question;
   $("question-detail").textContent = detail;
-  $("question-yes").textContent = action;
-  $("question-yes").className = danger ? "danger" : "";
+  yes.textContent = action;
+  yes.className = style;
   input.hidden = input.disabled = value === null;
-  input.value = value ?? "";
-  $("question-no").onclick = () => dialog.close();
+  input.value = value;
+  no.onclick = () => dialog.close();
   dialog.returnValue = "";
   dialog.showModal();
-  (value === null ? $("question-no") : input).focus();
-  input.select();
+  (value === null ? no : input).focus();
   return new Promise((resolve) => {
-    dialog.onclose = () => resolve(dialog.returnValue === "yes" ? input.value.trim() || "yes" : null);
+    dialog.onclose = () => resolve(dialog.returnValue ? input.value.trim() || "yes" : null);
   });
 }

@@ -1,6 +1,6 @@
 /** Markdown that a model wrote, as elements. This is the only place where text becomes markup. */
 
-import { copy, element } from "./dom.js";
+import { element } from "./dom.js";
 import DOMPurify from "./vendor/dompurify.js";
 import { marked } from "./vendor/marked.js";
 
@@ -62,11 +62,20 @@ function frame(wide) {
   const box = element("div", { class: "wide" });
   wide.replaceWith(box);
   if (wide.localName === "pre") {
-    const button = element("button", { type: "button", class: "copy" }, "Copy");
-    button.addEventListener("click", () => copy(wide.textContent, button));
+    const button = element("button", { type: "button", class: "copy", click: copy }, "Copy");
     wide.tabIndex = 0;
     box.append(button, wide);
   } else {
     box.append(element("div", { class: "scroll", tabindex: 0 }, wide));
   }
+}
+
+async function copy({ target }) {
+  try {
+    await navigator.clipboard.writeText(target.nextSibling.textContent);
+    target.textContent = "Copied";
+  } catch {
+    target.textContent = "Not allowed";
+  }
+  setTimeout(() => (target.textContent = "Copy"), 1500);
 }

@@ -1,75 +1,87 @@
-/** One message on the page: what the user said, an answer, a tool call. */
+/** Messages as elements: what the user said, an answer, a tool call. */
 
 import { element } from "./dom.js";
 import { showMarkdown } from "./markdown.js";
 
-const named = (name) => element("span", { class: "unseen" }, name);
+const row = (kind, speaker, body) =>
+  element("li", { class: kind }, element("span", { class: "unseen" }, speaker), body);
 
 /** Return what the user said. */
-export function userMessage(text) {
-  return element("li", { class: "user" }, named("You said:"), element("div", { class: "bubble" }, text));
-}
+export const userMessage = (text) =>
+  row("user", "You said:", element("div", { class: "bubble" }, text));
 
 /** An answer, which may still be growing. */
 export class Answer {
   text = "";
+  body = element("div", { class: "markdown" });
+  element = row("assistant", "The agent said:", this.body);
   #due = 0;
 
-  constructor() {
-    this.body = element("div", { class: "markdown" });
-    this.element = element("li", { class: "assistant" }, named("The agent said:"), this.body);
-  }
-
-  /** Append a piece of text; it is drawn with the next frame. */
+  /** Append a piece of text; it is shown with the next frame. */
   add(delta) {
     this.text += delta;
     this.#due ||= requestAnimationFrame(() => this.show());
   }
 
-  /** Draw what there is. */
+  /** Show what there is. */
   show() {
     cancelAnimationFrame(this.#due);
     this.#due = 0;
     showMarkdown(this.body, this.text);
-    return this;
   }
 }
 
 /** A tool call: closed, it names the tool; open, it shows the arguments and the result. */
 export class ToolCall {
+  output = null;
+  #state = element("span", { class: "quiet" }, "running");
+  #arguments = element("pre", { tabindex: 0, "aria-label": "Arguments" });
+  #result = element("pre", { tabindex: 0, "aria-label": "Result" }, "…");
+
   constructor(name) {
-    this.state = element("span", { class: "state" }, "running");
-    this.input = element("pre", { tabindex: 0, "aria-label": "Arguments" });
-    this.output = element("pre", { tabindex: 0, "aria-label": "Result" }, "…");
-    const parts = ["Arguments", this.input, "Result", this.output].map((part) =>
-      typeof part === "string" ? element("h3", {}, part) : part,
-    );
-    const summary = element("summary", {}, element("code", {}, name), this.state);
-    this.details = element("details", { class: "running" }, summary, ...parts);
-    this.element = element("li", { class: "tool" }, this.details);
+    const heading = (text) => element("h3", {}, text);
+    const summary = element("summary", {}, element("code", {}, name), this.#state);
+    const parts = [heading("Arguments"), this.#arguments, heading("Result"), this.#result];
+    this.element = element("li", { class: "tool" }, element("details", {}, summary, ...parts));
   }
 
-  /** Show the arguments, as JSON text. */
+  /** Show the arguments, which the model wrote as JSON. */
   called(text) {
-    this.input.textContent = indented(text);
+    this.#arguments.textContent = indented(text);
   }
 
-  /** Show the result; null when the run ended before it came. */
+  /** Show the result; null when the run ended before there was one. */
   returned(output) {
-    this.details.className = "";
-    this.state.textContent = output === null ? "no result" : "done";
-    this.output.textContent = output === null ? "The run ended before there was one." : indented(output);
+    this.output = output;
+    this.#state.textContent = output === null ? "no result" : "done";
+    this.#result.textContent = output === null ? "The run ended before there was one." : indented(output);
   }
 }
 
-/** Return the element of a message of the history. */
-export function toElement({ role, content }) {
-  if (role === "user") return userMessage(content);
-  if (role === "assistant") return Object.assign(new Answer(), { text: content }).show().element;
-  const tool = JSON.parse(content);
-  const call = new ToolCall(tool.name);
-  call.called(tool.arguments);
-  call.returned(tool.output);
+/** Return a message of the history as an element. */
+export function toElement({ role, content, partial }) {
+  const made = { user: userMessage, assistant: toAnswer, tool: toToolCall }[role](content);
+  if (partial) markIncomplete(made);
+  return made;
+}
+
+/** Say below an answer that it is not the whole one. */
+export function markIncomplete(message) {
+  message.append(element("p", { class: "quiet" }, "This answer is incomplete."));
+}
+
+function toAnswer(text) {
+  const answer = new Answer();
+  answer.text = text;
+  answer.show();
+  return answer.element;
+}
+
+function toToolCall(content) {
+  const { name, arguments: given, output } = JSON.parse(content);
+  const call = new ToolCall(name);
+  call.called(given);
+  call.returned(output);
   return call.element;
 }
 

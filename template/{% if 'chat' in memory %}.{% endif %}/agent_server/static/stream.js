@@ -11,7 +11,8 @@ export class Run {
   id = null;
   last = -1;
   ended = false;
-  stopped = new AbortController();
+  #stopped = new AbortController();
+  signal = this.#stopped.signal;
 
   /** `background`: the run goes on without a reader, who may come back. */
   constructor(background, id = null) {
@@ -43,14 +44,14 @@ export class Run {
   /** Return the response that goes on after the last event. */
   resume() {
     const from = this.last < 0 ? "" : `&starting_after=${this.last}`;
-    const options = { accept: "text/event-stream", signal: this.stopped.signal };
+    const options = { accept: "text/event-stream", signal: this.signal };
     return request("GET", `responses/${this.id}?stream=true${from}`, options);
   }
 
   /** Stop the run, and the reading of it. */
   async stop() {
     if (this.background && this.id) await request("POST", `responses/${this.id}/cancel`);
-    this.stopped.abort();
+    this.#stopped.abort();
   }
 }
 

@@ -1,0 +1,44 @@
+/** What a run says, shown as it comes. */
+
+import { Failure } from "./api.js";
+import { Answer, ToolCall, markIncomplete } from "./messages.js";
+
+export class Turn {
+  #parts = new Map(); // by the id of the message or the call, in the order they came
+
+  /** `place` puts a new element where it belongs. */
+  constructor(place) {
+    this.place = place;
+  }
+
+  /** Show what an event says; throws a Failure when it says that the run failed. */
+  take({ type, item, item_id, delta, response }) {
+    if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
+    if (type === "response.failed") throw new Failure(response.error.message);
+    if (item?.type === "function_call") {
+      this.#part(item.call_id, ToolCall, item.name).called(item.arguments);
+    }
+    if (item?.type === "function_call_output" && type === "response.output_item.done") {
+      this.#part(item.call_id, ToolCall, "tool").returned(item.output);
+    }
+  }
+
+  /** Show all of it; `complete` is false when there should have been more. Return the text. */
+  end(complete) {
+    const parts = [...this.#parts.values()];
+    const answers = parts.filter((part) => part instanceof Answer);
+    for (const answer of answers) answer.show();
+    for (const part of parts) if (part.output === null) part.returned(null);
+    if (!complete && parts.length) markIncomplete(parts.at(-1).element);
+    return answers.map((answer) => answer.text).join("\n");
+  }
+
+  #part(id, Part, ...details) {
+    if (!this.#parts.has(id)) {
+      const part = new Part(...details);
+      this.#parts.set(id, part);
+      this.place(part.element);
+    }
+    return this.#parts.get(id);
+  }
+}
