@@ -1,0 +1,1 @@
+"""The chat page of generated projects, in a real browser."""

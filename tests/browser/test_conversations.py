@@ -1,0 +1,262 @@
+"""Talking on the chat page, and finding a conversation again."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.browser.visit import FINISHED, Visit
+from tests.project import Server
+from tests.standin_model import SECRET, StandinModel
+
+NAME = "What is my name?"
+
+
+def texts(visit: Visit) -> list[str]:
+    return visit.messages.locator("li").all_inner_texts()
+
+
+def test_an_answer_grows_as_it_comes(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.start("/repeat 40")
+    expect(here.answers).to_contain_text("word2", timeout=FINISHED)
+    assert "word40" not in here.answers.inner_text()
+    expect(here.answers).to_contain_text("word40")
+
+
+def test_a_tool_call_shows_its_arguments_and_its_result(visit: Open) -> None:
+    here = visit()
+    here.say('/call get_current_time {"timezone": "Europe/Amsterdam"}')
+    card = here.messages.get_by_role("group")
+    expect(card).to_contain_text("get_current_time")
+    expect(card.get_by_label("Result")).to_be_hidden()
+    card.locator("summary").click()
+    expect(card.get_by_label("Arguments")).to_contain_text('"timezone": "Europe/Amsterdam"')
+    expect(card.get_by_label("Result")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\dT"))
+
+
+def test_a_stopped_answer_keeps_what_was_said_and_says_so(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.start("/repeat 200")
+    expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+    here.button("Stop").click()
+    here.until_idle()
+    expect(here.messages).to_contain_text("You stopped this answer.")
+    expect(here.answers).to_contain_text("incomplete")
+    here.page.reload()
+    expect(here.answers).to_contain_text("word5")
+    expect(here.answers).to_contain_text("incomplete")
+    assert "word200" not in here.answers.inner_text()
+
+
+def test_a_stopped_answer_can_be_asked_for_again(
+    visit: Open, slow_words: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = visit()
+    here.start("/repeat 100")
+    expect(here.answers).to_contain_text("word2", timeout=FINISHED)
+    here.button("Stop").click()
+    monkeypatch.setenv("LOCAL_MODEL_DELAY_MS", "0")
+    here.button("Retry").click()
+    expect(here.answers).to_contain_text("word100", timeout=FINISHED)
+    here.until_idle()
+    here.page.reload()
+    expect(here.answers).to_contain_text("word100")
+    expect(here.messages).not_to_contain_text("incomplete")
+    expect(here.messages.locator("li")).to_have_count(2)
+
+
+def test_a_reload_shows_the_same_conversation(visit: Open) -> None:
+    here = visit()
+    here.say("Remember that I like teal")
+    here.say("What time is it?")
+    before = texts(here)
+    here.page.reload()
+    expect(here.answers).to_have_count(2)
+    assert texts(here) == before
+
+
+def test_a_url_resumes_a_conversation_in_another_browser(visit: Open) -> None:
+    first = visit()
+    first.say("My name is Ada")
+    second = visit(first.page.url)
+    expect(second.messages).to_contain_text("My name is Ada")
+    expect(second.say(NAME)).to_contain_text("your name is Ada")
+
+
+def test_the_back_button_leads_to_the_conversation_before(visit: Open) -> None:
+    here = visit()
+    here.say("first words")
+    here.page.get_by_role("link", name="New conversation").click()
+    here.say("second words")
+    here.page.go_back()
+    here.page.go_back()
+    expect(here.messages).to_contain_text("first words")
+    expect(here.page.get_by_role("heading", level=1)).to_have_text("first words")
+
+
+def test_a_second_conversation_knows_nothing_of_the_first(visit: Open) -> None:
+    here = visit()
+    here.say("My name is Ada")
+    here.page.get_by_role("link", name="New conversation").click()
+    expect(here.messages).not_to_contain_text("Ada")
+    assert "Ada" not in here.say(NAME).inner_text()
+    expect(here.chats).to_have_text([NAME, "My name is Ada"])
+
+
+def test_a_conversation_that_is_left_goes_on(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.start("/repeat 40")
+    expect(here.answers).to_contain_text("word2", timeout=FINISHED)
+    here.page.get_by_role("link", name="New conversation").click()
+    expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
+    here.chats.first.click()
+    expect(here.answers).to_contain_text("word40", timeout=FINISHED)
+    expect(here.messages).not_to_contain_text("incomplete")
+
+
+def test_a_conversation_can_be_renamed(visit: Open) -> None:
+    here = visit()
+    here.say("hello")
+    here.button("Rename").click()
+    here.dialog.get_by_role("textbox").fill("Greetings <b>all</b>")
+    here.dialog.get_by_role("textbox").press("Enter")
+    expect(here.page.get_by_role("heading", level=1)).to_have_text("Greetings <b>all</b>")
+    here.page.reload()
+    expect(here.chats).to_have_text(["Greetings <b>all</b>"])
+
+
+def test_a_conversation_is_deleted_after_a_confirmation(visit: Open) -> None:
+    here = visit()
+    here.say("hello")
+    here.button("Delete").click()
+    here.dialog.get_by_role("button", name="Delete").click()
+    expect(here.chats).to_have_count(0)
+    expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
+    here.page.reload()
+    expect(here.page.get_by_role("status").first).to_have_text("No conversations yet.")
+
+
+@pytest.mark.parametrize("way", ["Cancel", "Escape"])
+def test_a_conversation_stays_without_the_confirmation(visit: Open, way: str) -> None:
+    here = visit()
+    here.say("hello")
+    here.button("Delete").click()
+    if way == "Escape":
+        here.page.keyboard.press("Escape")
+    else:
+        here.dialog.get_by_role("button", name="Cancel").click()
+    expect(here.page.get_by_role("dialog")).to_have_count(0)
+    here.page.reload()
+    expect(here.chats).to_have_text(["hello"])
+
+
+def test_a_search_finds_titles_and_says_when_there_are_none(visit: Open) -> None:
+    here = visit()
+    for said in ("apples", "pears 100%"):
+        here.page.get_by_role("link", name="New conversation").click()
+        here.say(said)
+    search = here.page.get_by_role("searchbox")
+    search.fill("100%")
+    expect(here.chats).to_have_text(["pears 100%"])
+    search.fill("plums")
+    expect(here.page.get_by_text("No conversation has that in its title.")).to_be_visible()
+    search.fill("")
+    expect(here.chats).to_have_text(["pears 100%", "apples"])
+
+
+def test_a_long_list_comes_in_parts(visit: Open, server: Server, user: str) -> None:
+    for number in range(33):
+        tell(server, user, {"message": f"chat {number:02}"})
+    here = visit()
+    expect(here.chats).to_have_count(30)
+    here.button("Show more").click()
+    expect(here.chats).to_have_count(33)
+    expect(here.chats.last).to_have_text("chat 00")
+    expect(here.button("Show more")).to_be_hidden()
+
+
+def test_a_long_conversation_comes_in_parts(visit: Open, server: Server, user: str) -> None:
+    chat = tell(server, user, {"message": "number 00"})
+    for number in range(1, 28):
+        tell(server, user, {"chatId": chat, "message": f"number {number:02}"})
+    here = visit(f"/?chat={chat}")
+    expect(here.answers).to_have_count(25)
+    expect(here.messages).not_to_contain_text("“number 00”")
+    here.button("Show earlier messages").click()
+    expect(here.answers).to_have_count(28)
+    numbers = re.findall(r"You said:\s+number (\d\d)", here.messages.inner_text())
+    assert numbers == [f"{number:02}" for number in range(28)]
+
+
+def test_a_failure_is_a_sentence_and_a_retry_mends_it(visit: Open, model: StandinModel) -> None:
+    here = visit()
+    model.status = 400
+    here.start("hello")
+    alert = here.messages.get_by_role("alert")
+    expect(alert).to_have_text(re.compile(r"^[A-Z].+\.$"), timeout=FINISHED)
+    expect(alert).not_to_contain_text(SECRET)
+    here.expect_status(502)
+    model.status = 200
+    here.button("Retry").click()
+    expect(here.answers).to_contain_text("hello", timeout=FINISHED)
+    here.until_idle()
+    here.page.reload()
+    expect(here.messages.locator("li")).to_have_count(2)
+    expect(here.chats).to_have_count(1)
+
+
+def test_a_failure_after_a_tool_call_can_be_retried(visit: Open, model: StandinModel) -> None:
+    here = visit()
+    here.say("first")
+    model.fail_after(1)
+    here.start("/call get_current_time")
+    expect(here.button("Retry")).to_be_visible(timeout=FINISHED)
+    model.status = 200
+    here.button("Retry").click()
+    expect(here.answers).to_have_count(2, timeout=FINISHED)
+    here.until_idle()
+    here.page.reload()
+    expect(here.answers).to_have_count(2)
+    assert "incomplete" not in here.messages.inner_text()
+    assert here.messages.inner_text().count("/call get_current_time") == 1
+
+
+def test_a_lost_connection_loses_no_message(visit: Open) -> None:
+    here = visit()
+    here.say("one")
+    here.page.context.set_offline(True)
+    here.start("two")
+    expect(here.messages).to_contain_text("The server cannot be reached.")
+    here.problems.clear()  # Chromium's own words for that
+    here.page.context.set_offline(False)
+    here.messages.get_by_role("button", name="Retry").click()
+    expect(here.answers).to_have_count(2, timeout=FINISHED)
+    here.until_idle()
+    here.page.reload()
+    expect(here.messages.locator(".user")).to_have_text([re.compile("one"), re.compile("two")])
+
+
+def test_somebody_else_sees_nothing(visit: Open) -> None:
+    mine = visit()
+    mine.say("Remember that I like teal")
+    theirs = visit(mine.page.url, who="eve@example.com")
+    expect(theirs.messages.get_by_role("alert")).to_have_text("There is no such chat.")
+    theirs.expect_status(404)
+    theirs.page.goto("/")
+    expect(theirs.page.get_by_text("No conversations yet.")).to_be_visible()
+    theirs.button("What I remember about you").click()
+    expect(theirs.dialog).to_contain_text("Nothing yet.")
+    assert "teal" not in theirs.page.content()
+
+
+def test_the_page_says_who_one_is(visit: Open, user: str) -> None:
+    expect(visit().page.get_by_text(user)).to_be_visible()
+
+
+def tell(server: Server, user: str, body: dict[str, str]) -> str:
+    """Say something without the page, and return the id of the chat."""
+    response = server.http.post("/api/chat", json=body, headers={"X-Forwarded-User": user})
+    assert response.status_code == 200, response.text
+    return response.headers["X-Chat-Id"]

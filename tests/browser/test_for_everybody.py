@@ -1,0 +1,208 @@
+"""The page by keyboard, with a screen reader, in the dark, on a phone, and before the server."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.browser.conftest import Open
+from tests.browser.visit import FINISHED, Visit
+from tests.project import Project, Server
+
+DESKTOP, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
+CODE = "Look:\n\n```python\nprint('" + "long " * 40 + "')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
+
+
+def serious(page: Page) -> list[str]:
+    """Return what axe finds that keeps somebody from using the page."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {[node['html'] for node in v['nodes']]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit: Open, scheme: str, size: dict[str, int]) -> None:
+    here = visit(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+    expect(here.button("What time is it?")).to_be_visible()
+    assert serious(here.page) == []
+    here.say("Remember that I like teal")
+    here.messages.locator("summary").click()
+    here.say(CODE)
+    assert serious(here.page) == []
+    if size == PHONE:
+        here.button("Show conversations").click()
+        assert serious(here.page) == []
+    here.button("What I remember about you").click()
+    expect(here.dialog.get_by_role("listitem")).to_have_count(1)
+    assert serious(here.page) == []
+    here.button("Forget all").click()
+    assert serious(here.page) == []
+
+
+def test_axe_would_find_something(visit: Open) -> None:
+    here = visit()
+    here.page.evaluate("document.getElementById('message').removeAttribute('aria-label')")
+    here.page.evaluate("document.getElementById('message').removeAttribute('placeholder')")
+    assert any(finding.startswith("label:") for finding in serious(here.page))
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_is_wider_than_the_window(visit: Open, size: dict[str, int]) -> None:
+    here = visit(viewport=size)
+    here.say(CODE + "\n\n" + "x" * 400)
+    width = here.page.evaluate(
+        "Math.max(...['html', 'main'].map((q) => document.querySelector(q).scrollWidth))"
+    )
+    assert width <= size["width"]
+
+
+def test_enter_sends_and_shift_enter_makes_a_line(visit: Open) -> None:
+    here = visit()
+    here.box.press_sequentially("one")
+    here.box.press("Shift+Enter")
+    here.box.press_sequentially("two")
+    here.box.press("Enter")
+    expect(here.messages.locator(".bubble")).to_have_text("one\ntwo", use_inner_text=True)
+    expect(here.box).to_have_value("")
+    here.until_idle()
+
+
+def test_enter_that_ends_a_composed_word_sends_nothing(visit: Open) -> None:
+    here = visit()
+    here.box.fill("にほ")
+    here.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+    expect(here.box).to_have_value("にほ")
+    expect(here.messages.locator("li")).to_have_count(0)
+
+
+def test_a_whole_visit_needs_no_mouse(visit: Open) -> None:
+    here = visit()
+    expect(here.box).to_be_focused()
+    here.page.keyboard.type("hello")
+    here.page.keyboard.press("Enter")
+    expect(here.chats).to_have_count(1)
+    here.until_idle()
+    expect(here.box).to_be_focused()
+    here.chats.first.focus()
+    for key in ("Tab", "Tab", "Enter"):
+        here.page.keyboard.press(key)
+    expect(here.dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    here.page.keyboard.press("Escape")
+    expect(here.button("Delete")).to_be_focused()
+    for key in ("Enter", "Tab", "Enter"):
+        here.page.keyboard.press(key)
+    expect(here.chats).to_have_count(0)
+    expect(here.box).to_be_focused()
+
+
+def test_the_focus_can_be_seen(visit: Open) -> None:
+    here = visit()
+    here.page.keyboard.press("Shift+Tab")
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    assert here.page.evaluate(outline) == "solid"
+
+
+def test_a_screen_reader_hears_the_answer_once(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.page.evaluate("""() => {
+        window.heard = [];
+        const live = document.getElementById("live");
+        new MutationObserver(() => heard.push(live.textContent)).observe(live, {childList: true});
+    }""")
+    here.say("/repeat 12")
+    words = " ".join(f"word{number}" for number in range(1, 13))
+    assert here.page.evaluate("heard") == ["The agent is answering.", words]
+
+
+def test_on_a_phone_the_list_is_a_drawer(visit: Open) -> None:
+    here = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    here.say("hello")
+    expect(here.chats.first).to_be_hidden()
+    here.button("Show conversations").tap()
+    expect(here.chats.first).to_be_visible()
+    here.page.keyboard.press("Escape")
+    expect(here.chats.first).to_be_hidden()
+    here.button("Show conversations").tap()
+    here.page.get_by_role("link", name="New conversation").tap()
+    expect(here.chats.first).to_be_hidden()
+    expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
+
+
+def test_the_theme_follows_the_system_until_one_chooses(visit: Open) -> None:
+    here = visit(color_scheme="dark")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    dark = here.page.evaluate(ground)
+    here.button("Light or dark").click()
+    light = here.page.evaluate(ground)
+    assert light != dark
+    here.page.reload()
+    assert here.page.evaluate(ground) == light
+
+
+def test_the_page_is_there_before_the_server_has_said_a_word(visit: Open) -> None:
+    here = visit("/health")
+    held: list[Route] = []
+    here.page.route("**/api/**", held.append)
+    here.page.goto("/")
+    expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
+    expect(here.box).to_be_focused()
+    here.page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+    assert len(held) == 2
+    for route in held:
+        route.continue_()
+    expect(here.page.get_by_text(here.user)).to_be_visible()
+
+
+def test_an_api_that_fails_at_first_is_asked_again(visit: Open) -> None:
+    here = visit("/health")
+    here.page.route("**/api/**", lambda route: route.fulfill(status=503, json=NOT_READY))
+    here.page.goto("/")
+    expect(here.page.get_by_text("It is starting.")).to_have_count(2)
+    here.expect_status(503)
+    here.page.unroute("**/api/**")
+    for retry in here.button("Retry").all():
+        retry.click()
+    expect(here.page.get_by_text(here.user)).to_be_visible()
+    expect(here.page.get_by_text("No conversations yet.")).to_be_visible()
+
+
+NOT_READY: dict[str, Any] = {"error": {"message": "It is starting.", "code": "not_ready"}}
+
+
+def test_code_can_be_copied(visit: Open) -> None:
+    here = visit(permissions=["clipboard-read", "clipboard-write"])
+    here.say("Look:\n\n```\na < b\n```\n\nBye")
+    here.button("Copy").click()
+    expect(here.button("Copied")).to_be_visible()
+    assert here.page.evaluate("navigator.clipboard.readText()") == "a < b\n"
+
+
+def test_it_says_when_no_model_answers(browser: Browser, project: Project, tmp_path: Path) -> None:
+    with Server(project) as server:
+        page = browser.new_page(base_url=str(server.until_ready().http.base_url), viewport=DESKTOP)
+        page.goto("/")
+        expect(page.get_by_text("the answers come from a script")).to_be_visible()
+        picture = Path(os.environ.get("CHAT_PICTURE", tmp_path / "chat.png"))
+        take_picture(Visit(page, "local-user"), picture)
+        page.context.close()
+    assert picture.stat().st_size < 150_000
+
+
+def take_picture(here: Visit, picture: Path) -> None:
+    """Write the picture that the README shows: a remembered fact, and the tool that kept it."""
+    for question in ("What time is it?", "Remember that I like teal"):
+        here.page.get_by_role("link", name="New conversation").click()
+        here.say(question)
+    here.messages.locator("summary").click()
+    here.start("What do you know about me?")
+    expect(here.answers).to_have_count(2, timeout=FINISHED)
+    here.until_idle()
+    picture.parent.mkdir(exist_ok=True)
+    here.page.screenshot(path=picture, animations="disabled", caret="hide")

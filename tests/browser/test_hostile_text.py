@@ -1,0 +1,100 @@
+"""Text that would like to be more than text, from users, models and tools."""
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.visit import Visit
+
+RUN = "window.executed=1"
+HOSTILE = {
+    "script": f"<script>{RUN}</script>",
+    "handler": f'<img src="data:," onerror="{RUN}"><svg onload="{RUN}"></svg>',
+    "frame": f'<iframe srcdoc="<script>parent.{RUN}</script>"></iframe>',
+    "link": f'[press](javascript:{RUN}) <a href="javascript:{RUN}">press</a>',
+    "image": "![](https://evil.example/markdown.png) <img src='https://evil.example/html.png'>",
+    "form": '<form action="https://evil.example"><input name="password"><button>Go</button></form>',
+    "style": '<style>body { display: none }</style><p style="position: fixed">over everything</p>',
+    "elsewhere": '<base href="https://evil.example"><meta http-equiv="refresh" content="0; /away">',
+}
+MARKUP = "script, img, svg, iframe, form, input, style, base, meta, [style], [onerror], [onload]"
+hostile = pytest.mark.parametrize("kind", HOSTILE)
+
+
+def assert_harmless(here: Visit, place: str = "#conversation, #sidebar nav, dialog ul") -> None:
+    for link in here.page.locator("#conversation a", has_text="press").all():
+        link.click()
+    here.page.wait_for_timeout(100)  # what a handler does, it does later
+    assert here.page.evaluate("window.executed") is None
+    assert marked_up(here.page, place) == []
+
+
+def marked_up(page: Page, place: str) -> list[str]:
+    """Return the elements in `place` that only hostile text could have made."""
+    inside = ", ".join(f":is({place}) {one}" for one in MARKUP.split(", "))
+    found: list[str] = page.evaluate(
+        "(query) => [...document.querySelectorAll(query)].map((e) => e.outerHTML)", inside
+    )
+    return found
+
+
+@hostile
+def test_an_answer_with_it_executes_and_requests_nothing(visit: Open, kind: str) -> None:
+    here = visit()
+    answer = here.say(f"Hello\n\n{HOSTILE[kind]}\n\nBye")  # which the stand-in repeats
+    expect(answer).to_contain_text("Bye")
+    assert_harmless(here)
+    here.page.reload()
+    expect(here.answers).to_contain_text("Bye")
+    assert_harmless(here)
+
+
+@hostile
+def test_a_tools_output_with_it_stays_text(visit: Open, kind: str) -> None:
+    here = visit()
+    arguments = json.dumps({"timezone": HOSTILE[kind]})
+    here.say(f"/call get_current_time {arguments}")
+    here.messages.locator("summary").click()
+    for part in ("Arguments", "Result"):
+        expect(here.messages.get_by_label(part)).to_contain_text(HOSTILE[kind][:8])
+    assert_harmless(here)
+
+
+@hostile
+def test_a_title_with_it_stays_text(visit: Open, kind: str) -> None:
+    here = visit()
+    here.say("hello")
+    here.button("Rename").click()
+    here.dialog.get_by_role("textbox").fill(title := HOSTILE[kind][:80])
+    here.dialog.get_by_role("button", name="Save").click()
+    expect(here.chats).to_have_text([title])
+    expect(here.page.get_by_role("heading", level=1)).to_have_text(title)
+    assert_harmless(here, "#sidebar nav, h1")
+
+
+@hostile
+def test_a_memory_with_it_stays_text(visit: Open, kind: str) -> None:
+    here = visit()
+    here.say(f"Remember that {HOSTILE[kind]}")
+    here.button("What I remember about you").click()
+    expect(here.dialog.get_by_role("listitem")).to_have_text([HOSTILE[kind]])
+    assert_harmless(here)
+
+
+def test_a_link_leads_to_a_new_window_that_knows_nothing_of_this_one(visit: Open) -> None:
+    answer = visit().say("See [this](https://example.com/there)")
+    link = answer.get_by_role("link", name="this")
+    expect(link).to_have_attribute("href", "https://example.com/there")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    expect(link).to_have_attribute("target", "_blank")
+
+
+def test_the_browser_itself_refuses_markup_that_was_not_sanitised(visit: Open) -> None:
+    here = visit()
+    refused = here.page.evaluate(
+        "() => { try { document.body.innerHTML = '<p>'; } catch (error) { return error.name; } }"
+    )
+    assert refused == "TypeError"
+    assert here.problems.pop().startswith("error: This document requires 'TrustedHTML'")

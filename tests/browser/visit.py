@@ -1,0 +1,85 @@
+"""A user's visit to the chat page: what one does there, and what the browser noticed."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+FINISHED = 20_000  # milliseconds until an answer is complete
+
+
+@dataclass
+class Visit:
+    """A page of one user, and everything on it that should not have happened."""
+
+    page: Page
+    user: str
+    problems: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.problems.append(f"error: {error}"))
+        self.page.on("dialog", lambda dialog: self.problems.append(f"dialog: {dialog.message}"))
+        self.page.context.on("request", self._on_request)
+        self.page.context.on("page", lambda page: self.problems.append(f"window: {page.url}"))
+
+    def expect_status(self, status: int) -> None:
+        """Allow the lines that Chromium itself logs for a response of this status, until now."""
+        line = f"the server responded with a status of {status} "
+        assert any(line in problem for problem in self.problems), self.problems
+        self.problems[:] = [problem for problem in self.problems if line not in problem]
+
+    @property
+    def box(self) -> Locator:
+        """Where one writes."""
+        return self.page.get_by_role("textbox", name="Message")
+
+    @property
+    def messages(self) -> Locator:
+        """The conversation."""
+        return self.page.get_by_role("region", name="Messages")
+
+    @property
+    def answers(self) -> Locator:
+        """What the agent said, the oldest first."""
+        return self.messages.locator(".assistant")
+
+    @property
+    def chats(self) -> Locator:
+        """The list of conversations."""
+        return self.page.get_by_role("navigation").get_by_role("link")
+
+    @property
+    def dialog(self) -> Locator:
+        """The dialog that is open."""
+        return self.page.get_by_role("dialog").last
+
+    def button(self, name: str) -> Locator:
+        """Return the button whose name begins so."""
+        return self.page.get_by_role("button", name=re.compile(f"^{re.escape(name)}"))
+
+    def start(self, message: str) -> None:
+        """Send a message."""
+        self.box.fill(message)
+        self.box.press("Enter")
+
+    def say(self, message: str) -> Locator:
+        """Send a message and return the answer, when it is complete."""
+        before = self.answers.count()
+        self.start(message)
+        expect(self.answers).to_have_count(before + 1, timeout=FINISHED)
+        self.until_idle()
+        return self.answers.last
+
+    def until_idle(self) -> None:
+        """Return when nothing is being answered."""
+        expect(self.button("Send")).to_be_visible(timeout=FINISHED)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{message.type}: {message.text}")
+
+    def _on_request(self, request: Request) -> None:
+        if urlsplit(request.url).hostname != "127.0.0.1" and not request.url.startswith("data:"):
+            self.problems.append(f"off-site request: {request.url}")
