@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
 from tests.project import Project, Server
 
-DESKTOP, PHONE = {"width": 1200, "height": 800}, {"width": 390, "height": 780}
+DESKTOP, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=390, height=780)
 CODE = "Look:\n\n```python\nprint('" + "long " * 40 + "')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
 
@@ -28,7 +28,7 @@ def serious(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visit: Open, scheme: str, size: dict[str, int]) -> None:
+def test_axe_finds_nothing_serious(visit: Open, scheme: str, size: ViewportSize) -> None:
     here = visit(viewport=size, color_scheme=scheme, reduced_motion="reduce")
     expect(here.button("What time is it?")).to_be_visible()
     assert serious(here.page) == []
@@ -54,7 +54,7 @@ def test_axe_would_find_something(visit: Open) -> None:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_is_wider_than_the_window(visit: Open, size: dict[str, int]) -> None:
+def test_nothing_is_wider_than_the_window(visit: Open, size: ViewportSize) -> None:
     here = visit(viewport=size)
     here.say(CODE + "\n\n" + "x" * 400)
     width = here.page.evaluate(
@@ -147,9 +147,9 @@ def test_the_theme_follows_the_system_until_one_chooses(visit: Open) -> None:
 
 
 def test_the_page_is_there_before_the_server_has_said_a_word(visit: Open) -> None:
-    here = visit("/health")
+    here = visit("")
     held: list[Route] = []
-    here.page.route("**/api/**", held.append)
+    here.page.route("**/api/**", lambda route: held.append(route))
     here.page.goto("/")
     expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
     expect(here.box).to_be_focused()
@@ -161,13 +161,13 @@ def test_the_page_is_there_before_the_server_has_said_a_word(visit: Open) -> Non
 
 
 def test_an_api_that_fails_at_first_is_asked_again(visit: Open) -> None:
-    here = visit("/health")
+    here = visit("")
     here.page.route("**/api/**", lambda route: route.fulfill(status=503, json=NOT_READY))
     here.page.goto("/")
     expect(here.page.get_by_text("It is starting.")).to_have_count(2)
     here.expect_status(503)
     here.page.unroute("**/api/**")
-    for retry in here.button("Retry").all():
+    for retry in reversed(here.button("Retry").all()):
         retry.click()
     expect(here.page.get_by_text(here.user)).to_be_visible()
     expect(here.page.get_by_text("No conversations yet.")).to_be_visible()
