@@ -1,4 +1,7 @@
-"""The console script `lakebase-agent`."""
+"""The console script `lakebase-agent`.
+
+What needs the SDK of Databricks is imported where it is used: that takes seconds.
+"""
 
 import argparse
 import json
@@ -10,13 +13,13 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import questionary
 from copier.errors import CopierError
 
-from lakebase_agent.asking import Asker
-from lakebase_agent.doctor import examine
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.link import DEV, LinkOptions, link
+from lakebase_agent.git import GitError
 from lakebase_agent.new import TEMPLATE, SourceError, new_project, to_answers
+from lakebase_agent.update import LINK, UpdateOptions, update
 
 EXAMPLE = """\
 example:
@@ -29,6 +32,15 @@ examples:
 
 exit codes: 0 no problem, 1 at least one, 2 bad usage
 """
+EXAMPLE_OF_UPDATE = """\
+examples:
+  lakebase-agent update --dry-run
+  lakebase-agent update --data lakebase=autoscaling
+  lakebase-agent update my-agent --to v0.3.0 --yes
+
+exit codes: 0 done, 1 files need you (they are listed), 2 bad usage,
+            3 the template can't be reached, 130 Ctrl-C
+"""
 EXAMPLE_OF_LINK = """\
 examples:
   lakebase-agent link
@@ -36,6 +48,11 @@ examples:
 
 exit codes: 0 done, 2 bad usage, 3 the workspace can't be reached or refuses, 130 Ctrl-C
 """
+
+
+HOW_TO_RESOLVE = """\
+Edit them, `git add` them, and commit. To undo the whole update instead:
+    git checkout HEAD -- . && git clean -d --force ."""
 
 
 def main() -> None:
@@ -49,7 +66,7 @@ def main() -> None:
         _fail(130, "stopped; nothing was written")
     except (SourceError, WorkspaceError) as error:
         _fail(3, str(error))
-    except (CopierError, ValueError, OSError) as error:
+    except (CopierError, GitError, ValueError, OSError) as error:
         _fail(2, " ".join(str(error).split()))
 
 
@@ -65,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     add = partial(commands.add_parser, formatter_class=argparse.RawDescriptionHelpFormatter)
     text = "Generate a project in a new folder, and ask what it should be like."
     _add_arguments_of_new(add("new", help="generate a project", description=text, epilog=EXAMPLE))
+    text = (
+        "Take the next release of the template, or other answers. Shows what changes before it\n"
+        "does it. Your agent.py, prompts.py, tools.py, evals/ and README.md are left alone; your\n"
+        "edits elsewhere are merged."
+    )
+    short = "bring a project to the next release, or to other answers"
+    _add_arguments_of_update(add("update", help=short, description=text, epilog=EXAMPLE_OF_UPDATE))
     text = "Look up the Lakebase and the experiment of a project, and write them down."
     short = "connect a project to a workspace"
     _add_arguments_of_link(add("link", help=short, description=text, epilog=EXAMPLE_OF_LINK))
@@ -79,13 +103,42 @@ def _new(options: argparse.Namespace) -> None:
     new_project(options.destination, options.source, answers, options.defaults)
 
 
+def _update(options: argparse.Namespace) -> None:
+    project = Path(options.path).resolve()
+    interactive = sys.stdin.isatty() and not os.environ.get("CI")
+    wanted = UpdateOptions(
+        to_answers(options.data), options.to, options.dry_run, options.yes, interactive
+    )
+    outcome = update(project, wanted, _say)
+    if outcome.link:
+        _link_after_update(project, interactive and not options.yes)
+    if outcome.troubled:
+        _fail(1, f"these files need you: {', '.join(outcome.troubled)}\n{HOW_TO_RESOLVE}")
+
+
+def _link_after_update(project: Path, interactive: bool) -> None:
+    from lakebase_agent.asking import Asker
+    from lakebase_agent.link import LinkOptions, link
+
+    question = "The project's Lakebase must be looked up. Do it now?"
+    if interactive and questionary.confirm(question).unsafe_ask():
+        link(project, LinkOptions(), Asker(interactive=True), _say)
+    else:
+        _say(f"its Lakebase must be looked up; commit, then run: {LINK}")
+
+
 def _link(options: argparse.Namespace) -> None:
+    from lakebase_agent.asking import Asker
+    from lakebase_agent.link import LinkOptions, link
+
     given = {name: getattr(options, name) for name in LinkOptions.__dataclass_fields__}
     asker = Asker(interactive=sys.stdin.isatty() and not (options.yes or os.environ.get("CI")))
     link(Path(options.path).resolve(), LinkOptions(**given), asker, _say)
 
 
 def _doctor(options: argparse.Namespace) -> None:
+    from lakebase_agent.doctor import examine
+
     findings = []
     for finding in examine(Path(options.path).resolve(), options.target, options.profile):
         findings.append(finding)
@@ -97,11 +150,29 @@ def _doctor(options: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def _add_arguments_of_update(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_update)
+    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="K=V", help="answer question K with V"
+    )
+    parser.add_argument(
+        "--to",
+        default="",
+        metavar="TAG",
+        help="a release of the template (the latest); `current` stays at the project's",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show what changes, write nothing")
+    parser.add_argument("--yes", action="store_true", help="ask nothing, and delete what must go")
+
+
 def _add_arguments_of_doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_doctor)
     parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the CLI")
-    parser.add_argument("--target", default=DEV, metavar="NAME", help="bundle target (%(default)s)")
+    parser.add_argument(
+        "--target", default="dev", metavar="NAME", help="bundle target (%(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
@@ -123,7 +194,9 @@ def _add_arguments_of_link(parser: argparse.ArgumentParser) -> None:
     }
     for name, text in texts.items():
         parser.add_argument(f"--{name}", default="", metavar="NAME", help=text)
-    parser.add_argument("--target", default=DEV, metavar="NAME", help="bundle target (%(default)s)")
+    parser.add_argument(
+        "--target", default="dev", metavar="NAME", help="bundle target (%(default)s)"
+    )
     parser.add_argument("--yes", action="store_true", help="ask nothing")
 
 

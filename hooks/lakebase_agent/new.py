@@ -9,11 +9,9 @@ from pathlib import Path
 from copier import run_copy
 from plumbum import ProcessExecutionError
 
+from lakebase_agent.errors import UsageError
+
 TEMPLATE = "gh:org/lakebase-agent"
-
-
-class UsageError(ValueError):
-    """The command can't work as it was given; the text says why."""
 
 
 class SourceError(Exception):
@@ -35,7 +33,7 @@ def new_project(destination: str, source: str, answers: dict[str, str], defaults
     try:
         run_copy(source, destination, answers, vcs_ref=tag, defaults=defaults, unsafe=True)
     except ProcessExecutionError as error:
-        raise SourceError(f"can't get {source} at {tag}: {_last_line(error.stderr)}") from error
+        raise SourceError(f"can't get {source} at {tag}: {last_line(error.stderr)}") from error
 
 
 def _tag(source: str) -> str:
@@ -48,7 +46,8 @@ def _tag(source: str) -> str:
     return f"v{version('lakebase-agent')}"
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """Return the last line of what git said."""
     return (text.strip().splitlines() or ["git failed"])[-1]
 
 

@@ -1,0 +1,127 @@
+"""`lakebase-agent update`: Copier's update, which shows what it will do before it does it."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import questionary
+from plumbum import ProcessExecutionError
+
+from lakebase_agent.errors import UsageError
+from lakebase_agent.git import GitError, git, names
+from lakebase_agent.new import SourceError, last_line
+from lakebase_agent.project_files import ANSWERS, read_answers, read_target
+from lakebase_agent.rehearsal import Change, Rehearsal, open_rehearsal
+
+LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
+LOOKED_UP = {
+    "autoscaling": {"lakebase_branch", "lakebase_database"},
+    "provisioned": {"lakebase_instance"},
+}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class UpdateOptions:
+    """How to update; an empty version is the latest release."""
+
+    data: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    dry_run: bool = False
+    yes: bool = False
+    interactive: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done: files that somebody has to look at, and whether to look something up."""
+
+    troubled: list[str] = field(default_factory=list)
+    link: bool = False
+
+
+def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
+    """Bring `project` to another version of its template, or to other answers.
+
+    Raises UsageError, SourceError and whatever Copier says of the answers; the project is then as
+    it was.
+    """
+    before = _check(project)
+    ask = options.interactive and not options.yes
+    try:
+        with open_rehearsal(project, options.data, options.version, ask) as rehearsal:
+            after = read_answers(rehearsal.copy)
+            return _finish(rehearsal, before, after, options, say)
+    except ProcessExecutionError as error:
+        source = f"{before['_src_path']} {options.version}".strip()
+        raise SourceError(f"can't get {source}: {last_line(error.stderr)}") from error
+
+
+def _finish(
+    rehearsal: Rehearsal,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    options: UpdateOptions,
+    say: Say,
+) -> Outcome:
+    changes = rehearsal.changes()
+    say(f"from {before['_commit']} to {after['_commit']}")
+    for change in changes:
+        say(str(change))
+    if not changes:
+        say("nothing changes")
+    if options.dry_run:
+        sys.stdout.write(rehearsal.diff())
+        say("nothing was written: this was a dry run")
+        return Outcome()
+    if changes:
+        _agree(changes, options)
+        rehearsal.bring_over()
+    troubled = [change.path for change in changes if change.kind in ("conflict", "broken")]
+    known = read_target(rehearsal.project, "dev").keys()
+    return Outcome(troubled, bool(_needed(after) - _needed(before) - known))
+
+
+def _check(project: Path) -> dict[str, Any]:
+    answers = read_answers(project)
+    try:
+        if not names(project, "ls-files", "-z", "--", ANSWERS):
+            raise UsageError(f"git does not track {project}. Commit the project first.")
+        states = git(project, "status", "--porcelain", "--", ".").splitlines()
+    except GitError as error:
+        raise UsageError(f"{project} must be in a git repository ({error})") from error
+    if states:
+        files = ", ".join(line[3:] for line in states[:10]) + (" ..." if len(states) > 10 else "")
+        raise UsageError(f"commit or stash your changes first: {files}")
+    source = str(answers.get("_src_path", ""))
+    if not answers.get("_commit") or not source:
+        raise UsageError(
+            f"{ANSWERS} names no version of the template: it was a folder without git. Generate a "
+            "project with `lakebase-agent new`, with the same answers, and move your files there."
+        )
+    if ":" not in source and not Path(source).expanduser().exists():
+        raise UsageError(
+            f"there is no template in {source!r}, which {ANSWERS} names. Set _src_path there to "
+            "where it is now, commit, and update again."
+        )
+    return answers
+
+
+def _agree(changes: list[Change], options: UpdateOptions) -> None:
+    """Return if the update may go on; raises UsageError, or KeyboardInterrupt."""
+    deleted = [change for change in changes if change.kind == "delete"]
+    if options.yes or not deleted:
+        return
+    if options.interactive:
+        if not questionary.confirm(f"Delete {len(deleted)} files?", default=False).unsafe_ask():
+            raise KeyboardInterrupt
+    elif any(change.edited for change in deleted):
+        lost = ", ".join(change.path for change in deleted if change.edited)
+        raise UsageError(f"your edits in {lost} would be lost. Add --yes if that is right.")
+
+
+def _needed(answers: Mapping[str, Any]) -> set[str]:
+    flavour = str(answers.get("lakebase"))
+    return LOOKED_UP.get(flavour, set()) if answers.get("memory") else set()

@@ -1,0 +1,124 @@
+"""A published template with its releases: the real ones, made-up earlier ones, and this tree."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.rendering import REPOSITORY, copy_template
+
+CURRENT = "v900.0.0"
+# Earlier than every real release. In each, what is in the template now was a little different.
+MADE_UP = ("v0.0.1", "v0.0.2")
+RELEASE = re.compile(r"chore\(release\): (v\d\S*)")
+GITHUB = "https://github.com/"
+Edit = Callable[[str], str]
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in `folder` and return what it prints; fail when it fails."""
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def real_releases() -> dict[str, str]:
+    """Return the commit of each release of this repository, by its tag, oldest first."""
+    log = git(REPOSITORY, "log", "--reverse", "--format=%H %s")
+    pairs = (line.split(" ", 1) for line in log.splitlines())
+    return {match[1]: sha for sha, text in pairs if (match := RELEASE.fullmatch(text))}
+
+
+def publish(home: Path) -> Path:
+    """Make `gh:org/lakebase-agent` for whose HOME is `home`, and return a clone to go on in."""
+    origin, clone = home / "github" / "org" / "lakebase-agent.git", home / "clone"
+    origin.parent.mkdir(parents=True)
+    (home / ".gitconfig").write_text(
+        "[user]\nname = Ada\nemail = ada@example.com\n"
+        f'[url "file://{home}/github/"]\ninsteadOf = {GITHUB}\n'
+    )
+    git(home, "init", "--quiet", "--bare", str(origin))
+    git(home, "clone", "--quiet", "--no-tags", str(REPOSITORY), str(clone))
+    git(clone, "remote", "set-url", "origin", str(origin))
+    for tag, commit in real_releases().items():
+        git(clone, "tag", tag, commit)
+    for tag in (*MADE_UP, CURRENT):
+        put_this_tree(clone)
+        change_answer_name(clone) if tag == CURRENT else make_older(clone, MADE_UP.index(tag))
+        release(clone, tag)
+    return clone
+
+
+def put_this_tree(clone: Path) -> None:
+    """Replace what Copier reads in `clone` by what is in this working tree."""
+    for name in ("template", "hooks"):
+        shutil.rmtree(clone / name, ignore_errors=True)
+    copy_template(clone)
+    (clone / "CHANGELOG.md").write_text("# Changelog\n")
+
+
+def release(clone: Path, tag: str) -> None:
+    """Commit, tag and publish what is in `clone`, with a section in its changelog."""
+    text = (clone / "CHANGELOG.md").read_text().removeprefix("# Changelog\n")
+    entry = f"\n## {tag.removeprefix('v')}\n\n- News of {tag}.\n"
+    (clone / "CHANGELOG.md").write_text(f"# Changelog\n{entry}{text}")
+    git(clone, "add", "--all")
+    git(clone, "commit", "--quiet", "--message", f"chore(release): {tag}")
+    git(clone, "tag", tag)
+    git(clone, "push", "--quiet", "--tags", "origin", "HEAD:main")
+
+
+def edit(path: Path, change: Edit) -> None:
+    """Rewrite a file; fail when nothing changes."""
+    old = path.read_text()
+    assert change(old) != old, f"nothing to change in {path}"
+    path.write_text(change(old))
+
+
+def make_older(clone: Path, age: int) -> None:
+    """Undo some of what could have changed since: bounds, the order of lines, a file, a name."""
+    template = clone / "template"
+    edit(template / "pyproject.toml.jinja", _older_bounds)
+    edit(template / ".gitignore", _swap_lines(1 + age))
+    edit(template / "AGENTS.md.jinja", _swap_lines(6 + age))
+    edit(template / "agent_server" / "app.py", _older_code)
+    edit(template / ".github" / "workflows" / "test.yml", lambda t: t.replace("@v5", "@v4"))
+    edit(template / "databricks.yml.jinja", lambda t: t.replace("that remembers", "with memory"))
+    edit(template / "tests" / "test_identity.py", _older_code)
+    edit(template / "agent_server" / "prompts.py", lambda t: t + "# As it was once.\n")
+    (template / "agent_server" / "obsolete.py").write_text('"""Of no use any more."""\n')
+    if age == 0:
+        for name in ("copier.yml", "template"):
+            for path in [clone / name, *(clone / name).rglob("*.jinja")]:
+                if path.is_file() and "model_endpoint" in path.read_text():
+                    edit(path, lambda t: t.replace("model_endpoint", "llm_endpoint"))
+
+
+def change_answer_name(clone: Path) -> None:
+    """Let the answer `llm_endpoint` live on in `model_endpoint`, as CONTRIBUTING says."""
+    old = "default: databricks-claude"
+    new = "default: \"{{ llm_endpoint | default('databricks-claude"
+    edit(
+        clone / "copier.yml",
+        lambda text: re.sub(rf"{old}(\S+)", rf"{new}\1') }}}}\"".replace('\\"', '"'), text),
+    )
+
+
+def _older_bounds(text: str) -> str:
+    for package, bounds in (("uvicorn", ">=0.30,<1"), ("fastapi", ">=0.110,<1"), ("mypy", "<3")):
+        text = re.sub(rf'"{package}[^"]*"', f'"{package}{bounds}"', text)
+    return text
+
+
+def _older_code(text: str) -> str:
+    return text.replace("\n\n\n", "\n\n\n# A remark that was here once.\n", 1)
+
+
+def _swap_lines(place: int) -> Edit:
+    def swap(text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        lines[place], lines[place + 1] = lines[place + 1], lines[place]
+        return "".join(lines)
+
+    return swap
