@@ -37,6 +37,8 @@ def main() -> None:
             _git("reset", "--quiet", "--", FILE)
     elif uv := os.environ.get("UV") or shutil.which("uv"):
         subprocess.run([uv, "run", "--quiet", "--no-project", "--script", __file__], check=True)
+    else:
+        raise OSError("that needs uv, which is not installed")
 
 
 def merge(base: str, ours: str, theirs: str) -> tuple[str, bool]:

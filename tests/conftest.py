@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.project import Project
+from tests.releases import Published, publish
 from tests.rendering import COMBINATIONS, Combination, copy_template, render
 
 Renders = dict[Combination, Path]
@@ -24,6 +25,14 @@ def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renders
     """Return where each combination is rendered."""
     root = tmp_path_factory.mktemp("renders")
     return {c: render(template, c, root / str(c)) for c in COMBINATIONS}
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Return a home in which the template is published, with earlier releases."""
+    home = tmp_path_factory.mktemp("home of ada")
+    publish(home)
+    return Published(home)
 
 
 @pytest.fixture(scope="module", params=["langgraph", "openai"])

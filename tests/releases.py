@@ -1,18 +1,25 @@
 """A published template with its releases: the real ones, made-up earlier ones, and this tree."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.rendering import REPOSITORY, copy_template
+from tests.project import clean_environment
+from tests.rendering import REPOSITORY, Combination, copy_template
 
 CURRENT = "v900.0.0"
 # Earlier than every real release. In each, what is in the template now was a little different.
 MADE_UP = ("v0.0.1", "v0.0.2")
 RELEASE = re.compile(r"chore\(release\): (v\d\S*)")
 GITHUB = "https://github.com/"
+PROGRAMS = Path(sys.executable).parent
+PATH = os.pathsep.join((str(PROGRAMS), os.environ["PATH"]))
 Edit = Callable[[str], str]
 
 
@@ -30,17 +37,71 @@ def real_releases() -> dict[str, str]:
     return {match[1]: sha for sha, text in pairs if (match := RELEASE.fullmatch(text))}
 
 
+@dataclass(frozen=True)
+class Published:
+    """A home in which `gh:org/lakebase-agent` is a template with releases."""
+
+    home: Path
+
+    def run(self, folder: Path, *command: str, **more: str) -> "subprocess.CompletedProcess[str]":
+        """Run one of our programs in `folder` with nobody there to answer."""
+        foreign = ("GIT_", "XDG_", "COPIER_")
+        plain = {k: v for k, v in clean_environment().items() if not k.startswith(foreign)}
+        variables = {
+            "HOME": str(self.home),
+            "COPIER_CACHE_DIR": str(self.home / "cache"),
+            "GIT_CONFIG_SYSTEM": os.devnull,
+            "LAKEBASE_AGENT_NO_HOOKS": "1",
+        }
+        program = shutil.which(command[0], path=PATH) or command[0]
+        return subprocess.run(
+            [program, *command[1:]], env={**plain, **variables, **more},
+            cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def update(self, project: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run `lakebase-agent update` in a project."""
+        return self.run(project, "lakebase-agent", "update", *arguments)
+
+    def generate(
+        self, project: Path, tag: str, combination: Combination | None = None, **answers: Any
+    ) -> Path:
+        """Generate a project at a release, and commit it; the same one is rendered only once."""
+        if combination:
+            answers = {**vars(combination), "memory": list(combination.memory), **answers}
+        data = {"app_name": "my-agent", **answers}
+        rendered = self.home / "rendered" / f"{tag} {data}"
+        if not rendered.exists():
+            words = [word for key, value in data.items() for word in ("-d", f"{key}={value}")]
+            done = self.run(
+                self.home, "copier", "copy", "--trust", "--defaults", "--quiet", "--vcs-ref", tag,
+                *words, "gh:org/lakebase-agent", str(rendered),
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        shutil.copytree(rendered, project)
+        git(project, "init", "--quiet")
+        commit(project)
+        return project
+
+
+def commit(project: Path) -> None:
+    """Commit everything in a project."""
+    git(project, "add", "--all")
+    ada = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    git(project, *ada, "commit", "--quiet", "--message", "mine")
+
+
 def publish(home: Path) -> Path:
     """Make `gh:org/lakebase-agent` for whose HOME is `home`, and return a clone to go on in."""
     origin, clone = home / "github" / "org" / "lakebase-agent.git", home / "clone"
     origin.parent.mkdir(parents=True)
-    (home / ".gitconfig").write_text(
-        "[user]\nname = Ada\nemail = ada@example.com\n"
-        f'[url "file://{home}/github/"]\ninsteadOf = {GITHUB}\n'
-    )
+    redirect = f'[url "file://{home}/github/"]\ninsteadOf = {GITHUB}\n'
+    (home / ".gitconfig").write_text(f"[user]\nname = Ada\nemail = ada@example.com\n{redirect}")
     git(home, "init", "--quiet", "--bare", str(origin))
     git(home, "clone", "--quiet", "--no-tags", str(REPOSITORY), str(clone))
     git(clone, "remote", "set-url", "origin", str(origin))
+    git(clone, "config", "user.name", "Ada")
+    git(clone, "config", "user.email", "ada@example.com")
     for tag, commit in real_releases().items():
         git(clone, "tag", tag, commit)
     for tag in (*MADE_UP, CURRENT):

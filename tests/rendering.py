@@ -32,6 +32,25 @@ COMBINATIONS = [
     for choice in product(("langgraph", "openai"), SUBSETS, ("local", "autoscaling", "provisioned"))
 ]
 
+
+def _pairs(c: Combination) -> set[tuple[object, ...]]:
+    """Return every two answers that `c` gives."""
+    given = [c.framework, c.lakebase, *((name, name in c.memory) for name in MEMORIES)]
+    return set(combinations(given, 2))
+
+
+def _pairwise() -> list[Combination]:
+    """Return some combinations in which every two answers meet, chosen greedily."""
+    missing = set(chain.from_iterable(map(_pairs, COMBINATIONS)))
+    chosen = []
+    while missing:
+        chosen.append(max(COMBINATIONS, key=lambda c: len(_pairs(c) & missing)))
+        missing -= _pairs(chosen[-1])
+    return chosen
+
+
+PAIRWISE = _pairwise()
+
 Rule = Callable[[Combination], bool]
 
 

@@ -83,9 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     text = "Generate a project in a new folder, and ask what it should be like."
     _add_arguments_of_new(add("new", help="generate a project", description=text, epilog=EXAMPLE))
     text = (
-        "Take the next release of the template, or other answers. Shows what changes before it\n"
-        "does it. Your agent.py, prompts.py, tools.py, evals/ and README.md are left alone; your\n"
-        "edits elsewhere are merged."
+        "Take the next release of the template, or other answers. Shows what changes\n"
+        "before it does it. Your agent.py, prompts.py, tools.py, evals/ and README.md\n"
+        "are left alone; your edits elsewhere are merged."
     )
     short = "bring a project to the next release, or to other answers"
     _add_arguments_of_update(add("update", help=short, description=text, epilog=EXAMPLE_OF_UPDATE))
