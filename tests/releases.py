@@ -30,9 +30,9 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def real_releases() -> dict[str, str]:
-    """Return the commit of each release of this repository, by its tag, oldest first."""
-    log = git(REPOSITORY, "log", "--reverse", "--format=%H %s")
+def releases_of(repository: Path) -> dict[str, str]:
+    """Return the commit of each release of a repository, by its tag, oldest first."""
+    log = git(repository, "log", "--reverse", "--format=%H %s")
     pairs = (line.split(" ", 1) for line in log.splitlines())
     return {match[1]: sha for sha, text in pairs if (match := RELEASE.fullmatch(text))}
 
@@ -84,11 +84,11 @@ class Published:
         return project
 
 
-def commit(project: Path) -> None:
+def commit(project: Path, message: str = "mine") -> None:
     """Commit everything in a project."""
     git(project, "add", "--all")
     ada = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-    git(project, *ada, "commit", "--quiet", "--message", "mine")
+    git(project, *ada, "commit", "--quiet", "--message", message)
 
 
 def publish(home: Path) -> Path:
@@ -102,7 +102,7 @@ def publish(home: Path) -> Path:
     git(clone, "remote", "set-url", "origin", str(origin))
     git(clone, "config", "user.name", "Ada")
     git(clone, "config", "user.email", "ada@example.com")
-    for tag, commit in real_releases().items():
+    for tag, commit in releases_of(REPOSITORY).items():
         git(clone, "tag", tag, commit)
     for tag in (*MADE_UP, CURRENT):
         put_this_tree(clone)
