@@ -25,10 +25,10 @@ def main(wanted: str) -> None:
         raise RefusalError(f"commit or stash your changes first:\n{changes}")
     project = Path("pyproject.toml")
     document = tomlkit.parse(project.read_text("utf-8"))
-    _check_order(version, Version(str(document["project"]["version"])))  # type: ignore[index]
+    _check_order(version, Version(str(document["project"]["version"])))
     changelog = Path("CHANGELOG.md")
     text = _to_changelog(changelog.read_text("utf-8"), version)
-    document["project"]["version"] = str(version)  # type: ignore[index]
+    document["project"]["version"] = str(version)
     project.write_text(tomlkit.dumps(document), "utf-8")
     changelog.write_text(text, "utf-8")
     try:

@@ -12,8 +12,6 @@ from tests.rendering import REPOSITORY
 
 NEWS = "### Added\n\n- Something.\n\n"
 CHANGELOG = f"# Changelog\n\n## Unreleased\n\n{NEWS}## 0.1.0 - 2026-01-01\n\n- All.\n"
-    "# Changelog\n\n## Unreleased\n\n### Added\n\n- Something.\n\n## 0.1.0 - 2026-01-01\n\n- All.\n"
-)
 
 
 @pytest.fixture
