@@ -1,5 +1,6 @@
 """`lakebase-agent new`: what it generates, and how it fails."""
 
+import json
 import os
 import pty
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lakebase_agent.new import TEMPLATE
+from lakebase_agent.new import TEMPLATE, removed_on_ctrl_c
 from tests.rendering import copy_template
 
 COMMAND = Path(sys.executable).with_name("lakebase-agent")
@@ -26,7 +27,7 @@ def run(folder: Path, *command: str | Path) -> "subprocess.CompletedProcess[str]
 
 
 def new(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return run(folder, COMMAND, "new", *arguments)
+    return run(folder, COMMAND, "new", "--no-install", *arguments)
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -182,3 +183,69 @@ def test_help_fits_80_columns_and_shows_an_example(
     done = run(tmp_path, COMMAND, *arguments)
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "lakebase-agent new my-agent" in done.stdout
+
+
+def test_answers_come_from_a_file_and_data_wins(template: Path, home: Path) -> None:
+    text = "_commit: v1\nframework: openai\nmemory: [short_term]\napp_name: from-file\n"
+    (home / "answers.yml").write_text(text)
+    given = ("--answers", "answers.yml", "--data", "app_name=from-data", "--defaults")
+    assert new(home, "p", "--source", template, *given).returncode == 0
+    found = answers(home / "p")
+    assert (found["framework"], found["memory"]) == ("openai", ["short_term"])
+    assert found["app_name"] == "from-data"
+
+
+@pytest.mark.parametrize("text", ["- a list", "{not: [yaml", None])
+def test_a_file_without_answers_is_refused(template: Path, home: Path, text: str | None) -> None:
+    if text:
+        (home / "answers.yml").write_text(text)
+    done = new(home, "p", "--source", template, "--answers", "answers.yml", "--defaults")
+    assert (done.returncode, "answers.yml" in done.stderr) == (2, True)
+    assert not (home / "p").exists()
+
+
+def test_json_is_all_that_a_program_reads(template: Path, home: Path) -> None:
+    done = new(home, "p", "--source", template, "--json", "--data", "lakebase=local")
+    found = json.loads(done.stdout)
+    assert (found["folder"], found["installed"]) == (str(home / "p"), False)
+    assert found["answers"] == {k: v for k, v in answers(home / "p").items() if k[0] != "_"}
+    assert set(found["files"]) >= {"agent_server/agent.py", "pyproject.toml"}
+    assert len(found["next"]) == 3
+
+
+def test_the_next_three_commands_come_last(template: Path, home: Path) -> None:
+    said = new(home, "my agent", "--source", template, "--defaults").stdout.splitlines()
+    assert [line.strip() for line in said[-3:]] == [
+        'cd "my agent"', "uv run start-app", "uv run pytest",
+    ]  # fmt: skip
+
+
+def test_what_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "new", tmp_path / "empty"):
+        with pytest.raises(KeyboardInterrupt), removed_on_ctrl_c(folder):
+            (folder / "agent_server").mkdir(parents=True)
+            (folder / "agent_server" / "app.py").touch()
+            (folder / "README.md").touch()
+            raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+@pytest.mark.generated
+def test_packages_are_installed(template: Path, home: Path) -> None:
+    uv = run(home, "uv", "cache", "dir").stdout.strip()
+    environment = {**os.environ, "UV_CACHE_DIR": uv}
+    command = [str(COMMAND), "new", "p", "--source", str(template), "--json"]
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, env=environment)
+    assert json.loads(done.stdout)["installed"]
+    assert (home / "p" / ".venv" / "bin" / "start-app").exists()
+
+
+def test_packages_that_can_not_be_installed_leave_the_project(
+    template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", str(home / "gone"))
+    done = run(home, COMMAND, "new", "p", "--source", template, "--defaults")
+    assert (done.returncode, "not installed yet" in done.stdout) == (0, True)
+    assert "uv sync" in done.stdout.splitlines()[-2]
+    assert (home / "p" / "agent_server" / "agent.py").is_file()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.owner import edited as edit_as_owner
 from tests.project import Project, Server
 from tests.releases import CURRENT, Published, commit, edit
 from tests.rendering import Combination, expected_files
@@ -47,8 +48,10 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
     published.generate(project, CURRENT, start)
     goes = sorted(expected_files(start) - expected_files(switched(start, to)))
     edited = [*goes[::2], "agent_server/app.py", "databricks.yml", "agent_server/tools.py"]
+    added = {}
     for name in edited:
-        edit(project / name, lambda text: text + "\n# Mine.\n")
+        text, added[name] = edit_as_owner(name, (project / name).read_text())
+        (project / name).write_text(text)
     commit(project)
     told = published.update(project, "--dry-run", *data(to)).stdout
     expected = [name + MARK * (name in edited) for name in goes]
@@ -58,7 +61,7 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
     assert not any((project / name).exists() for name in goes)
     stays = expected_files(switched(start, to))
     assert all((project / name).is_file() for name in stays)
-    assert all("# Mine." in (project / name).read_text() for name in edited if name in stays)
+    assert all(added[name] in (project / name).read_text() for name in edited if name in stays)
 
 
 @pytest.mark.parametrize(("start", "to"), MEMORY_SWITCHES, ids=str)
@@ -115,6 +118,7 @@ def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
     published.generate(folder, CURRENT, Combination(framework, BOTH, "local"))
     edit(folder / "agent_server/tools.py", lambda text: text + "\n# Mine.\n")
     project = Project(folder, tmp_path / "environment")
+    project.uv("sync", "--quiet")
     ask(project, "My name is Grace", "Remember that I like teal")
     for switch in (there, back):
         commit(folder)

@@ -8,6 +8,8 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
@@ -18,11 +20,19 @@ from copier.errors import CopierError
 
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.git import GitError
-from lakebase_agent.new import TEMPLATE, SourceError, new_project, to_answers
+from lakebase_agent.new import (
+    TEMPLATE,
+    NewOptions,
+    SourceError,
+    new_project,
+    read_answers_file,
+    to_answers,
+)
 from lakebase_agent.update import LINK, UpdateOptions, update
 
 EXAMPLE = """\
-example:
+examples:
+  lakebase-agent new my-agent
   lakebase-agent new my-agent --data framework=openai --defaults
 """
 EXAMPLE_OF_DOCTOR = """\
@@ -99,8 +109,38 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _new(options: argparse.Namespace) -> None:
-    answers = to_answers(options.data)
-    new_project(options.destination, options.source, answers, options.defaults)
+    answers = read_answers_file(options.answers) if options.answers else {}
+    wanted = NewOptions(
+        options.destination,
+        options.source,
+        answers | to_answers(options.data),
+        ask=not (options.defaults or options.json),
+        install=not options.no_install,
+        progress=sys.stderr.isatty() and not options.json,
+    )
+    with _output_to_stderr() if options.json else nullcontext():
+        project = new_project(wanted)
+    if options.json:
+        print(json.dumps(asdict(project), indent=2))
+        return
+    if wanted.install and not project.installed:
+        print("Its packages are not installed yet.")
+    print(f"\n{project.answers['app_name']} is ready, and needs no account to start:\n")
+    print("\n".join(f"    {command}" for command in project.next))
+
+
+@contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """Send to standard error what this process and its children print."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _update(options: argparse.Namespace) -> None:
@@ -212,7 +252,10 @@ def _add_arguments_of_new(new: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--data", action="append", default=[], metavar="K=V", help="answer question K with V"
     )
+    new.add_argument("--answers", metavar="FILE", help="answers from a YAML file; --data wins")
     new.add_argument("--defaults", action="store_true", help="ask nothing")
+    new.add_argument("--json", action="store_true", help="ask nothing, and print JSON")
+    new.add_argument("--no-install", action="store_true", help="do not install its packages")
 
 
 def _fail(code: int, message: str) -> None:

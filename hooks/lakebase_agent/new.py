@@ -1,15 +1,25 @@
 """`lakebase-agent new`: render a project through Copier, so that `copier update` works on it."""
 
+import json
+import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass, field
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import yaml
 from copier import run_copy
 from plumbum import ProcessExecutionError
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.project_files import read_answers
 
 TEMPLATE = "gh:org/lakebase-agent"
 
@@ -18,22 +28,119 @@ class SourceError(Exception):
     """The template can't be reached; the text says why."""
 
 
-def new_project(destination: str, source: str, answers: dict[str, str], defaults: bool) -> None:
-    """Generate a project in `destination` from `source`, a folder or a git URL.
+@dataclass(frozen=True)
+class NewOptions:
+    """What to generate, from a folder or a git URL; with `ask`, a person answers the rest."""
+
+    destination: str
+    source: str = TEMPLATE
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    ask: bool = False
+    install: bool = True
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A project that was generated; `next` are commands."""
+
+    folder: str
+    version: str
+    answers: dict[str, Any]
+    files: list[str]
+    installed: bool
+    next: list[str]
+
+
+def new_project(options: NewOptions) -> Generated:
+    """Generate a project, and install its packages.
 
     A folder is taken as it is, a git URL at the tag of this package's version. Raises UsageError,
-    SourceError, and whatever Copier says of the answers.
+    SourceError, and whatever Copier says of the answers; nothing is left then.
     """
-    folder = Path(destination)
+    folder = Path(options.destination)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UsageError(f"{destination} is not empty; choose a new folder")
-    if not defaults and not sys.stdin.isatty():
+        raise UsageError(f"{options.destination} is not empty; choose a new folder")
+    if options.ask and not sys.stdin.isatty():
         raise UsageError("nobody is here to ask; add --defaults, and --data for other answers")
-    tag = _tag(source)
+    tag = _tag(options.source)
+    answers = dict(options.answers)
     try:
-        run_copy(source, destination, answers, vcs_ref=tag, defaults=defaults, unsafe=True)
+        if options.ask:
+            answers = _ask(folder, options.source, tag, answers)
+        with removed_on_ctrl_c(folder):
+            _copy(options.source, folder, tag, answers)
     except ProcessExecutionError as error:
-        raise SourceError(f"can't get {source} at {tag}: {last_line(error.stderr)}") from error
+        reason = last_line(error.stderr)
+        raise SourceError(f"can't get {options.source} at {tag}: {reason}") from error
+    return _finish(folder, options)
+
+
+def _ask(folder: Path, source: str, tag: str, answers: dict[str, Any]) -> dict[str, Any]:
+    """Return all answers of a person, who has seen what they lead to."""
+    from lakebase_agent.wizard import agree, pick
+
+    answers = pick(answers)
+    with tempfile.TemporaryDirectory() as place:
+        preview = Path(place) / folder.resolve().name
+        _copy(source, preview, tag, answers, defaults=False, skip_tasks=True)
+        complete = plain(read_answers(preview))
+        agree(folder, complete, list_files(preview))
+    return complete
+
+
+def _copy(source: str, folder: Path, tag: str, answers: Mapping[str, Any], **more: Any) -> None:
+    options = {"defaults": True, **more}
+    with redirect_stderr(StringIO()):  # sixty lines of file names
+        run_copy(source, folder, dict(answers), vcs_ref=tag, unsafe=True, **options)
+
+
+@contextmanager
+def removed_on_ctrl_c(folder: Path) -> Iterator[None]:
+    """Remove what is half generated; Copier does so for errors only."""
+    existed = folder.exists()
+    try:
+        yield
+    except KeyboardInterrupt:
+        for path in folder.iterdir() if existed else [folder]:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        raise
+
+
+def _finish(folder: Path, options: NewOptions) -> Generated:
+    answers = read_answers(folder)
+    files = list_files(folder)
+    installed = options.install and _install(folder, options.progress)
+    first = "uv run start-app" if installed or not options.install else "uv sync"
+    rest = ["uv run pytest"] if first != "uv sync" else ["uv run start-app"]
+    commands = [f'cd "{options.destination}"', first, *rest]
+    used = str(answers.get("_commit", ""))
+    return Generated(str(folder.resolve()), used, plain(answers), files, installed, commands)
+
+
+def _install(folder: Path, progress: bool) -> bool:
+    """Install the project's packages, with the progress that uv shows; say whether it worked."""
+    uv = os.environ.get("UV") or shutil.which("uv")
+    variables = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+    try:
+        command = [uv or "uv", "sync", *([] if progress else ["--quiet"])]
+        done = subprocess.run(command, cwd=folder, env=variables, stdout=sys.stderr, check=False)
+        return done.returncode == 0
+    except (FileNotFoundError, KeyboardInterrupt):
+        return False
+
+
+def list_files(folder: Path) -> list[str]:
+    """Return the files below `folder`, git's own aside."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.as_posix() for path in paths if path.parts[0] != ".git")
+
+
+def plain(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return answers as plain values, without what Copier notes about itself."""
+    kept = {key: value for key, value in answers.items() if not key.startswith("_")}
+    found: dict[str, Any] = json.loads(json.dumps(kept, default=str))
+    return found
 
 
 def _tag(source: str) -> str:
@@ -49,6 +156,17 @@ def _tag(source: str) -> str:
 def last_line(text: str) -> str:
     """Return the last line of what git said."""
     return (text.strip().splitlines() or ["git failed"])[-1]
+
+
+def read_answers_file(path: str) -> dict[str, Any]:
+    """Return the answers in a YAML file, such as another project's .copier-answers.yml."""
+    try:
+        found = yaml.safe_load(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UsageError(f"can't read answers from {path}: {error}") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} holds no answers: it must be a YAML mapping")
+    return plain(found)
 
 
 def to_answers(pairs: Sequence[str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ import yaml
 from copier import VcsRef, run_copy, run_update
 
 from lakebase_agent.git import git, names
+from lakebase_agent.new import plain
 from lakebase_agent.project_files import read_answers
 
 PARSERS: dict[str, Callable[[str], Any]] = {
@@ -97,7 +98,7 @@ class Rehearsal:
         with tempfile.TemporaryDirectory() as folder:
             rendered = Path(folder) / self.project.name
             run_copy(
-                answers["_src_path"], rendered, _plain(answers), vcs_ref=answers["_commit"],
+                answers["_src_path"], rendered, plain(answers), vcs_ref=answers["_commit"],
                 defaults=True, quiet=True, unsafe=True, skip_tasks=True,
             )  # fmt: skip
             return {path for path in paths if not _same(rendered / path, self.project / path)}
@@ -132,10 +133,6 @@ def open_rehearsal(
 
 def _top(folder: Path) -> Path:
     return Path(git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
-
-
-def _plain(answers: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in answers.items() if not key.startswith("_")}
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -21,6 +21,7 @@ from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.signing_in import errors_explained
 
 POSTGRES_DATABASE = "databricks_postgres"
+CHAT = "llm/v1/chat"
 CREATE_TIMEOUT = timedelta(minutes=10)
 
 
@@ -139,6 +140,12 @@ class Workspace:
         """Return the names of the provisioned instances."""
         with errors_explained(self.host):
             return [item.name for item in self.client.database.list_database_instances()]
+
+    def chat_endpoints(self) -> list[str]:
+        """Return the names of the serving endpoints that answer chats."""
+        with errors_explained(self.host):
+            found = self.client.serving_endpoints.list()
+            return [str(endpoint.name) for endpoint in found if endpoint.task == CHAT]
 
     def experiment(self, name_or_id: str) -> str | None:
         """Return the id of an experiment, given its id or its name; None when it is not there."""

@@ -25,6 +25,7 @@ class WorkspaceApi:
         router.post("/oidc/v1/token")(self.sign_in)
         router.get("/api/2.0/preview/scim/v2/Me")(self.me)
         router.get("/api/2.0/apps/{name}")(self.app)
+        router.get("/api/2.0/serving-endpoints")(self.models)
         router.get("/api/2.0/serving-endpoints/{name}")(self.model)
         experiments = "/api/2.0/mlflow/experiments"
         router.get(f"{experiments}/get")(self.experiment)
@@ -65,6 +66,10 @@ class WorkspaceApi:
         if name not in self._content.apps:
             raise not_found(f"App with name {name}")
         return self._content.apps[name].to_json()
+
+    async def models(self) -> Json:
+        """Return the serving endpoints."""
+        return {"endpoints": [await self.model(name) for name in self._content.models]}
 
     async def model(self, name: str) -> Json:
         """Return a serving endpoint."""
