@@ -14,6 +14,7 @@ from tests.owner import LINKED
 from tests.project import clean_environment
 from tests.releases import CURRENT, MADE_UP, PROGRAMS, Published, commit, edit, git
 from tests.rendering import Combination
+from tests.workspace import open_workspace
 
 EVERYTHING = Combination("langgraph", ("short_term", "long_term"), "local")
 
@@ -226,12 +227,15 @@ def test_a_person_is_asked_before_files_are_deleted(
     assert (current / LEASES[0]).exists() == there
 
 
-def at_terminal(published: Published, project: Path, *arguments: str) -> "pexpect.spawn[str]":
+def at_terminal(
+    published: Published, project: Path, *arguments: str, **more: str
+) -> "pexpect.spawn[str]":
     variables = {k: v for k, v in clean_environment().items() if k != "CI"}
     place = {"HOME": str(published.home), "COPIER_CACHE_DIR": str(published.home / "cache")}
+    terminal = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
     return pexpect.spawn(
         str(PROGRAMS / "lakebase-agent"), ["update", *arguments], cwd=project,
-        env={**variables, **place, "TERM": "xterm"}, encoding="utf-8", timeout=60,
+        env={**variables, **place, **terminal, **more}, encoding="utf-8", timeout=60,
     )  # fmt: skip
 
 
@@ -357,3 +361,20 @@ def test_help_fits_80_columns_and_shows_an_example(published: Published, tmp_pat
     said = published.run(tmp_path, "lakebase-agent", "update", "--help", COLUMNS="80").stdout
     assert max(map(len, said.splitlines())) <= 80
     assert "lakebase-agent update --dry-run" in said
+
+
+def test_a_person_is_asked_what_is_new_and_may_look_it_up_at_once(
+    published: Published, current: Path
+) -> None:
+    with open_workspace() as workspace:
+        options = ("--data", "lakebase=provisioned", "--data", "profile=")
+        person = at_terminal(published, current, *options, **workspace.variables())
+        person.expect("Which Lakebase instance")
+        person.send("agent-memory\r")
+        person.expect("Do it now")
+        person.send("y")
+        person.expect("wrote workspace.dev.yml")
+        person.expect(pexpect.EOF)
+        person.close()
+    assert person.exitstatus == 0
+    assert "lakebase_instance: agent-memory" in (current / "workspace.dev.yml").read_text()
