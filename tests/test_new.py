@@ -175,16 +175,6 @@ def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(template: Path, 
     assert not (home / "p").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["new", "--help"]], ids=" ".join)
-def test_help_fits_80_columns_and_shows_an_example(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    done = run(tmp_path, COMMAND, *arguments)
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "lakebase-agent new my-agent" in done.stdout
-
-
 def test_answers_come_from_a_file_and_data_wins(template: Path, home: Path) -> None:
     text = "_commit: v1\nframework: openai\nmemory: [short_term]\napp_name: from-file\n"
     (home / "answers.yml").write_text(text)

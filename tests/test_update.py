@@ -357,12 +357,6 @@ def test_what_is_known_is_not_looked_up_again(published: Published, current: Pat
     assert (current / ".env").read_text() == LINKED[".env"]
 
 
-def test_help_fits_80_columns_and_shows_an_example(published: Published, tmp_path: Path) -> None:
-    said = published.run(tmp_path, "lakebase-agent", "update", "--help", COLUMNS="80").stdout
-    assert max(map(len, said.splitlines())) <= 80
-    assert "lakebase-agent update --dry-run" in said
-
-
 def test_a_person_is_asked_what_is_new_and_may_look_it_up_at_once(
     published: Published, current: Path
 ) -> None:

@@ -56,7 +56,8 @@ examples:
   lakebase-agent link
   lakebase-agent link my-agent --project memory --branch production --target prod --yes
 
-exit codes: 0 done, 2 bad usage, 3 the workspace can't be reached or refuses, 130 Ctrl-C
+exit codes: 0 done, 2 bad usage, 3 the workspace can't be reached or refuses,
+            130 Ctrl-C
 """
 
 
