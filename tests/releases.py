@@ -104,6 +104,7 @@ def publish(home: Path) -> Path:
     git(clone, "config", "user.email", "ada@example.com")
     for tag, commit in releases_of(REPOSITORY).items():
         git(clone, "tag", tag, commit)
+    (clone / "CHANGELOG.md").write_text("# Changelog\n")
     for tag in (*MADE_UP, CURRENT):
         put_this_tree(clone)
         change_answer_name(clone) if tag == CURRENT else make_older(clone, MADE_UP.index(tag))
@@ -116,7 +117,6 @@ def put_this_tree(clone: Path) -> None:
     for name in ("template", "hooks"):
         shutil.rmtree(clone / name, ignore_errors=True)
     copy_template(clone)
-    (clone / "CHANGELOG.md").write_text("# Changelog\n")
 
 
 def release(clone: Path, tag: str) -> None:

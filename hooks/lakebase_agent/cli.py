@@ -54,7 +54,7 @@ exit codes: 0 done, 1 files need you (they are listed), 2 bad usage,
 EXAMPLE_OF_LINK = """\
 examples:
   lakebase-agent link
-  lakebase-agent link my-agent --project memory --branch production --target prod --yes
+  lakebase-agent link --project memory --branch production --target prod --yes
 
 exit codes: 0 done, 2 bad usage, 3 the workspace can't be reached or refuses,
             130 Ctrl-C
