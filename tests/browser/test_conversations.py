@@ -197,7 +197,7 @@ def test_a_failure_is_a_sentence_and_a_retry_mends_it(visit: Open, model: Standi
     alert = here.messages.get_by_role("alert")
     expect(alert).to_have_text(re.compile(r"^[A-Z].+\.$"), timeout=FINISHED)
     expect(alert).not_to_contain_text(SECRET)
-    here.expect_status(502)
+    here.allow("a status of 502")
     model.status = 200
     here.button("Retry").click()
     expect(here.answers).to_contain_text("hello", timeout=FINISHED)
@@ -229,26 +229,26 @@ def test_a_lost_connection_loses_no_message(visit: Open) -> None:
     here.page.context.set_offline(True)
     here.start("two")
     expect(here.messages).to_contain_text("The server cannot be reached.")
-    here.problems.clear()  # Chromium's own words for that
     here.page.context.set_offline(False)
     here.messages.get_by_role("button", name="Retry").click()
     expect(here.answers).to_have_count(2, timeout=FINISHED)
     here.until_idle()
+    here.allow("net::ERR_INTERNET_DISCONNECTED")
     here.page.reload()
     expect(here.messages.locator(".user")).to_have_text([re.compile("one"), re.compile("two")])
 
 
 def test_somebody_else_sees_nothing(visit: Open) -> None:
     mine = visit()
-    mine.say("Remember that I like teal")
+    mine.say("Remember that I like ochre")
     theirs = visit(mine.page.url, who="eve@example.com")
     expect(theirs.messages.get_by_role("alert")).to_have_text("There is no such chat.")
-    theirs.expect_status(404)
+    theirs.allow("a status of 404")
     theirs.page.goto("/")
     expect(theirs.page.get_by_text("No conversations yet.")).to_be_visible()
     theirs.button("What I remember about you").click()
     expect(theirs.dialog).to_contain_text("Nothing yet.")
-    assert "teal" not in theirs.page.content()
+    assert "ochre" not in theirs.page.content()
 
 
 def test_the_page_says_who_one_is(visit: Open, user: str) -> None:
