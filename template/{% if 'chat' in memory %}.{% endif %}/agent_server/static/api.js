@@ -2,7 +2,8 @@
 
 /** What went wrong, in words for the user. */
 export class Failure extends Error {
-  constructor(sentence, status = 0) {
+  /** `status` is that of the response; without a response there is none. */
+  constructor(sentence, status) {
     super(sentence);
     this.status = status;
   }

@@ -55,7 +55,7 @@ export class Conversation {
     announce("The agent is answering.");
     let problem = null;
     try {
-      for await (const event of run.events(await open(run))) turn.take(event);
+      for await (const event of run.events(open)) turn.take(event);
     } catch (error) {
       if (!(error instanceof Failure) && !run.signal.aborted) throw error;
       problem = run.signal.aborted ? "You stopped this answer." : error.message;

@@ -20,24 +20,26 @@ export class Run {
     this.id = id;
   }
 
-  /** Yield the events of a response, each once; a background run is taken up where it broke off. */
-  async *events(response) {
+  /** Yield each event of what `open` requests; a background run is taken up where it broke off. */
+  async *events(open) {
     for (let failures = 0; ; failures += 1) {
+      let lost = new Failure(LOST);
       try {
-        for await (const event of parse(response)) {
+        for await (const event of parse(await open(this))) {
           failures = 0;
           this.id ??= event.response?.id;
-          this.last = event.sequence_number ?? this.last;
+          this.last = event.sequence_number;
           this.ended = ENDS.includes(event.type);
           yield event;
         }
       } catch (error) {
-        if (error.name === "AbortError" || error instanceof Failure) throw error;
+        if (this.signal.aborted || error.status < 500) throw error;
+        if (error instanceof Failure) lost = error;
       }
       if (this.ended) return;
-      if (!this.background || !this.id || failures === PAUSES.length) throw new Failure(LOST);
+      if (!this.background || !this.id || failures === PAUSES.length) throw lost;
       await new Promise((resolve) => setTimeout(resolve, PAUSES[failures]));
-      response = await this.resume();
+      open = () => this.resume();
     }
   }
 
@@ -50,7 +52,7 @@ export class Run {
 
   /** Stop the run, and the reading of it. */
   async stop() {
-    if (this.background && this.id) await request("POST", `responses/${this.id}/cancel`);
+    if (this.background && this.id) await request("POST", `responses/${this.id}/cancel`, { body: {} });
     this.#stopped.abort();
   }
 }
