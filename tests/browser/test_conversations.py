@@ -161,7 +161,7 @@ def test_a_search_finds_titles_and_says_when_there_are_none(visit: Open) -> None
     search.fill("100%")
     expect(here.chats).to_have_text(["pears 100%"])
     search.fill("plums")
-    expect(here.page.get_by_text("No conversation has that in its title.")).to_be_visible()
+    expect(here.page.get_by_text("No title has that in it.")).to_be_visible()
     search.fill("")
     expect(here.chats).to_have_text(["pears 100%", "apples"])
 

@@ -104,7 +104,9 @@ on(window, "unhandledrejection", () => {
   const sentence = "Something on this page went wrong.";
   $("trouble").replaceChildren(trouble(sentence, "Reload", () => location.reload()));
 });
-on(window, "keydown", ({ key, target }) => key === "Escape" && !target.closest("dialog") && openList(false));
+on(window, "keydown", ({ key, target }) => {
+  if (key === "Escape" && !target.closest("dialog")) openList(false);
+});
 on(narrow, "change", () => openList(false));
 on($("sidebar"), "click", (event) => {
   const link = event.target.closest("a");
@@ -127,11 +129,12 @@ on(box, "keydown", (event) => {
   send(box.value);
 });
 on($("stop"), "click", () => attempt($("trouble"), () => here.run.stop()).then(rest));
-for (const prompt of document.querySelectorAll(".prompt")) on(prompt, "click", () => send(prompt.textContent));
+on($("welcome"), "click", ({ target }) => target.matches(".prompt") && send(target.textContent));
 on(scroller, "scroll", () => {
   atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
 });
-new ResizeObserver(() => atEnd && scroller.scrollTo(0, scroller.scrollHeight)).observe($("conversation"));
+const keepAtEnd = () => atEnd && scroller.scrollTo(0, scroller.scrollHeight);
+new ResizeObserver(keepAtEnd).observe($("conversation"));
 chats.onChange((id) => (id === here.id && !chats.titleOf(id) ? go(null) : draw()));
 
 open();

@@ -4,7 +4,8 @@ import { getPage, request } from "./api.js";
 import { $, ask, attempt, element, iconButton } from "./dom.js";
 
 const DAY = 24 * 60 * 60 * 1000; // milliseconds
-const chats = new Map();
+const chats = new Map(); // by id: all that are known
+const listed = new Set(); // the ids of those that are listed
 let current = null;
 let changed = () => {};
 let next = null;
@@ -13,7 +14,7 @@ let turn = 0;
 /** Call `listener` with a conversation's id when it was renamed or deleted. */
 export const onChange = (listener) => (changed = listener);
 
-/** Return whether the list has a conversation, and its title. */
+/** Return a conversation's title, as far as it is known. */
 export const titleOf = (id) => chats.get(id)?.title;
 
 /** Mark a conversation as the one that is open; null for a new one. */
@@ -33,17 +34,21 @@ const load = (path) =>
     const mine = (turn += 1);
     const page = await getPage(path);
     if (mine !== turn) return; // the user has typed on
-    for (const chat of page.items) chats.set(chat.id, chat);
-    next = page.next;
+    if (!listed.size || path === next) next = page.next; // else the first page, once more
+    for (const chat of page.items) {
+      chats.set(chat.id, chat);
+      listed.add(chat.id);
+    }
     show();
-    const none = $("search").value ? "No conversation has that in its title." : "No conversations yet.";
-    $("chats-status").textContent = chats.size ? "" : none;
+    const none = $("search").value ? "No title has that in it." : "No conversations yet.";
+    $("chats-status").textContent = listed.size ? "" : none;
   });
 
 function show() {
   const focused = document.activeElement.closest("#chats li")?.dataset.id;
-  const newest = [...chats.values()].sort((a, b) => Date.parse(b.updated_at) - Date.parse(a.updated_at));
-  const groups = Map.groupBy(newest, (chat) => age(chat.updated_at));
+  const age = (chat) => -Date.parse(chat.updated_at);
+  const newest = [...listed].map((id) => chats.get(id)).sort((a, b) => age(a) - age(b));
+  const groups = Map.groupBy(newest, (chat) => dayOf(chat.updated_at));
   const lists = [...groups].flatMap(([name, members]) => [
     element("h2", {}, name),
     element("ul", {}, ...members.map(toRow)),
@@ -53,7 +58,7 @@ function show() {
   if (focused) ($("chats").querySelector(`[data-id="${focused}"] a`) ?? $("new")).focus();
 }
 
-function age(moment) {
+function dayOf(moment) {
   const days = (new Date().setHours(24, 0, 0, 0) - Date.parse(moment)) / DAY;
   return days < 1 ? "Today" : days < 2 ? "Yesterday" : days < 7 ? "This week" : "Earlier";
 }
@@ -83,10 +88,14 @@ async function remove(id, title) {
 const change = (id, method, body) =>
   attempt($("chats-trouble"), async () => {
     const response = await request(method, `api/chats/${id}`, { body });
-    if (method === "DELETE") chats.delete(id);
-    else chats.set(id, await response.json());
-    show();
+    if (method === "DELETE") {
+      chats.delete(id);
+      listed.delete(id);
+    } else {
+      chats.set(id, await response.json());
+    }
     changed(id);
+    await refresh();
   });
 
 $("more").addEventListener("click", () => load(next));
@@ -94,7 +103,7 @@ let pause = 0;
 $("search").addEventListener("input", () => {
   clearTimeout(pause);
   pause = setTimeout(() => {
-    chats.clear();
+    listed.clear();
     refresh();
   }, 200);
 });

@@ -38,8 +38,9 @@ export class Conversation {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
     this.list.append(userMessage(message));
     await this.#answer(new Run(this.me.background), async ({ signal }) => {
-      const options = { body: { chatId: this.wanted, message, trigger }, accept: "text/event-stream", signal };
-      const response = await request("POST", "api/chat", options);
+      const body = { chatId: this.wanted, message, trigger };
+      const accept = "text/event-stream";
+      const response = await request("POST", "api/chat", { body, accept, signal });
       this.id = this.wanted = response.headers.get("X-Chat-Id");
       this.changed();
       return response;
@@ -48,7 +49,7 @@ export class Conversation {
 
   async #answer(run, open) {
     const turn = new Turn((made) => waiting.before(made));
-    const waiting = element("li", { class: "waiting" }, element("span", { class: "unseen" }, "Working"));
+    const waiting = element("li", { class: "waiting", "aria-label": "Working" });
     this.list.append(waiting);
     this.run = run;
     this.changed();
@@ -62,23 +63,26 @@ export class Conversation {
     } finally {
       waiting.remove();
       this.run = null;
-      announce(turn.end(!problem));
+      const said = turn.end(!problem);
+      if (this.list.isConnected) announce(said);
       if (problem) this.#offerRetry(problem);
       this.changed();
     }
   }
 
   #offerRetry(sentence) {
+    const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
-      const asked = [...this.list.querySelectorAll(".user")].at(-1);
+      offer.remove(); // so that it is not pressed twice
+      this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text);
-      this.list.closest("main").focus();
       while (asked.nextSibling) asked.nextSibling.remove();
       asked.remove();
       await this.send(text, trigger);
     };
-    this.list.append(element("li", { class: "offer" }, trouble(sentence, "Retry", retry)));
+    const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
+    this.list.append(offer);
   }
 
   /** To ask again takes the place of the last question, if the server has got it at all. */
@@ -102,7 +106,8 @@ export class Conversation {
       scroller.focus({ preventScroll: true });
     };
     const button = { type: "button", class: "plain", click: () => attempt(place, show) };
-    const row = element("li", { class: "earlier" }, element("button", button, "Show earlier messages"), place);
+    const label = "Show earlier messages";
+    const row = element("li", { class: "earlier" }, element("button", button, label), place);
     this.list.prepend(row);
   }
 }

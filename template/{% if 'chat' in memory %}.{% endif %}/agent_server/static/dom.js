@@ -17,8 +17,10 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /** Return a button with a picture, which the style sheet has, and a name for it. */
-export const iconButton = (picture, name, click) =>
-  element("button", { type: "button", class: `icon ${picture}`, "aria-label": name, title: name, click });
+export function iconButton(picture, name, click) {
+  const looks = { type: "button", class: `icon ${picture}`, "aria-label": name, title: name };
+  return element("button", { ...looks, click });
+}
 
 /** Return a sentence about what went wrong, with a button that does what mends it. */
 export const trouble = (sentence, label, action) =>
@@ -50,7 +52,8 @@ export function announce(text) {
  * With `value` the answer is a text, which begins as that.
  */
 export function ask(question, { detail = "", action, value = null, style = "" }) {
-  const [dialog, input, no, yes] = ["", "-value", "-no", "-yes"].map((part) => $(`question${part}`));
+  const [dialog, input] = [$("question"), $("question-value")];
+  const [no, yes] = [$("question-no"), $("question-yes")];
   $("question-title").textContent = question;
   $("question-detail").textContent = detail;
   yes.textContent = action;

@@ -6,8 +6,8 @@ import { marked } from "./vendor/marked.js";
 
 const ALLOWED = {
   ALLOWED_TAGS: [
-    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol",
-    "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
+    "ol", "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
   ],
   ALLOWED_ATTR: ["align", "href", "start", "title"],
   ADD_URI_SAFE_ATTR: ["align", "start"],
@@ -17,11 +17,12 @@ const ALLOWED = {
   RETURN_DOM_FRAGMENT: true, // so nothing here assigns markup, and Trusted Types can forbid it
 };
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
+const escaped = (text) => text.replace(/[&<>]/g, (character) => ENTITIES[character]);
 
 marked.use({
   renderer: {
     // Somebody who asks about a tag wants to see it.
-    html: ({ text }) => (/^<br *\/?>$/i.test(text) ? "<br>" : text.replace(/[&<>]/g, (c) => ENTITIES[c])),
+    html: ({ text }) => (/^<br *\/?>$/i.test(text) ? "<br>" : escaped(text)),
     // To load an image tells its server who reads, and whatever its address says.
     image(token) {
       const text = token.text || token.href;
@@ -31,7 +32,7 @@ marked.use({
   },
 });
 
-/** Show `text` in `container`; the blocks that did not change since the last time stay as they are. */
+/** Show `text` in `container`; the blocks that are the same as before stay as they are. */
 export function showMarkdown(container, text) {
   const tokens = marked.lexer(text);
   const blocks = tokens.filter(({ type }) => type !== "space" && type !== "def");

@@ -11,13 +11,11 @@ const show = () =>
     $("memory-status").textContent = memories.length ? "" : "Nothing yet.";
   });
 
-const toRow = ({ memory_key: key, memory }) =>
-  element(
-    "li",
-    {},
-    element("span", {}, memory),
-    iconButton("delete", `Forget “${memory}”`, () => forget(`api/memories/${encodeURIComponent(key)}`)),
-  );
+function toRow({ memory_key: key, memory }) {
+  const path = `api/memories/${encodeURIComponent(key)}`;
+  const button = iconButton("delete", `Forget “${memory}”`, () => forget(path));
+  return element("li", {}, element("span", {}, memory), button);
+}
 
 const forget = (path) =>
   attempt($("memory-trouble"), async () => {

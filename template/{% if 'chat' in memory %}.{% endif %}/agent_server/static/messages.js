@@ -53,8 +53,9 @@ export class ToolCall {
   /** Show the result; null when the run ended before there was one. */
   returned(output) {
     this.output = output;
-    this.#state.textContent = output === null ? "no result" : "done";
-    this.#result.textContent = output === null ? "The run ended before there was one." : indented(output);
+    const missing = output === null;
+    this.#state.textContent = missing ? "no result" : "done";
+    this.#result.textContent = missing ? "The run ended before it came." : indented(output);
   }
 }
 

@@ -52,7 +52,8 @@ export class Run {
 
   /** Stop the run, and the reading of it. */
   async stop() {
-    if (this.background && this.id) await request("POST", `responses/${this.id}/cancel`, { body: {} });
+    const path = `responses/${this.id}/cancel`;
+    if (this.background && this.id) await request("POST", path, { body: {} });
     this.#stopped.abort();
   }
 }
