@@ -10,6 +10,7 @@ import pexpect
 import pytest
 import yaml
 
+from lakebase_agent.rehearsal import parses
 from tests.owner import LINKED
 from tests.project import clean_environment
 from tests.releases import CURRENT, MADE_UP, PROGRAMS, Published, commit, edit, git
@@ -76,6 +77,7 @@ def test_plain_copier_update_does_the_same(
     assert git(project, "diff") == git(other, "diff")
 
 
+@pytest.mark.slow
 def test_a_second_update_changes_nothing(published: Published, project: Path) -> None:
     published.update(project)
     commit(project)
@@ -134,6 +136,7 @@ def test_a_project_without_a_version_is_told_what_to_do(
     assert "lakebase-agent new" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_template_that_moved_is_named(published: Published, project: Path) -> None:
     path = project / ".copier-answers.yml"
     edit(path, lambda text: text.replace("gh:org/lakebase-agent", "../gone"))
@@ -219,7 +222,7 @@ def test_a_person_is_asked_before_files_are_deleted(
     published: Published, current: Path, reply: str, code: int, there: bool
 ) -> None:
     terminal = at_terminal(published, current, "--data", "memory=[long_term]")
-    terminal.expect("Delete 3 files")
+    terminal.expect("Go on. Files: 3 deleted")
     terminal.send(reply)
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -242,7 +245,7 @@ def at_terminal(
 def test_ctrl_c_leaves_the_project_as_it_was(published: Published, project: Path) -> None:
     before = snapshot(project)
     terminal = at_terminal(published, project)
-    terminal.expect("Delete 1 file")
+    terminal.expect("Go on. Files: 1 deleted")
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
     terminal.close()
@@ -278,6 +281,7 @@ def test_conflicts_that_are_left_are_listed_with_code_1(
     assert git(project, "diff", "--name-only", "--diff-filter=U") == "databricks.yml"
 
 
+@pytest.mark.slow
 def test_the_told_way_back_from_conflicts_undoes_everything(
     published: Published, project: Path
 ) -> None:
@@ -300,6 +304,36 @@ def test_a_file_that_does_not_parse_any_more_is_said_by_the_exit_code(
     assert (done.returncode, listed(done.stdout, "broken")) == (1, ["agent_server/app.py"])
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "valid"),
+    [
+        ("a.py", b"x = (", False),
+        ("a.py", b"x = 1", True),
+        ("a.yml", b"a: 1\n---\nb: !Custom c\n", True),
+        ("a.yml", b"a: [", False),
+        ("a.toml", b"a = 1\na = 2\n", False),
+        ("a.png", b"\x89PNG\xff", True),
+    ],
+)
+def test_only_what_is_wrong_in_its_own_language_is_called_broken(
+    tmp_path: Path, name: str, content: bytes, valid: bool
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert parses(tmp_path / name) == valid
+
+
+def test_an_index_that_is_locked_leaves_the_project_as_it_was(
+    published: Published, project: Path
+) -> None:
+    edit(project / "databricks.yml", lambda text: text.replace("with memory", "of mine"))
+    commit(project)
+    before = snapshot(project)
+    (project / ".git" / "index.lock").touch()
+    done = published.update(project, "--yes")
+    assert (done.returncode, "index.lock" in done.stderr) == (2, True)
+    assert snapshot(project) == before
+
+
 def test_a_file_that_the_owner_deleted_stays_deleted(published: Published, project: Path) -> None:
     git(project, "rm", "--quiet", ".github/workflows/test.yml")
     commit(project)
@@ -307,6 +341,7 @@ def test_a_file_that_the_owner_deleted_stays_deleted(published: Published, proje
     assert not (project / ".github/workflows/test.yml").exists()
 
 
+@pytest.mark.slow
 def test_a_project_inside_another_repository_is_updated_and_its_surroundings_are_not(
     published: Published, tmp_path: Path
 ) -> None:
@@ -345,6 +380,7 @@ def test_a_new_flavour_says_that_it_must_be_looked_up(published: Published, curr
     assert (done.returncode, "lakebase-agent link" in done.stdout) == (0, True)
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_looked_up_again(published: Published, current: Path) -> None:
     values = {"lakebase_branch": "projects/p/branches/b", "lakebase_database": "d"}
     target = yaml.safe_dump({"targets": {"dev": {"variables": values}}})

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,16 +14,16 @@ from tests.rendering import Combination, expected_files
 
 BOTH = ("short_term", "long_term")
 MEMORY_SWITCHES = [
+    (BOTH, ()),
+    ((), BOTH),
     (BOTH, ("short_term",)),
     (("short_term",), BOTH),
     (BOTH, ("long_term",)),
     (("long_term",), BOTH),
-    (BOTH, ()),
-    ((), BOTH),
 ]
 FLAVOUR_SWITCHES = [
-    ("local", "autoscaling"),
     ("autoscaling", "provisioned"),
+    ("local", "autoscaling"),
     ("provisioned", "local"),
 ]
 MARK = "   (with your edits in it)"
@@ -64,7 +65,12 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
     assert all(added[name] in (project / name).read_text() for name in edited if name in stays)
 
 
-@pytest.mark.parametrize(("start", "to"), MEMORY_SWITCHES, ids=str)
+def first_and_slow(switches: list[Any]) -> list[Any]:
+    """Return the first as it is, and the others for the slow tests."""
+    return [switches[0], *(pytest.param(*pair, marks=pytest.mark.slow) for pair in switches[1:])]
+
+
+@pytest.mark.parametrize(("start", "to"), first_and_slow(MEMORY_SWITCHES), ids=str)
 def test_another_memory_deletes_exactly_what_was_told(
     published: Published, tmp_path: Path, start: tuple[str, ...], to: tuple[str, ...]
 ) -> None:
@@ -72,7 +78,7 @@ def test_another_memory_deletes_exactly_what_was_told(
     check_switch(published, tmp_path / "p", Combination(framework, start, "local"), to)
 
 
-@pytest.mark.parametrize(("start", "to"), FLAVOUR_SWITCHES, ids=str)
+@pytest.mark.parametrize(("start", "to"), first_and_slow(FLAVOUR_SWITCHES), ids=str)
 def test_another_flavour_deletes_nothing_and_keeps_the_owner_s_lines(
     published: Published, tmp_path: Path, start: str, to: str
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_person_picks_what_the_workspace_has(
     assert person.answers["lakebase_branch"] == BRANCH
 
 
+@pytest.mark.slow
 def test_an_instance_can_be_picked_too(
     template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
@@ -87,6 +88,7 @@ def test_an_instance_can_be_picked_too(
     assert person.answers["lakebase_instance"] == INSTANCE
 
 
+@pytest.mark.slow
 def test_what_was_given_is_not_asked(template: Path, tmp_path: Path, workspace: Workspace) -> None:
     given = ("--data", "lakebase=local", "--data", "model_endpoint=mine")
     person = Person(tmp_path, template, *given, **workspace.variables())

@@ -19,14 +19,14 @@ from typing import Any
 import yaml
 from copier import VcsRef, run_copy, run_update
 
-from lakebase_agent.git import git, names
+from lakebase_agent.git import GitError, git, names
 from lakebase_agent.new import plain
 from lakebase_agent.project_files import read_answers
 
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
     ".toml": tomllib.loads,
-    ".yml": yaml.safe_load,
+    ".yml": lambda text: list(yaml.parse(text)),
 }
 CURRENT = "current"
 COMPARED = ("--cached", "--no-renames", "--no-ext-diff", "--no-color", "HEAD")
@@ -71,16 +71,20 @@ class Rehearsal:
     def bring_over(self) -> None:
         """Change the project as its copy was changed: all of it, or nothing."""
         patch, top = self.diff(), _top(self.project)
+        for entry in self.stages:
+            blob = git(self.copy, "cat-file", "blob", entry.split()[1])
+            git(top, "hash-object", "-w", "--stdin", given=blob)
+        merged = {entry.split("\t")[1] for entry in self.stages}
+        entries = [f"0 {'0' * 40}\t{path}" for path in merged] + self.stages
+        index = "".join(f"{entry}\0" for entry in entries)
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             git(top, "apply", "--whitespace=nowarn", "-", given=patch)
-            for entry in self.stages:
-                blob = git(self.copy, "cat-file", "blob", entry.split()[1])
-                git(top, "hash-object", "-w", "--stdin", given=blob)
-            merged = {entry.split("\t")[1] for entry in self.stages}
-            entries = [f"0 {'0' * 40}\t{path}" for path in merged] + self.stages
-            index = "".join(f"{entry}\0" for entry in entries)
-            git(top, "update-index", "-z", "--index-info", given=index)
+            try:
+                git(top, "update-index", "-z", "--index-info", given=index)
+            except GitError:
+                git(top, "apply", "--whitespace=nowarn", "--reverse", "-", given=patch)
+                raise
         finally:
             signal.signal(signal.SIGINT, previous)
 
@@ -88,7 +92,7 @@ class Rehearsal:
         full = (self.copy / path).relative_to(_top(self.copy)).as_posix()
         if path.endswith(".rej") or any(entry.endswith(f"\t{full}") for entry in self.stages):
             return "conflict"
-        if not _parses(self.copy / path):
+        if not parses(self.copy / path):
             return "broken"
         return "add" if state == "A" else "change"
 
@@ -139,9 +143,11 @@ def _same(one: Path, other: Path) -> bool:
     return one.is_file() and one.read_bytes() == other.read_bytes()
 
 
-def _parses(path: Path) -> bool:
+def parses(path: Path) -> bool:
+    """Say whether a file is valid in its language; of most languages that is not known."""
+    parse = PARSERS.get(path.suffix, str)
     try:
-        PARSERS.get(path.suffix, str)(path.read_text("utf-8"))
+        parse(path.read_bytes().decode("utf-8", "replace"))
     except (SyntaxError, ValueError, yaml.YAMLError):
         return False
     return True

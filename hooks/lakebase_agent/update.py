@@ -20,6 +20,8 @@ LOOKED_UP = {
     "autoscaling": {"lakebase_branch", "lakebase_database"},
     "provisioned": {"lakebase_instance"},
 }
+TROUBLED = ("conflict", "broken")
+GRAVE = {"deleted": ("delete",), "left for you to mend": TROUBLED}
 Say = Callable[[str], None]
 
 
@@ -67,19 +69,20 @@ def _finish(
     say: Say,
 ) -> Outcome:
     changes = rehearsal.changes()
-    say(f"from {before['_commit']} to {after['_commit']}")
-    for change in changes:
-        say(str(change))
-    if not changes:
-        say("nothing changes")
     if options.dry_run:
-        sys.stdout.write(rehearsal.diff())
+        sys.stdout.write(rehearsal.diff().encode("utf-8", "replace").decode())
+    say(f"from {before['_commit']} to {after['_commit']}")
+    for line in [str(change) for change in changes] or ["nothing changes"]:
+        say(line)
+    if options.dry_run:
         say("nothing was written: this was a dry run")
         return Outcome()
+    troubled = [change.path for change in changes if change.kind in TROUBLED]
     if changes:
         _agree(changes, options)
         rehearsal.bring_over()
-    troubled = [change.path for change in changes if change.kind in ("conflict", "broken")]
+    if changes and not troubled:
+        say("done. Look at `git diff`, run `uv run pytest`, and commit.")
     known = read_target(rehearsal.project, "dev").keys()
     return Outcome(troubled, bool(_needed(after) - _needed(before) - known))
 
@@ -111,15 +114,18 @@ def _check(project: Path) -> dict[str, Any]:
 
 def _agree(changes: list[Change], options: UpdateOptions) -> None:
     """Return if the update may go on; raises UsageError, or KeyboardInterrupt."""
-    deleted = [change for change in changes if change.kind == "delete"]
-    if options.yes or not deleted:
+    lost = [change.path for change in changes if change.edited]
+    counts = {word: sum(c.kind in kinds for c in changes) for word, kinds in GRAVE.items()}
+    if options.yes or not any(counts.values()):
         return
     if options.interactive:
-        if not questionary.confirm(f"Delete {len(deleted)} files?", default=False).unsafe_ask():
+        told = " and ".join(f"{count} {word}" for word, count in counts.items() if count)
+        if not questionary.confirm(f"Go on? Files: {told}.", default=False).unsafe_ask():
             raise KeyboardInterrupt
-    elif any(change.edited for change in deleted):
-        lost = ", ".join(change.path for change in deleted if change.edited)
-        raise UsageError(f"your edits in {lost} would be lost. Add --yes if that is right.")
+    elif lost:
+        raise UsageError(
+            f"your edits in {', '.join(lost)} would be lost. Add --yes if that is right."
+        )
 
 
 def _needed(answers: Mapping[str, Any]) -> set[str]:
