@@ -1,7 +1,7 @@
 """`lakebase-agent update`: Copier's update, which shows what it will do before it does it."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,11 @@ LOOKED_UP = {
 }
 TROUBLED = ("conflict", "broken")
 GRAVE = {"deleted": ("delete",), "left for you to mend": TROUBLED}
+ENV = {
+    "lakebase_branch": "LAKEBASE_AUTOSCALING_",
+    "lakebase_database": "LAKEBASE_AUTOSCALING_",
+    "lakebase_instance": "LAKEBASE_INSTANCE_NAME",
+}
 Say = Callable[[str], None]
 
 
@@ -83,6 +88,8 @@ def _finish(
         rehearsal.bring_over()
     if changes and not troubled:
         say("done. Look at `git diff`, run `uv run pytest`, and commit.")
+    for line in _left_over(rehearsal.project, _needed(before) - _needed(after)):
+        say(line)
     known = read_target(rehearsal.project, "dev").keys()
     return Outcome(troubled, bool(_needed(after) - _needed(before) - known))
 
@@ -131,3 +138,15 @@ def _agree(changes: list[Change], options: UpdateOptions) -> None:
 def _needed(answers: Mapping[str, Any]) -> set[str]:
     flavour = str(answers.get("lakebase"))
     return LOOKED_UP.get(flavour, set()) if answers.get("memory") else set()
+
+
+def _left_over(project: Path, variables: set[str]) -> Iterator[str]:
+    """Yield what names a Lakebase that the project had: the bundle has no such variables now."""
+    for path in sorted(project.glob("workspace.*.yml")):
+        target = path.name.split(".")[1]
+        if found := sorted(variables & read_target(project, target).keys()):
+            yield f"remove from {path.name}: {', '.join(found)}"
+    env = project / ".env"
+    names_in_env = {ENV[variable] for variable in variables}
+    if env.is_file() and any(name in env.read_text("utf-8") for name in names_in_env):
+        yield f"remove from .env: the lines of {', '.join(sorted(names_in_env))}"
