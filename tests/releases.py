@@ -143,7 +143,7 @@ def make_older(clone: Path, age: int) -> None:
     edit(template / "pyproject.toml.jinja", _older_bounds)
     edit(template / ".gitignore", _swap_lines(1 + age))
     edit(template / "AGENTS.md.jinja", _swap_lines(6 + age))
-    edit(template / "agent_server" / "app.py", _older_code)
+    edit(template / "agent_server" / "identity.py", _older_code)
     edit(template / ".github" / "workflows" / "test.yml", lambda t: t.replace("@v5", "@v4"))
     edit(template / "databricks.yml.jinja", lambda t: t.replace("that remembers", "with memory"))
     edit(template / "tests" / "test_identity.py", _older_code)

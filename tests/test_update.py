@@ -54,7 +54,7 @@ def test_a_project_takes_the_next_release(published: Published, project: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert answers(project)["_commit"] == CURRENT
     assert "# As it was once." in (project / "agent_server/prompts.py").read_text()
-    assert "A remark" not in (project / "agent_server/app.py").read_text()
+    assert "A remark" not in (project / "agent_server/identity.py").read_text()
     assert not (project / "agent_server/obsolete.py").exists()
 
 
@@ -98,7 +98,7 @@ def test_a_dry_run_shows_what_changes_and_writes_nothing(
 ) -> None:
     before = snapshot(project)
     said = published.update(project, "--dry-run").stdout
-    assert "+++ b/agent_server/app.py" in said
+    assert "+++ b/agent_server/identity.py" in said
     assert listed(said, "delete") == ["agent_server/obsolete.py"]
     assert snapshot(project) == before
 
@@ -301,10 +301,10 @@ def test_a_file_that_does_not_parse_any_more_is_said_by_the_exit_code(
     published: Published, project: Path
 ) -> None:
     """The owner closed with a bracket what the template opened elsewhere: git merges it."""
-    edit(project / "agent_server/app.py", lambda text: text + "mine = (\n")
+    edit(project / "agent_server/identity.py", lambda text: text + "mine = (\n")
     commit(project)
     done = published.update(project, "--yes")
-    assert (done.returncode, listed(done.stdout, "broken")) == (1, ["agent_server/app.py"])
+    assert (done.returncode, listed(done.stdout, "broken")) == (1, ["agent_server/identity.py"])
 
 
 @pytest.mark.parametrize(
@@ -350,18 +350,18 @@ def test_a_project_inside_another_repository_is_updated_and_its_surroundings_are
 ) -> None:
     outer = tmp_path / "mono repo"
     (outer / "agent_server").mkdir(parents=True)
-    (outer / "agent_server/app.py").write_text("theirs = True\n")
+    (outer / "agent_server/identity.py").write_text("theirs = True\n")
     git(outer, "init", "--quiet")
     project = published.generate(outer / "apps" / "my agent", MADE_UP[1], EVERYTHING)
     subprocess.run(["rm", "-rf", str(project / ".git")], check=True)
-    edit(project / "agent_server/app.py", lambda text: text + "# Mine.\n")
+    edit(project / "agent_server/identity.py", lambda text: text + "# Mine.\n")
     commit(outer)
     (outer / "untracked.txt").touch()
     done = published.update(project, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert (outer / "agent_server/app.py").read_text() == "theirs = True\n"
-    assert "# Mine." in (project / "agent_server/app.py").read_text()
-    assert "A remark" not in (project / "agent_server/app.py").read_text()
+    assert (outer / "agent_server/identity.py").read_text() == "theirs = True\n"
+    assert "# Mine." in (project / "agent_server/identity.py").read_text()
+    assert "A remark" not in (project / "agent_server/identity.py").read_text()
     assert not (project / "agent_server/obsolete.py").exists()
 
 
@@ -369,13 +369,13 @@ def test_a_project_inside_another_repository_is_updated_and_its_surroundings_are
 def test_a_shallow_clone_of_a_project_is_updated(
     published: Published, project: Path, tmp_path: Path
 ) -> None:
-    edit(project / "agent_server/app.py", lambda text: text + "# Mine.\n")
+    edit(project / "agent_server/identity.py", lambda text: text + "# Mine.\n")
     commit(project)
     clone = tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth", "1", project.as_uri(), str(clone))
     done = published.update(clone, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "# Mine." in (clone / "agent_server/app.py").read_text()
+    assert "# Mine." in (clone / "agent_server/identity.py").read_text()
 
 
 def test_a_new_flavour_says_that_it_must_be_looked_up(published: Published, current: Path) -> None:

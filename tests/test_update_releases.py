@@ -148,7 +148,7 @@ def unparsable(project: Path) -> list[str]:
 
 EDITED = [
     *OWNED, "README.md", "evals/cases.toml", "pyproject.toml", "databricks.yml", ".gitignore",
-    "agent_server/app.py", "AGENTS.md", "tests/test_identity.py", ".github/workflows/test.yml",
+    "agent_server/identity.py", "AGENTS.md", "tests/test_identity.py", ".github/workflows/test.yml",
 ]  # fmt: skip
 random_edits = st.dictionaries(
     st.sampled_from(EDITED), st.integers(0, 10**6), min_size=3, max_size=len(EDITED)

@@ -48,7 +48,7 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
     assert isinstance(to, (str, tuple))
     published.generate(project, CURRENT, start)
     goes = sorted(expected_files(start) - expected_files(switched(start, to)))
-    edited = [*goes[::2], "agent_server/app.py", "databricks.yml", "agent_server/tools.py"]
+    edited = [*goes[::2], "agent_server/identity.py", "databricks.yml", "agent_server/tools.py"]
     added = {}
     for name in edited:
         text, added[name] = edit_as_owner(name, (project / name).read_text())
