@@ -72,7 +72,7 @@ def release(clone: Path, tag: str) -> None:
 
 def release_of_the_future(clone: Path) -> None:
     prompts = clone / "template" / "agent_server" / "prompts.py"
-    for path in (prompts, prompts.with_name("app.py")):
+    for path in (prompts, prompts.with_name("identity.py")):
         path.write_text(path.read_text() + "\n# from the future\n")
     release(clone, "v999.0.0")
 
@@ -106,7 +106,7 @@ def test_what_new_generates_copier_updates(published: Path, home: Path) -> None:
     release_of_the_future(published)
     done = run(home / "p", sys.executable, "-m", "copier", "update", "--trust", "--defaults")
     assert done.returncode == 0, done.stderr
-    assert "# from the future" in (home / "p" / "agent_server" / "app.py").read_text()
+    assert "# from the future" in (home / "p" / "agent_server" / "identity.py").read_text()
     assert (home / "p" / "agent_server" / "prompts.py").read_text() == "# mine\n"
     assert answers(home / "p")["_commit"] == "v999.0.0"
 
