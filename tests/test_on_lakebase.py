@@ -4,6 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import httpx
@@ -163,6 +164,15 @@ def test_turns_go_on_after_a_restart_of_the_database(
     assert "Ada" in server.ask(NAME, how)
 
 
+def test_after_an_idle_restart_the_very_next_turn_works_whatever_the_pool_holds(
+    server: Server, workspace: Workspace
+) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda n: server.ask("hello", user=f"crowd{n}"), range(36)))
+    workspace.database.restart()
+    assert server.ask("hello")
+
+
 def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
     server: Server, workspace: Workspace
 ) -> None:
@@ -176,6 +186,7 @@ def test_while_no_token_is_to_be_had_turns_are_a_503_and_then_work_again(
     server: Server, workspace: Workspace
 ) -> None:
     workspace.faults.broken(MINT)
+    workspace.identities.expire()
     workspace.database.drop()
     assert server.post("hello", "tokens").status_code == 503
     workspace.faults.clear()

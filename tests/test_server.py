@@ -235,6 +235,18 @@ def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
     assert "Ada" in server.ask(NAME, "away")
 
 
+def test_a_turn_that_outlives_its_lease_while_the_database_is_away_is_a_503(
+    server: Server, model: StandinModel, proxy: Proxy
+) -> None:
+    model.delay = 20
+    with ThreadPoolExecutor() as pool:
+        turn = pool.submit(server.post, "one", "outlived")
+        _until(lambda: model.running == 1)
+        with proxy.switched_off():
+            assert turn.result().status_code == 503
+    assert turn.result().headers["retry-after"]
+
+
 def _try(server: Server, path: str) -> httpx.Response | None:
     try:
         return server.http.get(path)

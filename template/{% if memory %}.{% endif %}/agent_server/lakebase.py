@@ -19,11 +19,9 @@ Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
 CONNECT_SECONDS, SETUP_SECONDS = 10, 60
-# Unchecked, every connection that a restart or a sleep of the database killed would fail a turn.
-CHECK = AsyncConnectionPool.check_connection
 # A pool waits longer after each failed try: a new row of tries begins with the next turn.
 PATIENCE = {"timeout": CONNECT_SECONDS, "reconnect_timeout": CONNECT_SECONDS}
-SIZE: dict[str, Any] = {"min_size": 1, "max_size": 20, "check": CHECK, **PATIENCE}
+SIZE = {"min_size": 1, "max_size": 20, **PATIENCE}
 
 # The app's schema first, then where the extension `vector` lives: public, or a place of its own.
 SEE_SCHEMA = """
@@ -90,9 +88,20 @@ async def open_pool() -> AsyncIterator[Pool]:
     and psycopg.OperationalError when another database can't be reached.
     """
     check_database_settings()
+
+    # Unchecked, a connection that a restart or a sleep of the database killed would fail a turn.
+    async def check(connection: Connection) -> None:
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            # It killed the others too: a turn would wait longer after each that it meets. Shielded,
+            # because what is being checked is in no pool.
+            await asyncio.shield(pool.check())
+            raise
+
     # Off the event loop: the Lakebase pool looks its host up with blocking calls.
     build = _lakebase_pool if settings.lakebase_configured() else _plain_pool
-    pool = await asyncio.to_thread(build)
+    pool = await asyncio.to_thread(build, configure=_see_schema, check=check, **SIZE)
     async with pool:
         try:
             await pool.wait(CONNECT_SECONDS)
@@ -102,7 +111,7 @@ async def open_pool() -> AsyncIterator[Pool]:
         yield pool
 
 
-def _lakebase_pool() -> Pool:
+def _lakebase_pool(**how: Any) -> Pool:
     from databricks_ai_bridge.lakebase import AsyncLakebasePool
 
     from agent_server.workspace import workspace_client
@@ -113,18 +122,18 @@ def _lakebase_pool() -> Pool:
         instances = client.database.list_database_instances()
         place["instance_name"] = next((i.name for i in instances if i.read_write_dns == host), host)
     # No cached token: each new connection logs in with one of its own, never an expired one.
-    how: dict[str, Any] = {"workspace_client": client, "token_cache_duration_seconds": 0}
+    how |= {"workspace_client": client, "token_cache_duration_seconds": 0}
     try:
-        pool = AsyncLakebasePool(configure=_see_schema, **place, **how, **SIZE)
+        pool = AsyncLakebasePool(**place, **how)
     except ValueError as error:
         why = "the workspace refuses, or it is not there"
         raise _unavailable("Unable to resolve", why) from error
     return pool.pool  # type: ignore[no-any-return]
 
 
-def _plain_pool() -> Pool:
-    how: dict[str, Any] = {"kwargs": {"autocommit": True, "row_factory": dict_row}, "open": False}
-    return AsyncConnectionPool(os.environ["DATABASE_URL"], configure=_see_schema, **how, **SIZE)
+def _plain_pool(**how: Any) -> Pool:
+    how["kwargs"] = {"autocommit": True, "row_factory": dict_row}
+    return AsyncConnectionPool(os.environ["DATABASE_URL"], open=False, **how)
 
 
 async def _try_to_connect(pool: Pool) -> None:
