@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
@@ -17,7 +18,7 @@ import yaml
 from lakebase_agent.cli import main
 from lakebase_agent.schemas import personal_schema
 from tests.conftest import Renders
-from tests.rendering import Combination
+from tests.rendering import Combination, render
 from tests.workspace import (
     APP,
     BRANCH_PATH,
@@ -86,7 +87,8 @@ def variables(project: Path, target: str = "dev") -> dict[str, str]:
 
 def contents(project: Path) -> dict[Path, bytes]:
     """Return every file of the project."""
-    return {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    paths = [path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts]
+    return {path: path.read_bytes() for path in paths}
 
 
 def test_it_finds_the_right_database_and_endpoint_of_a_branch(
@@ -239,6 +241,73 @@ def test_a_project_without_lakebase_is_told_how_to_get_one(project: Path) -> Non
     done = link(project)
     assert done.returncode == 2
     assert "copier update --trust -d lakebase=autoscaling" in done.stderr
+
+
+@pytest.fixture
+def versioned(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a project without Lakebase that Copier can update, committed."""
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "ada@example.com")
+    source = tmp_path / "template"
+    shutil.copytree(template, source)
+    commit(source)
+    subprocess.run(["git", "tag", "v0.1.0"], cwd=source, check=True)
+    folder = tmp_path / "p"
+    render(source, Combination("langgraph", BOTH, "local"), folder)
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    """Make the folder a git repository with everything in it."""
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versioned: Path) -> None:
+    person = terminal(versioned)
+    person.expect("Which kind of Lakebase")
+    person.send("\r")  # autoscaling
+    person.expect("Which project")
+    person.expect("search")
+    person.send("\x1b[B\r")
+    person.expect("wrote workspace.dev.yml")
+    person.expect(pexpect.EOF)
+    assert variables(versioned)["lakebase_branch"] == BRANCH_PATH
+    assert "lakebase_branch" in (versioned / "databricks.yml").read_text()
+
+
+@pytest.mark.parametrize("broken", ["dirty", "no version"])
+def test_a_project_that_copier_cannot_update_is_left_as_it_is(
+    workspace: Workspace, versioned: Path, broken: str
+) -> None:
+    if broken == "dirty":
+        (versioned / "agent_server" / "app.py").write_text("# mine\n")
+    else:
+        answers = versioned / ".copier-answers.yml"
+        kept = [line for line in answers.read_text().splitlines() if "_commit" not in line]
+        answers.write_text("\n".join(kept))
+        commit(versioned)
+    before = contents(versioned)
+    person = terminal(versioned)
+    person.expect("Which kind of Lakebase")
+    person.send("\r")
+    person.expect("Copier can't update this project")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 2
+    assert contents(versioned) == before
+
+
+def test_variables_of_another_place_leave_the_environment(
+    workspace: Workspace, project: Path
+) -> None:
+    old = "LAKEBASE_AUTOSCALING_PROJECT=billing\nLAKEBASE_INSTANCE_NAME=staging\n"
+    (project / ".env").write_text(old)
+    link(project, *PLACE)
+    env = (project / ".env").read_text()
+    assert f"LAKEBASE_AUTOSCALING_ENDPOINT={ENDPOINT_PATH}\n" in env
+    assert "LAKEBASE_AUTOSCALING_PROJECT" not in env and "LAKEBASE_INSTANCE_NAME" not in env
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:

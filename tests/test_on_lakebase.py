@@ -247,7 +247,7 @@ def test_a_project_without_a_branch_is_refused_and_the_other_way_round(
     assert all(name in error for name in BOTH) and BOTH[half] in error
 
 
-def test_a_server_that_waits_for_a_workspace_stops_within_its_patience(
+def test_a_server_that_waits_for_a_workspace_stops_promptly(
     project: Project, workspace: Workspace
 ) -> None:
     workspace.faults.dropped(RESOLVE)
@@ -256,7 +256,7 @@ def test_a_server_that_waits_for_a_workspace_stops_within_its_patience(
         _until(lambda: RESOLVE in str(workspace.requests[before:]))
         server.process.send_signal(signal.SIGINT)
         try:
-            _until(lambda: server.process.poll() is not None, 40)
+            _until(lambda: server.process.poll() is not None, 8)
         finally:
             server.process.kill()
 

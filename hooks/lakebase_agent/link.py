@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from copier import VcsRef, run_update
+from copier.errors import UserMessageError
 from databricks.sdk.service.apps import AppResource
+from plumbum import ProcessExecutionError
 
 from lakebase_agent.asking import NEW, Asker
 from lakebase_agent.errors import UsageError, WorkspaceError
@@ -24,6 +27,8 @@ from lakebase_agent.workspace import Workspace
 
 Say = Callable[[str], None]
 DEV = "dev"
+INSTANCE_OF_ENV = "LAKEBASE_INSTANCE_NAME"
+BRANCH_OF_ENV = ("LAKEBASE_AUTOSCALING_PROJECT", "LAKEBASE_AUTOSCALING_BRANCH")
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
     Nothing is written before everything is known. Raises UsageError and WorkspaceError.
     """
     answers = read_answers(folder)
+    if answers.get("lakebase") == "local" and answers.get("memory"):
+        _give_lakebase(folder, asker, say)
+        answers = read_answers(folder)
     _check(answers, options)
     profile = _profile(options, answers, asker)
     workspace = Workspace(connect(profile))
@@ -73,13 +81,28 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
     _summary(say, folder, changed, workspace.host, found)
 
 
+def _give_lakebase(folder: Path, asker: Asker, say: Say) -> None:
+    """Switch a project from the embedded Postgres to the flavour that the person picks.
+
+    Raises UsageError when nobody is here, and when Copier can't update the project.
+    """
+    command = "copier update --trust -d lakebase=autoscaling (or provisioned), then link again"
+    alone = "this project runs on the embedded Postgres alone"
+    if not asker.interactive:
+        raise UsageError(f"{alone}. To give it a Lakebase, run: {command}")
+    say(f"{alone}; Ctrl-C leaves it so")
+    flavour = asker.pick("kind of Lakebase", "", "", ["autoscaling", "provisioned"])
+    how: dict[str, Any] = {"defaults": True, "overwrite": True, "quiet": True, "unsafe": True}
+    try:
+        run_update(folder, {"lakebase": flavour}, vcs_ref=VcsRef.CURRENT, **how)
+    except (UserMessageError, ProcessExecutionError) as error:
+        why = error.message if isinstance(error, UserMessageError) else error.stderr.strip()
+        raise UsageError(f"Copier can't update this project: {why} Or run: {command}") from error
+    say(f"switched to lakebase={flavour}: look at `git diff`, and commit it")
+
+
 def _check(answers: dict[str, Any], options: LinkOptions) -> None:
     flavour = answers.get("lakebase")
-    if flavour == "local" and answers.get("memory"):
-        raise UsageError(
-            "this project runs on the embedded Postgres alone. To give it a Lakebase, run: "
-            "copier update --trust -d lakebase=autoscaling (or provisioned), then link again"
-        )
     wrong = {
         "autoscaling": [("--instance", options.instance)],
         "provisioned": [
@@ -147,6 +170,8 @@ class _Steps:
         place = self.workspace.branch(project, branch)
         found.variables["lakebase_branch"] = place.name
         found.variables["lakebase_database"] = place.database
+        # What names another place would contradict it.
+        found.env.update(dict.fromkeys((*BRANCH_OF_ENV, INSTANCE_OF_ENV)))
         found.env["LAKEBASE_AUTOSCALING_ENDPOINT"] = place.endpoint
         self.say(f"database {place.database}")
 
@@ -165,7 +190,8 @@ class _Steps:
         given = self.options.instance or known or str(self.answers.get("lakebase_instance") or "")
         name = self.asker.pick("instance", "--instance", given, self.workspace.instances())
         found.variables["lakebase_instance"] = name
-        found.env["LAKEBASE_INSTANCE_NAME"] = name
+        found.env.update(dict.fromkeys(("LAKEBASE_AUTOSCALING_ENDPOINT", *BRANCH_OF_ENV)))
+        found.env[INSTANCE_OF_ENV] = name
         self.say(f"instance {name}")
 
     def _experiment(self, found: Found, bound: list[AppResource], me: str) -> None:
