@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.owner import LINKED, edit_everything
 from tests.project import Project
 from tests.releases import MADE_UP, Published, commit, git, releases_of
-from tests.rendering import OWNED, PAIRWISE, REPOSITORY, Combination
+from tests.rendering import MEMORIES, OWNED, PAIRWISE, REPOSITORY, Combination
 
 RELEASES = [*MADE_UP, *releases_of(REPOSITORY)]
 # Each release, with the combinations in turn; `slow` has each with each.
@@ -93,7 +93,7 @@ RELEASED = {"langgraph": MADE_UP[0], "openai": MADE_UP[1]}
 def test_after_the_update_the_tests_of_the_project_pass(
     published: Published, tmp_path: Path, framework: str, release: str
 ) -> None:
-    combination = Combination(framework, ("short_term", "long_term"), "autoscaling")
+    combination = Combination(framework, MEMORIES, "autoscaling")
     folder = tmp_path / "my agent"
     check_update(published, folder, release, combination)
     project = Project(folder, tmp_path / "environment")
