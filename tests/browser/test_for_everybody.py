@@ -185,7 +185,7 @@ def test_code_can_be_copied(visit: Open) -> None:
 
 
 def test_it_says_when_no_model_answers(browser: Browser, project: Project, tmp_path: Path) -> None:
-    picture = Path(os.environ.get("CHAT_PICTURE", tmp_path / "chat.png"))
+    picture = Path(os.environ.get("CHAT_SCREENSHOT", tmp_path / "chat.png"))
     ada = {"X-Forwarded-User": "ada@example.com"}
     with Server(project) as server, browser.new_context(viewport=DESKTOP) as context:
         context.set_extra_http_headers(ada)
