@@ -57,14 +57,15 @@ def measure_starts(project: Project, variables: Variables, rounds: int) -> dict[
     with open_server(project, variables):
         pass
     report("starting again")
-    starts = [_start(project, variables) for _ in range(rounds)]
+    starts = [measure_start(project, variables) for _ in range(rounds)]
     return {
         "start to /health, s": spread([start.health for start in starts]),
         "start to /ready, s": spread([start.ready for start in starts]),
     }
 
 
-def _start(project: Project, variables: Variables) -> Start:
+def measure_start(project: Project, variables: Variables) -> Start:
+    """Start a server, and stop it again."""
     begin = time.monotonic()
     with Server(project, **variables) as server:
         health = _until_ok(server, "/health")

@@ -83,6 +83,14 @@ def test_after_it_the_app_may_read_write_and_number(workspace: Workspace, made: 
     act(workspace, APP_PRINCIPAL, "CREATE TABLE my_agent_dev.mine ()")
 
 
+def test_an_app_that_is_not_deployed_is_told_with_what_deploys_it(
+    workspace: Workspace, made: Path
+) -> None:
+    done = grant(workspace, made, "--app", "elsewhere")
+    assert done.returncode == 1
+    assert done.stderr == "grant: there is no app elsewhere yet. Run: databricks bundle deploy\n"
+
+
 def test_a_second_run_has_nothing_to_do(workspace: Workspace, made: Path) -> None:
     grant(workspace, made, APP_PRINCIPAL)
     done = grant(workspace, made, APP_PRINCIPAL)

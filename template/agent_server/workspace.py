@@ -7,7 +7,7 @@ from databricks.sdk.config import Config
 
 # Of a workspace that does not answer; the default, five minutes, would hold a stop up as long. Who
 # asks here tries again by itself: the start every three seconds, the pool for as long as a turn.
-RETRY_SECONDS = 2
+RETRY_SECONDS = 1
 
 
 @cache

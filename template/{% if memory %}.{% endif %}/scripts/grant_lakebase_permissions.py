@@ -8,13 +8,14 @@ An app that creates its own schema owns it, and needs none of this. Exit codes: 
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import yaml
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.errors import DatabricksError, NotFound
 from databricks_ai_bridge.lakebase import (
     LakebaseClient,
     SchemaPrivilege,
@@ -145,10 +146,10 @@ def _execute(client: LakebaseClient, statement: str) -> None:
 
 
 def _client_id(app: str) -> str:
-    found = WorkspaceClient().apps.get(app).service_principal_client_id
-    if not found:
-        raise ValueError(f"app {app} has no service principal yet. Run: databricks bundle deploy")
-    return str(found)
+    with suppress(NotFound):
+        if found := WorkspaceClient().apps.get(app).service_principal_client_id:
+            return found
+    raise ValueError(f"there is no app {app} yet. Run: databricks bundle deploy")
 
 
 def _target(name: str) -> dict[str, str]:
