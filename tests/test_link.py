@@ -310,6 +310,16 @@ def test_variables_of_another_place_leave_the_environment(
     assert "LAKEBASE_AUTOSCALING_PROJECT" not in env and "LAKEBASE_INSTANCE_NAME" not in env
 
 
+def test_what_another_flavour_needed_leaves_the_bundle_and_nothing_else(
+    workspace: Workspace, project: Path
+) -> None:
+    old = "targets:\n  dev:\n    variables:\n      lakebase_instance: staging\n      team: blue\n"
+    (project / "workspace.dev.yml").write_text(old)
+    link(project, *PLACE)
+    assert "lakebase_instance" not in variables(project)
+    assert variables(project)["team"] == "blue"
+
+
 def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
     done = link(tmp_path)
     assert done.returncode == 2

@@ -15,6 +15,9 @@ from ruamel.yaml.error import YAMLError
 from lakebase_agent.errors import UsageError
 
 ANSWERS = ".copier-answers.yml"
+# Variables that `link` sets, and that another flavour of Lakebase does not declare: the Databricks
+# CLI refuses a value for a variable that is not declared.
+FLAVOURED = ("lakebase_branch", "lakebase_database", "lakebase_instance")
 
 
 def read_answers(folder: Path) -> dict[str, Any]:
@@ -56,12 +59,19 @@ def target_path(folder: Path, target: str) -> Path:
 
 
 def to_target(folder: Path, target: str, host: str, variables: Mapping[str, str]) -> str:
-    """Return the text of workspace.<target>.yml with `host` and `variables` set."""
+    """Return the text of workspace.<target>.yml with `host` and `variables` set.
+
+    What is left of another flavour of Lakebase is removed.
+    """
     path = target_path(folder, target)
     document = _load(path)
     section = document.setdefault("targets", {}).setdefault(target, {})
     section.setdefault("workspace", {})["host"] = host
-    section.setdefault("variables", {}).update(variables)
+    values = section.setdefault("variables", {})
+    values.update(variables)
+    for name in FLAVOURED:
+        if name not in read_bundle(folder).get("variables", {}):
+            values.pop(name, None)
     if path.is_file() and document == _load(path):
         return path.read_text("utf-8")  # nothing new: not a byte changes
     text = io.StringIO()
