@@ -11,7 +11,7 @@ from copier import run_copy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWNED = ("agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py")
-MEMORIES = ("short_term", "long_term", "chat")
+MEMORIES = ("short_term", "long_term", "background", "chat")
 SUBSETS = list(chain.from_iterable(combinations(MEMORIES, n) for n in range(len(MEMORIES) + 1)))
 
 
@@ -79,6 +79,11 @@ def chat(c: Combination) -> bool:
     return "chat" in c.memory
 
 
+def background(c: Combination) -> bool:
+    """Only a project with background responses has it."""
+    return "background" in c.memory
+
+
 def openai(c: Combination) -> bool:
     """Only a project for the OpenAI Agents SDK has it."""
     return c.framework == "openai"
@@ -105,8 +110,8 @@ FILES: dict[Rule, str] = {
         evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
         local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py
         local/services.py local/supervisor.py
-        tests/__init__.py tests/agent.py tests/conftest.py tests/test_identity.py
-        tests/test_responses.py tests/test_security.py
+        tests/__init__.py tests/agent.py tests/conftest.py tests/test_background.py
+        tests/test_identity.py tests/test_responses.py tests/test_security.py
     """,
     remembers: """
         agent_server/lakebase.py local/postgres.py scripts/grant_lakebase_permissions.py
@@ -114,6 +119,14 @@ FILES: dict[Rule, str] = {
     short_term: "agent_server/leases.py tests/test_history.py tests/test_threads.py",
     long_term: "agent_server/memory_store.py tests/test_memory.py",
     remembers_and_chats: "tests/test_memories.py",
+    background: """
+        agent_server/background.py agent_server/background_attempt.py
+        agent_server/background_cancel.py
+        agent_server/background_news.py agent_server/background_readers.py
+        agent_server/background_response.py agent_server/background_runs.py
+        agent_server/background_startup.py agent_server/background_store.py
+        agent_server/background_watch.py agent_server/background_writer.py
+    """,
     openai: "agent_server/context.py",
     chat: """
         agent_server/belongings.py agent_server/chat.py agent_server/chat_requests.py

@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -25,6 +26,7 @@ class StandinModel:
     status: int = 200
     delay: float = 0.0
     running: int = 0
+    chunks: int = 0  # of streams, sent so far
     left: int = -1  # requests until it fails; below zero, it does not
     requests: list[bytes] = field(default_factory=list)
 
@@ -43,9 +45,17 @@ class StandinModel:
                 self.status = 500
             if self.status != 200:
                 return JSONResponse({"error": {"message": SECRET}}, self.status)
-            return await answer(request)
+            response = await answer(request)
+            # What a middleware is given is a stream, of a type that Starlette keeps to itself.
+            response.body_iterator = self._count(response.body_iterator)  # type: ignore[attr-defined]
+            return response
         finally:
             self.running -= 1
+
+    async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        async for chunk in chunks:
+            self.chunks += 1
+            yield chunk
 
 
 @contextmanager

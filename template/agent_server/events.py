@@ -7,12 +7,21 @@ Event = tuple[str, str]  # its type, and all of it as JSON
 
 
 class EventLog:
-    """The events of one run: written once, read by each reader at its own pace."""
+    """The events of one run: written once, read by each reader at its own pace.
 
-    def __init__(self) -> None:
+    `start` is the position of its first event: not 0 when it goes on where another log ended.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
         self._events: list[Event] = []
         self._changed = asyncio.Event()
         self._closed = False
+
+    @property
+    def end(self) -> int:
+        """The position of the next event."""
+        return self.start + len(self._events)
 
     def append(self, event: Event) -> None:
         """Add the next event."""
@@ -24,17 +33,21 @@ class EventLog:
         self._closed = True
         self._wake()
 
+    def since(self, position: int) -> list[Event]:
+        """Return the events from `position` on that there are now."""
+        return self._events[position - self.start :]
+
     async def reach(self, position: int) -> bool:
         """Return when there is an event at `position`; False when the log ends before it."""
-        while len(self._events) <= position and not self._closed:
+        while self.end <= position and not self._closed:
             await self._changed.wait()
-        return len(self._events) > position
+        return self.end > position
 
-    async def read(self, start: int = 0) -> AsyncIterator[Event]:
-        """Yield the events from position `start` on, as they come, until the log is closed."""
-        while await self.reach(start):
-            yield self._events[start]
-            start += 1
+    async def read(self, position: int = 0) -> AsyncIterator[Event]:
+        """Yield the events from `position` on, as they come, until the log is closed."""
+        while await self.reach(position):
+            yield self._events[position - self.start]
+            position += 1
 
     def _wake(self) -> None:
         # Whoever waits for this change waits for the next one on a new event.

@@ -84,6 +84,7 @@ class Turn:
     thread_id: str
     items: list[Item]
     stream: bool
+    response_id: str = ""  # of the background response it makes, which may take several attempts
 
     @property
     def thread_key(self) -> str:
@@ -106,8 +107,6 @@ class ResponseRequest(BaseModel):
         """Return the turn this request asks for; raises a 400 ApiError when it can't be run."""
         if self.previous_response_id is not None or self.conversation is not None:
             raise bad_request("continue a thread with custom_inputs.thread_id, nothing else.")
-        if self.background:
-            raise bad_request("background: this agent was generated without it.")
         return Turn(user, self._thread_id(), self._items(), self.stream)
 
     def _thread_id(self) -> str:

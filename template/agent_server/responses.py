@@ -6,10 +6,11 @@ from collections import Counter
 from typing import Any
 from uuid import uuid4
 
-from agent_server.events import EventLog
+from agent_server.events import Event, EventLog
 from agent_server.settings import setting
 
 Item = dict[str, Any]
+UNFINISHED = ("queued", "in_progress")
 UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
 
 
@@ -25,7 +26,8 @@ class ResponseBuilder:
         self.body: Item = {**head, **rest, **tools, **state}
         self._tokens = Counter(input_tokens=0, output_tokens=0)
         self.events = EventLog()
-        self._sent = 0
+        self._sent = self._opened = 0
+        self._begun = False
         self._message: Item | None = None
 
     def text(self, delta: str) -> None:
@@ -77,7 +79,7 @@ class ResponseBuilder:
 
     def fail(self, code: str, message: str) -> None:
         """Finish the response with an error, keeping what it holds; nothing before its start."""
-        if self._sent and self.body["status"] == "in_progress":
+        if self._sent and self.body["status"] in UNFINISHED:
             self.body["error"] = {"code": code, "message": message}
             self._finish("failed")
 
@@ -88,8 +90,11 @@ class ResponseBuilder:
 
     def _begin(self) -> None:
         # Not before something has happened: until then a failure can still be an HTTP status.
-        if not self._sent:
-            self._send("created", response=self.body)
+        if not self._begun:
+            self._begun = True
+            self.body["status"] = "in_progress"
+            if not self._sent:
+                self._send("created", response=self.body)
             self._send("in_progress", response=self.body)
 
     def _open(self, prefix: str, item: Item) -> Item:
@@ -97,20 +102,24 @@ class ResponseBuilder:
         self.end_text()
         item |= {"id": f"{prefix}_{uuid4().hex}", "status": "in_progress"}
         self.body["output"].append(item)
+        self._opened += 1
         self._tell("output_item.added", item=item)
         return item
 
-    def _close(self, item: Item) -> None:
-        item["status"] = "completed"
+    def _close(self, item: Item, status: str = "completed") -> None:
+        item["status"] = status
         self._tell("output_item.done", item=item)
 
     def _tell(self, event: str, **fields: Any) -> None:
         """Log an event of the item that was opened last."""
-        output = self.body["output"]
-        self._send(event, item_id=output[-1]["id"], output_index=len(output) - 1, **fields)
+        item = self.body["output"][-1]
+        self._send(event, item_id=item["id"], output_index=self._opened - 1, **fields)
 
     def _send(self, event: str, **fields: Any) -> None:
         kind = f"response.{event}"
         number = {"sequence_number": self._sent}
-        self.events.append((kind, json.dumps({"type": kind, **number, **fields})))
+        self._log((kind, json.dumps({"type": kind, **number, **fields})))
         self._sent += 1
+
+    def _log(self, event: Event) -> None:
+        self.events.append(event)

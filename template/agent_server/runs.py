@@ -35,6 +35,10 @@ class Run:
         if self._failure:
             raise self._failure
 
+    def cancel(self) -> None:
+        """End the run without telling anything more."""
+        self._task.cancel()
+
     async def to_sse(self) -> AsyncIterator[str]:
         """Yield the events as a server sends them; the run ends when the reader leaves."""
         try:
@@ -42,7 +46,7 @@ class Run:
                 yield to_sse(event)
             yield "data: [DONE]\n\n"
         finally:
-            self._task.cancel()
+            self.cancel()
 
     async def to_text(self) -> AsyncIterator[str]:
         """Yield what the agent says, as it says it; the run ends when the reader leaves.
@@ -55,7 +59,7 @@ class Run:
                     yield json.loads(event)["delta"]
             await self.ended()
         finally:
-            self._task.cancel()
+            self.cancel()
 
     async def _execute(self, work: Coroutine[None, None, None]) -> None:
         try:

@@ -1,6 +1,8 @@
 """What keeps other web sites out: headers on every answer, and no writes that they start."""
 
-from starlette.datastructures import MutableHeaders
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +19,8 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    # A page's files belong together, and what is kept about a user to nobody else.
+    "Cache-Control": "private, no-cache",
 }
 READING = ("GET", "HEAD", "OPTIONS")
 
@@ -43,14 +47,23 @@ class Security:
 
 
 def _refusal(request: Request) -> ApiError | None:
+    headers = request.headers
     if request.method in READING:
         return None
-    # Browsers send it, programs do not; a page can't forge it. Even a neighbour on the same
-    # domain is somebody else's app.
-    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+    if not _from_here(headers):
         return ApiError(403, "cross_site", "Another web site may not write here.")
     # A page of another site can send anything else without being asked for permission first.
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method != "DELETE" and kind != "application/json":
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    if kind != "application/json" and not (empty and not kind):
         return ApiError(415, "not_json", f"Send Content-Type: application/json, not {kind!r}.")
     return None
+
+
+def _from_here(headers: Headers) -> bool:
+    # Browsers say where a request comes from, programs do not; a page can't forge it. Even a
+    # neighbour on the same domain is somebody else's app.
+    if site := headers.get("sec-fetch-site"):
+        return site in ("same-origin", "none")
+    # What a browser sends over plain HTTP.
+    return "origin" not in headers or urlsplit(headers["origin"]).netloc == headers.get("host")

@@ -25,7 +25,7 @@ MALFORMED: list[Any] = [
     {"input": [{"role": "assistant", "content": "hi"}]},
     {"input": [{**USER, "type": "input_telepathy"}]},
     {"input": "hi", "stream": "no"},
-    {"input": "hi", "background": True},
+    {"input": "hi", "background": "yes"},
     {"input": "hi", "custom_inputs": {"thread_id": 7}},
     {"input": "hi", "custom_inputs": {"thread_id": "a", "session_id": "b"}},
     {"input": "hi", "previous_response_id": "resp_1"},

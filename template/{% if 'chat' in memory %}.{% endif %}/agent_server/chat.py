@@ -44,8 +44,9 @@ async def chat(body: ChatRequest, chats: UserChats, request: Request) -> Respons
     turn, response = body.to_turn(chats.user), ResponseBuilder(str(body.chat_id))
     turns = await running_turns(request)
     # The chat is ours from here on, or this raises: only then there is a thread.
-    await chats.ask(body.chat_id, body.text, replace=body.trigger == "regenerate-message")
-    run = Run(_stored(turns.run(turn, response), chats, body.chat_id, response), response)
+    replace = body.trigger == "regenerate-message"
+    question_id = await chats.ask(body.chat_id, body.text, replace)
+    run = Run(_stored(turns.run(turn, response), chats, question_id, response), response)
     await run.started()
     kind = EVENTS if EVENTS in request.headers.get("accept", "") else "text/plain"
     stream = run.to_sse() if kind == EVENTS else run.to_text()
@@ -93,10 +94,10 @@ def _link(out: Response, path: str, rel: str, page: Page, last: Row, order: str)
 
 
 async def _stored(
-    work: Coroutine[None, None, None], chats: Chats, chat_id: UUID, response: ResponseBuilder
+    work: Coroutine[None, None, None], chats: Chats, question_id: UUID, response: ResponseBuilder
 ) -> None:
     try:
         await work
     finally:
         # Also what was said before the reader left or the model failed.
-        await asyncio.shield(chats.answer(chat_id, response.body))
+        await asyncio.shield(chats.answer(question_id, response.body))

@@ -42,11 +42,14 @@ ASK = """
         WHERE %(replace)s AND chat_id = chat.id AND messages.created_at >= (
             SELECT max(created_at) FROM messages WHERE chat_id = %(id)s AND role = 'user'))
     INSERT INTO messages (chat_id, role, content) SELECT id, 'user', %(text)s FROM chat
-    RETURNING chat_id"""
-# A microsecond between messages keeps their order.
+    RETURNING id"""
+# Not to a question that has been deleted or replaced. A microsecond between messages keeps their
+# order.
 ANSWER = """
     WITH chat AS (
-        UPDATE chats SET updated_at = now() WHERE id = %(id)s AND user_id = %(user)s RETURNING id)
+        UPDATE chats SET updated_at = now() FROM messages question
+        WHERE question.id = %(question)s AND question.chat_id = chats.id AND user_id = %(user)s
+        RETURNING chats.id)
     INSERT INTO messages (chat_id, role, content, partial, created_at)
     SELECT id, said->>'role', said->>'content', coalesce((said->>'partial')::boolean, false),
         clock_timestamp() + place * interval '1 microsecond'
@@ -80,20 +83,21 @@ class Chats:
     pool: Pool
     user: User
 
-    async def ask(self, chat_id: UUID, text: str, replace: bool) -> None:
-        """Store a question in a chat, which is made if there is none.
+    async def ask(self, chat_id: UUID, text: str, replace: bool) -> UUID:
+        """Store a question in a chat, which is made if there is none; return the question's id.
 
         With `replace` it takes the place of the last question and of what followed.
         """
         title = " ".join(text.split())[:TITLE_LENGTH]
-        await self._some(ASK, id=chat_id, title=title, text=text, replace=replace)
+        rows = await self._some(ASK, id=chat_id, title=title, text=text, replace=replace)
+        return UUID(str(rows[0]["id"]))
 
-    async def answer(self, chat_id: UUID, response: Item) -> None:
+    async def answer(self, question_id: UUID, response: Item) -> None:
         """Store what a response says; the last of it is `partial` unless it was completed."""
         said = [{"role": role, "content": text} for role, text in _to_messages(response["output"])]
         if said:
             said[-1]["partial"] = response["status"] != "completed"
-        await self._all(ANSWER, id=chat_id, said=Jsonb(said))
+        await self._all(ANSWER, question=question_id, said=Jsonb(said))
 
     async def page(self, page: ChatPage) -> list[Row]:
         """Return the chats of a page, the latest first."""

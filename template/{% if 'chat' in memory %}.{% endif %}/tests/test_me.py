@@ -34,6 +34,8 @@ def live(agent: Agent) -> None:
         answer = agent.http.post("/api/chat", json={"message": message}, headers=agent.headers)
         assert answer.status_code == 200, answer.text
     agent.ask("What time is it?", thread="t")
+    # A 400, and nothing kept, in an agent without background responses.
+    agent.post({"input": "hello", "background": True, "stream": True})
 
 
 def test_forgetting_me_leaves_no_row_in_any_table(agent: Agent) -> None:

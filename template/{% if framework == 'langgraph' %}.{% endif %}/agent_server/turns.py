@@ -4,7 +4,15 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    AnyMessage,
+    HumanMessage,
+    ToolMessage,
+)
+from langchain_core.runnables import RunnableConfig
+from langgraph.constants import START
 from langgraph.graph.state import CompiledStateGraph
 
 from agent_server.identity import User
@@ -14,13 +22,14 @@ from agent_server.thread_store import open_thread
 from agent_server.threads import to_messages
 
 MLFLOW_FLAVOR = "mlflow.langchain"
+Graph = CompiledStateGraph[Any, User, Any, Any]
 
 
 @dataclass(frozen=True)
 class Turns:
     """Runs the turns of every user; one per process."""
 
-    agent: CompiledStateGraph[Any, User, Any, Any]
+    agent: Graph
     pool: Any = None
     store: Any = None
 
@@ -32,16 +41,33 @@ class Turns:
 
     async def run(self, turn: Turn, response: ResponseBuilder) -> None:
         """Run one turn, and tell `response` what the model and the tools say as they say it."""
-        async with open_thread(self.pool, turn.thread_key) as checkpointer:
+        async with open_thread(self.pool, turn) as checkpointer:
             graph = self.agent.copy({"checkpointer": checkpointer, "store": self.store})
             how: dict[str, Any] = {"context": turn.user}
             how["stream_mode"] = ["messages", "updates"] if turn.stream else ["updates"]
-            how["durability"] = "exit" if checkpointer else None
+            how["durability"] = ("sync" if turn.response_id else "exit") if checkpointer else None
             how["config"] = {"configurable": {"thread_id": turn.thread_key}}
-            sent = {"incoming": to_messages(turn.items)}
+            how["config"]["metadata"] = {"response_id": turn.response_id}
+            sent: dict[str, Any] | None = {"incoming": to_messages(turn.items)}
+            if checkpointer and turn.response_id and await _resumes(graph, how["config"], response):
+                sent = None
             async for mode, chunk in graph.astream(sent, **how):
                 _tell_text(chunk, response) if mode == "messages" else _tell_update(chunk, response)
         response.complete()
+
+
+async def _resumes(graph: Graph, config: RunnableConfig, response: ResponseBuilder) -> bool:
+    """Tell what an attempt that was cut off left in the thread; False when it left nothing."""
+    state = await graph.aget_state(config)
+    same = (state.metadata or {}).get("response_id") == config["metadata"]["response_id"]
+    # Before that, what the user said is not in the thread yet.
+    if not same or any(node.endswith((START, ".before_agent")) for node in state.next):
+        return False
+    messages = state.values["messages"]
+    last = max(i for i, message in enumerate(messages) if isinstance(message, HumanMessage))
+    for message in messages[last + 1 :]:
+        _tell_message(message, response)
+    return True
 
 
 def _tell_text(chunk: Any, response: ResponseBuilder) -> None:

@@ -11,7 +11,7 @@ from agent_server.context import Context
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
 from agent_server.thread_store import open_thread
-from agent_server.threads import new_items
+from agent_server.threads import new_items, signed, stored_answer, to_text
 
 MLFLOW_FLAVOR = "mlflow.openai"
 MAX_STEPS = 50
@@ -37,14 +37,19 @@ class Turns:
 
     async def run(self, turn: Turn, response: ResponseBuilder) -> None:
         """Run one turn, and tell `response` what the model and the tools say as they say it."""
-        async with open_thread(self.pool, turn.thread_key) as thread:
+        async with open_thread(self.pool, turn) as thread:
             held = await thread.get_items() if thread else []
+            if stored := stored_answer(held, turn.response_id):
+                for item in stored:
+                    _tell_stored(item, response)
+                return response.complete()
             new = new_items(held, turn.items)
             context, items = Context(turn.user, self.store), [*held, *new]
             run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
             if thread:
                 # The whole turn at once: one that fails leaves nothing behind.
-                await thread.add_items([*new, *(i.to_input_item() for i in run.new_items)])
+                told = [item.to_input_item() for item in run.new_items]
+                await thread.add_items([*new, *signed(told, turn.response_id)])
         usage = run.context_wrapper.usage
         response.count(usage.input_tokens, usage.output_tokens)
         response.complete()
@@ -67,8 +72,9 @@ async def _stream(
         async for event in run.stream_events():
             _tell(event, response)
     finally:
-        # Without it the model goes on talking to a reader who left.
-        run.cancel()
+        # Without it the model goes on talking to a reader who left; twice would break off its end.
+        if run.run_loop_task and not run.run_loop_task.cancelling():
+            run.cancel()
     return run
 
 
@@ -88,3 +94,13 @@ def _tell_item(item: agents.RunItem, response: ResponseBuilder) -> None:
             response.tool_call(call.call_id, call.name, call.arguments)
         case ToolCallOutputItem():
             response.tool_output(str(item.call_id), str(item.output))
+
+
+def _tell_stored(item: Any, response: ResponseBuilder) -> None:
+    match item.get("type", "message"):
+        case "message":
+            response.end_text(to_text(item.get("content")))
+        case "function_call":
+            response.tool_call(item["call_id"], item["name"], item["arguments"])
+        case "function_call_output":
+            response.tool_output(item["call_id"], to_text(item["output"]))

@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 import yaml
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import DatabricksError, NotFound
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
 from databricks_ai_bridge.lakebase import (
     LakebaseClient,
     SchemaPrivilege,

@@ -1,0 +1,114 @@
+"""A response that outlives its process: what was told of it says how to go on."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Self
+
+from agent_server.errors import ApiError
+from agent_server.events import Event, EventLog
+from agent_server.responses import Item, ResponseBuilder
+
+MAX_BYTES = 16 * 2**20  # of all its events
+
+
+class DurableResponse(ResponseBuilder):
+    """A response that may be built in several attempts, by as many processes.
+
+    Its events have one numbering. When an attempt was cut off, the next one closes the item that
+    was being written as `incomplete`, and tells `response.in_progress` again: the output in it is
+    what is kept, everything else that was told is void. New items follow, whose `output_index` was
+    never used before. The final response holds the kept and the new items, and no others.
+    """
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(thread_id)
+        self.body |= {"status": "queued", "background": True}
+        self._earlier: list[Item] = []
+        self._bytes = 0
+
+    def queue(self) -> Event:
+        """Announce the response before it runs, and return that event."""
+        self._send("created", response=self.body)
+        return self.events.since(0)[0]
+
+    @classmethod
+    def replay(cls, events: Sequence[str]) -> Self:
+        """Return the response as its events tell it so far; its log goes on after them."""
+        body = json.loads(events[0])["response"]
+        response = cls(body["custom_outputs"]["thread_id"])
+        response.body = body
+        for event in events:
+            response._replay(json.loads(event))
+        response._bytes = sum(map(len, events))
+        response.events = EventLog(len(events))
+        return response
+
+    def recover(self) -> None:
+        """Begin the next attempt: what was told is void, unless it is told again first."""
+        self._interrupt()
+        self._earlier, self.body["output"] = self.body["output"], []
+        self._begun = False
+
+    def cancel(self) -> None:
+        """Finish the response because its user wants no more of it, keeping what it holds."""
+        self._interrupt()
+        self._finish("cancelled")
+
+    def fail(self, code: str, message: str) -> None:
+        """Finish the response with an error, keeping what it holds."""
+        self._interrupt()
+        super().fail(code, message)
+
+    def end_text(self, text: str = "") -> None:
+        """Close the message being written; `text` is the whole of it when it did not stream."""
+        parts = [{"type": "output_text", "text": text, "annotations": []}]
+        if self._message or not (text and self._keep(type="message", content=parts)):
+            super().end_text(text)
+
+    def tool_call(self, call_id: str, name: str, arguments: str) -> None:
+        """Announce that the model called a tool; `arguments` is JSON."""
+        if not self._keep(type="function_call", call_id=call_id):
+            super().tool_call(call_id, name, arguments)
+
+    def tool_output(self, call_id: str, output: str) -> None:
+        """Announce what a tool returned."""
+        if not self._keep(type="function_call_output", call_id=call_id):
+            super().tool_output(call_id, output)
+
+    def _keep(self, **told: Any) -> bool:
+        """Return whether an earlier attempt told this, and if so make it part of this one."""
+        for item in () if self._begun else self._earlier:
+            if item["status"] == "completed" and told.items() <= item.items():
+                self._earlier.remove(item)
+                self.body["output"].append(item)
+                return True
+        return False
+
+    def _interrupt(self) -> None:
+        """Close the item that was being written, if there is one."""
+        self._message = None
+        if self.body["output"] and self.body["output"][-1]["status"] == "in_progress":
+            self._close(self.body["output"][-1], "incomplete")
+
+    def _replay(self, event: Item) -> None:
+        output: list[Item] = self.body["output"]
+        match event["type"].removeprefix("response."):
+            case "in_progress":
+                self.body, self._begun = event["response"], True
+            case "output_item.added":
+                output.append(event["item"])
+                self._opened += 1
+            case "content_part.added":
+                output[-1]["content"] = [event["part"]]
+            case "output_text.delta":
+                output[-1]["content"][0]["text"] += event["delta"]
+            case "output_item.done":
+                output[-1] = event["item"]
+        self._sent += 1
+
+    def _log(self, event: Event) -> None:
+        self._bytes += len(event[1])
+        # Refused while it runs only: the end must always be told.
+        if self._bytes > MAX_BYTES and self.body["status"] == "in_progress":
+            raise ApiError(500, "output_too_large", f"The output is larger than {MAX_BYTES} bytes.")
+        super()._log(event)
