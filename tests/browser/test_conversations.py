@@ -44,6 +44,7 @@ def test_a_stopped_answer_keeps_what_was_said_and_says_so(visit: Open, slow_word
     here.until_idle()
     expect(here.messages).to_contain_text("You stopped this answer.")
     expect(here.answers).to_contain_text("incomplete")
+    here.until_stored(2)
     here.page.reload()
     expect(here.answers).to_contain_text("word5")
     expect(here.answers).to_contain_text("incomplete")

@@ -76,6 +76,12 @@ class Visit:
         """Return when nothing is being answered."""
         expect(self.button("Send")).to_be_visible(timeout=FINISHED)
 
+    def until_stored(self, messages: int) -> None:
+        """Return when the server keeps so many messages of the conversation."""
+        chat = self.page.url.rpartition("chat=")[2]
+        stored = f"fetch('api/chats/{chat}/messages').then((response) => response.json())"
+        self.page.wait_for_function(f"{stored}.then((list) => list.length === {messages})")
+
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text}")

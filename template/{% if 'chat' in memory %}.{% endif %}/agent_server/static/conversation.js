@@ -76,7 +76,7 @@ export class Conversation {
       offer.remove(); // so that it is not pressed twice
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
-      const trigger = await this.#triggerOf(text);
+      const trigger = await this.#triggerOf(text, asked.nextSibling !== null);
       while (asked.nextSibling) asked.nextSibling.remove();
       asked.remove();
       await this.send(text, trigger);
@@ -86,11 +86,16 @@ export class Conversation {
   }
 
   /** To ask again takes the place of the last question, if the server has got it at all. */
-  async #triggerOf(text) {
-    const { items } = await getPage(this.#messages).catch(() => ({ items: [] }));
-    const open = items.at(-1)?.partial || items.at(-1)?.role === "user";
-    const asked = items.findLast(({ role }) => role === "user")?.content;
-    return open && asked === text ? "regenerate-message" : "submit-message";
+  async #triggerOf(text, answered) {
+    for (let tries = 0; ; tries += 1) {
+      const { items } = await getPage(this.#messages).catch(() => ({ items: [] }));
+      const last = items.at(-1);
+      const asked = items.findLast(({ role }) => role === "user")?.content;
+      if (asked !== text || !(last.partial || last.role === "user")) return "submit-message";
+      // What was said before a stop is stored a moment after it.
+      if (last.partial || !answered || tries === 10) return "regenerate-message";
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
   }
 
   #offerEarlier(next) {
