@@ -45,7 +45,8 @@ const load = (path) =>
   });
 
 function show() {
-  const focused = document.activeElement.closest("#chats li")?.dataset.id;
+  const focused = document.activeElement;
+  const row = focused.closest("#chats li");
   const age = (chat) => -Date.parse(chat.updated_at);
   const newest = [...listed].map((id) => chats.get(id)).sort((a, b) => age(a) - age(b));
   const groups = Map.groupBy(newest, (chat) => dayOf(chat.updated_at));
@@ -55,7 +56,9 @@ function show() {
   ]);
   $("chats").replaceChildren(...lists);
   $("more").hidden = !next;
-  if (focused) ($("chats").querySelector(`[data-id="${focused}"] a`) ?? $("new")).focus();
+  if (!row) return;
+  const same = $("chats").querySelector(`[data-id="${row.dataset.id}"]`);
+  (same?.children[[...row.children].indexOf(focused)] ?? $("new")).focus();
 }
 
 function dayOf(moment) {
