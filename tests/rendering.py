@@ -130,7 +130,7 @@ FILES: dict[Rule, str] = {
     openai: "agent_server/context.py",
     chat: """
         agent_server/belongings.py agent_server/chat.py agent_server/chat_requests.py
-        agent_server/chats.py agent_server/me.py
+        agent_server/chat_answers.py agent_server/chats.py agent_server/me.py
         agent_server/static/api.js agent_server/static/app.js agent_server/static/chat.css
         agent_server/static/chats.js agent_server/static/conversation.js
         agent_server/static/dom.js agent_server/static/icon.svg agent_server/static/index.html
@@ -138,7 +138,7 @@ FILES: dict[Rule, str] = {
         agent_server/static/messages.js agent_server/static/stream.js agent_server/static/theme.js
         agent_server/static/turn.js agent_server/static/vendor/VENDORED.txt
         agent_server/static/vendor/dompurify.js agent_server/static/vendor/marked.js
-        tests/test_chat.py tests/test_me.py
+        tests/test_chat.py tests/test_chat_answers.py tests/test_me.py
     """,
 }
 

@@ -20,9 +20,10 @@ class DurableResponse(ResponseBuilder):
     never used before. The final response holds the kept and the new items, and no others.
     """
 
-    def __init__(self, thread_id: str) -> None:
+    def __init__(self, thread_id: str, response_id: str = "") -> None:
         super().__init__(thread_id)
         self.body |= {"status": "queued", "background": True}
+        self.body["id"] = response_id or self.body["id"]
         self._earlier: list[Item] = []
         self._bytes = 0
 

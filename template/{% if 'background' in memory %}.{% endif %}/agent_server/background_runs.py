@@ -70,7 +70,7 @@ class Runs:
         is not over, 422 when the key came with another `fingerprint`, 429 above the limits.
         """
         await self._clean()
-        response, claim = DurableResponse(turn.thread_id), uuid4()
+        response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
         turn = replace(turn, stream=True, response_id=response.body["id"])
         first = response.queue()
         row = store.creation(turn, response.body, first, key, fingerprint)
@@ -84,9 +84,10 @@ class Runs:
 
     async def cancel(self, response_id: str, user_id: str) -> None:
         """End the run of this user's response, wherever it is."""
+        attempt = self.get(response_id)
+        if attempt and attempt.turn.user.id == user_id:
+            attempt.run.cancel()  # at once, whatever the database takes
         await cancel(self.pool, response_id, user_id, self._on_end)
-        if (attempt := self.get(response_id)) and attempt.turn.user.id == user_id:
-            self._writer.drop(response_id)
 
     async def delete(self, response_id: str, user_id: str) -> None:
         """Forget this user's response, ending its run."""

@@ -45,7 +45,7 @@ CREATE = f"""
         ON CONFLICT DO NOTHING RETURNING id)
     INSERT INTO response_events SELECT id, 0, %(kind)s, %(event)s FROM made RETURNING response_id"""
 SAME_KEY = "SELECT id, fingerprint FROM responses WHERE user_id = %s AND idempotency_key = %s"
-BUSY = f"SELECT 1 FROM responses WHERE thread_key = %s AND {UNFINISHED}"
+BUSY = f"SELECT id FROM responses WHERE thread_key = %s AND {UNFINISHED}"
 FIND = """
     SELECT status, body::text, request::text, claimed_by FROM responses
     WHERE id = %s AND user_id = %s"""

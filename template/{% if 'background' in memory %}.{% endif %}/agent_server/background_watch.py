@@ -40,7 +40,8 @@ class Watch:
         seconds: float | None = 0
         while seconds is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._now.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._now.wait()
             self._now.clear()
             try:
                 seconds = await self._claim()

@@ -97,13 +97,15 @@ class Writer:
         self._weight = 0
         if not (chosen := self._chosen()):
             return
-        entries = [attempt.entry() for attempt in chosen]
-        ends = self._on_end and any(attempt.over for attempt in chosen)
-        async with connection.transaction() if ends else nullcontext():
-            mine = await store.write(connection, entries)
-            for attempt in [a for a in chosen if a.over and a.turn.response_id in mine]:
-                await end(connection, self._on_end, attempt.turn, attempt.response.body)
-        for attempt, entry in zip(chosen, entries, strict=True):
+        # As they are now: more is told, or all of it, while this is written.
+        told = [(attempt, attempt.entry()) for attempt in chosen]
+        ends = [(attempt, entry) for attempt, entry in told if entry.body]
+        async with connection.transaction() if ends and self._on_end else nullcontext():
+            mine = await store.write(connection, [entry for _, entry in told])
+            for attempt, entry in ends:
+                if entry.id in mine:
+                    await end(connection, self._on_end, attempt.turn, attempt.response.body)
+        for attempt, entry in told:
             if entry.id in mine:
                 attempt.tell(entry)
             if attempt.ended or entry.id not in mine:

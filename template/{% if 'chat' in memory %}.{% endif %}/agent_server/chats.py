@@ -92,13 +92,6 @@ class Chats:
         rows = await self._some(ASK, id=chat_id, title=title, text=text, replace=replace)
         return UUID(str(rows[0]["id"]))
 
-    async def answer(self, question_id: UUID, response: Item) -> None:
-        """Store what a response says; the last of it is `partial` unless it was completed."""
-        said = [{"role": role, "content": text} for role, text in _to_messages(response["output"])]
-        if said:
-            said[-1]["partial"] = response["status"] != "completed"
-        await self._all(ANSWER, question=question_id, said=Jsonb(said))
-
     async def page(self, page: ChatPage) -> list[Row]:
         """Return the chats of a page, the latest first."""
         return await self._all(LIST, **page.model_dump())
@@ -130,6 +123,17 @@ class Chats:
 async def create_chat_tables(connection: Connection) -> None:
     """Create the tables of chats and their messages."""
     await connection.execute(TABLES)
+
+
+async def store_answer(
+    connection: Connection, user: User, question_id: UUID, response: Item
+) -> None:
+    """Store what a response says; the last of it is `partial` unless it was completed."""
+    said = [{"role": role, "content": text} for role, text in _to_messages(response["output"])]
+    if said:
+        said[-1]["partial"] = response["status"] != "completed"
+    values = {"question": question_id, "user": user.id, "said": Jsonb(said)}
+    await connection.execute(ANSWER, values)
 
 
 def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,6 @@
 """The chats of a user: what the page shows, and what any client may rely on."""
 
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -65,33 +63,6 @@ def test_a_retry_takes_the_place_of_the_last_question_and_answer(agent: Agent) -
     said = [m["content"] for m in messages(agent, chat) if m["role"] == "user"]
     assert said == ["first", "second"]
     assert len(messages(agent, chat)) == 4
-
-
-def test_a_reader_who_leaves_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:
-    chat = str(uuid4())
-    body = {"message": "/repeat 20000", "chatId": chat}
-    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
-        next(answer.iter_text())
-    deadline = time.monotonic() + 30
-    while len(kept := messages(agent, chat)) == 1 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert kept[-1]["partial"] and kept[-1]["content"].startswith("word1 word2")
-
-
-def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> None:
-    chat = str(uuid4())
-    body = {"message": "/repeat 20000", "chatId": chat}
-    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
-        next(answer.iter_text())
-        # Waits for the thread, which the first turn holds until its reader has left.
-        again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
-        with ThreadPoolExecutor() as pool:
-            second = pool.submit(agent.http.post, "/api/chat", json=again, headers=agent.headers)
-            while messages(agent, chat)[0]["content"] != "hello":
-                time.sleep(0.05)
-            answer.close()
-            assert second.result().status_code == 200
-    assert [m["role"] for m in messages(agent, chat)] == ["user", "assistant"]
 
 
 def test_chats_are_listed_by_title_the_latest_first(agent: Agent) -> None:

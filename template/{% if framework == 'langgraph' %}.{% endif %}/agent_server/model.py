@@ -12,7 +12,11 @@ def build_model() -> BaseChatModel:
     if not workspace_configured():
         from langchain_openai import ChatOpenAI
 
-        return ChatOpenAI(model=setting("MODEL_ENDPOINT"), stream_usage=True)
+        # A timeout of each chunk uses asyncio.wait_for, which loses cancellations before Python
+        # 3.12; the client's own timeout stays.
+        return ChatOpenAI(
+            model=setting("MODEL_ENDPOINT"), stream_usage=True, stream_chunk_timeout=None
+        )
     from databricks_langchain import ChatDatabricks
 
     from agent_server.workspace import workspace_client

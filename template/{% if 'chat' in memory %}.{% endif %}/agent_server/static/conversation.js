@@ -28,9 +28,10 @@ export class Conversation {
     this.list.replaceChildren(...items.map(toElement));
     this.#offerEarlier(next);
     const last = items.at(-1);
-    if (responseId) await this.#answer(new Run(true, responseId), (run) => run.resume());
+    const asked = last?.role === "user"; // else the answer came in between
+    if (responseId && asked) await this.#answer(new Run(true, responseId), (run) => run.resume());
     else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
-    else if (last?.role === "user") this.#offerRetry("There is no answer to this.");
+    else if (asked) this.#offerRetry("There is no answer to this.");
   }
 
   /** Send a message, and show what comes back. */

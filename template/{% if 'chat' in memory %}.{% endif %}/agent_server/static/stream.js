@@ -12,6 +12,7 @@ export class Run {
   last = -1;
   ended = false;
   #stopped = new AbortController();
+  #wanted = false; // that it stops, as soon as it can be told
   signal = this.#stopped.signal;
 
   /** `background`: the run goes on without a reader, who may come back. */
@@ -31,6 +32,7 @@ export class Run {
           this.last = event.sequence_number;
           this.ended = ENDS.includes(event.type);
           yield event;
+          if (this.#wanted && !this.ended) await this.stop();
         }
       } catch (error) {
         if (this.signal.aborted || error.status < 500) throw error;
@@ -52,8 +54,9 @@ export class Run {
 
   /** Stop the run, and the reading of it. */
   async stop() {
-    const path = `responses/${this.id}/cancel`;
-    if (this.background && this.id) await request("POST", path, { body: {} });
+    this.#wanted = this.background && !this.id;
+    if (this.#wanted) return;
+    if (this.background) await request("POST", `responses/${this.id}/cancel`, { body: {} });
     this.#stopped.abort();
   }
 }

@@ -13,6 +13,7 @@ export class Turn {
 
   /** Show what an event says; throws a Failure when it says that the run failed. */
   take({ type, item, item_id, delta, response }) {
+    if (type === "response.in_progress") this.#keep(response.output);
     if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
     if (type === "response.failed") throw new Failure(response.error.message);
     if (item?.type === "function_call") {
@@ -31,6 +32,16 @@ export class Turn {
     for (const part of parts) if (part.output === null) part.returned(null);
     if (!complete && parts.length) markIncomplete(parts.at(-1).element);
     return answers.map((answer) => answer.text).join("\n");
+  }
+
+  /** Take away all but this output: another process goes on with a run from there. */
+  #keep(output) {
+    const kept = new Set(output.map((item) => item.call_id ?? item.id));
+    for (const [id, part] of this.#parts) {
+      if (kept.has(id)) continue;
+      part.element.remove();
+      this.#parts.delete(id);
+    }
   }
 
   #part(id, Part, ...details) {

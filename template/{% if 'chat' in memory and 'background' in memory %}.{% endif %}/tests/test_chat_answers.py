@@ -1,0 +1,93 @@
+"""The answers of a chat, each made whether or not somebody reads it."""
+
+import json
+import time
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.agent import Agent
+from tests.test_chat import ask, messages
+
+LONG = "/repeat 20000"
+
+
+def begin(agent: Agent, message: str) -> tuple[str, str]:
+    """Ask, and leave when the answer has begun; return the ids of the chat and of the response."""
+    body = {"message": message, "chatId": str(uuid4())}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        next(answer.iter_text())
+    return body["chatId"], found(agent, body["chatId"]).headers["x-response-id"]
+
+
+def found(agent: Agent, chat: str) -> httpx.Response:
+    return agent.http.get(f"/api/chats/{chat}/messages", headers=agent.headers)
+
+
+def cancel(agent: Agent, response_id: str) -> Any:
+    path = f"/responses/{response_id}/cancel"
+    return agent.http.post(path, headers=agent.headers).json()
+
+
+def until_kept(agent: Agent, chat: str) -> Any:
+    deadline = time.monotonic() + 30
+    while len(kept := messages(agent, chat)) == 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return kept[-1]
+
+
+def test_a_reader_who_leaves_finds_the_whole_answer(agent: Agent) -> None:
+    chat, _ = begin(agent, "/repeat 500")
+    kept = until_kept(agent, chat)
+    assert not kept["partial"] and kept["content"].endswith("word500")
+    assert "x-response-id" not in found(agent, chat).headers
+
+
+def test_an_answer_that_is_being_made_can_be_followed(agent: Agent) -> None:
+    chat, response_id = begin(agent, "/repeat 500")
+    path = f"/responses/{response_id}?stream=true"
+    events = agent.http.get(path, headers=agent.headers).text.split("\n\n")
+    told = [json.loads(event.partition("data: ")[2]) for event in events[:-2]]
+    assert told[-1]["type"] == "response.completed"
+    assert "".join(event.get("delta", "") for event in told).endswith("word500")
+    assert until_kept(agent, chat)["content"].endswith("word500")
+
+
+def test_a_cancelled_answer_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:
+    chat, response_id = begin(agent, LONG)
+    assert cancel(agent, response_id)["status"] == "cancelled"
+    kept = messages(agent, chat)[-1]
+    assert kept["partial"] and kept["content"].startswith("word1 word2")
+
+
+def test_a_cancelled_answer_can_be_asked_for_again(agent: Agent) -> None:
+    chat, response_id = begin(agent, LONG)
+    cancel(agent, response_id)
+    ask(agent, "hello", chat, trigger="regenerate-message")
+    kept = messages(agent, chat)
+    assert [(m["role"], m["partial"]) for m in kept] == [("user", False), ("assistant", False)]
+
+
+def test_a_second_question_waits_for_its_turn_outside(agent: Agent) -> None:
+    chat, response_id = begin(agent, LONG)
+    body = {"message": "hello", "chatId": chat}
+    answer = agent.http.post("/api/chat", json=body, headers=agent.headers)
+    assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
+    cancel(agent, response_id)
+
+
+@pytest.mark.parametrize("action", ["", "?stream=true"])
+def test_nobody_else_follows_an_answer(agent: Agent, action: str) -> None:
+    _, response_id = begin(agent, LONG)
+    other = {"X-Forwarded-User": "mallory@example.com"}
+    path = f"/responses/{response_id}{action}"
+    assert agent.http.get(path, headers=other).status_code == 404
+    cancel(agent, response_id)
+
+
+def test_a_background_response_of_no_chat_leaves_none(agent: Agent) -> None:
+    body = {"input": "hello", "background": True, "stream": True}
+    agent.http.post("/responses", json=body, headers=agent.headers)
+    assert agent.http.get("/api/chats", headers=agent.headers).json() == []
