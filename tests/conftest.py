@@ -8,10 +8,22 @@ import pytest
 
 from tests.project import Project
 from tests.releases import Published, publish
-from tests.rendering import COMBINATIONS, Combination, copy_template, render
+from tests.rendering import Combination, copy_template, render
 
-Renders = dict[Combination, Path]
 Projects = Callable[[str, str], Project]
+
+
+class Renders(dict[Combination, Path]):
+    """Where each combination is rendered; done when it is asked for."""
+
+    def __init__(self, template: Path, root: Path) -> None:
+        super().__init__()
+        self.template, self.root = template, root
+
+    def __missing__(self, combination: Combination) -> Path:
+        """Render a combination."""
+        self[combination] = render(self.template, combination, self.root / str(combination))
+        return self[combination]
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +35,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renders:
     """Return where each combination is rendered."""
-    root = tmp_path_factory.mktemp("renders")
-    return {c: render(template, c, root / str(c)) for c in COMBINATIONS}
+    return Renders(template, tmp_path_factory.mktemp("renders"))
 
 
 @pytest.fixture(scope="session")

@@ -50,8 +50,8 @@ async def open_database() -> AsyncIterator[Any]:
     """Yield a pool on a schema of its own."""
     os.environ["LAKEBASE_AGENT_MEMORY_SCHEMA"] = f"random_{uuid4().hex[:8]}"
     async with open_pool() as pool:
-        async with open_setup(pool):
-            await create_response_tables(pool)
+        async with open_setup(pool) as connection:
+            await create_response_tables(connection)
         yield pool
 
 

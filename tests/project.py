@@ -74,9 +74,9 @@ class Project:
 class Server:
     """A project's server, in a process of its own."""
 
-    def __init__(self, project: Project, *options: str, **variables: str) -> None:
+    def __init__(self, project: Project, *options: str, port: str = "", **variables: str) -> None:
         self._log = project.folder / f"server-{time.monotonic_ns()}.log"
-        self.port = _free_port()
+        self.port = int(port or _free_port())
         with self._log.open("w") as log:
             self.process = project.start(
                 "start-app", "--port", str(self.port), *options, variables=variables,

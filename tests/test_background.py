@@ -282,7 +282,7 @@ def test_two_hundred_streams_at_once_lose_nothing(
     readers = [Reader(server, i, user=u) for i, (u, _) in zip(ids, places, strict=True)]
     for reader in readers:
         assert_whole(reader.wait(120).events)
-        assert reader.text.endswith("word30") and reader.done
+        assert reader.text.endswith("word30") and reader.done, reader.events[-1]
 
 
 def test_a_user_with_too_many_runs_is_told_to_wait(

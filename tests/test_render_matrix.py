@@ -68,7 +68,7 @@ def test_nothing_of_the_template_language_is_left(
 def test_a_fresh_project_needs_no_formatter_and_no_linter(
     renders: Renders, command: list[str]
 ) -> None:
-    root = next(iter(renders.values())).parent
+    root = {renders[combination].parent for combination in COMBINATIONS}.pop()
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, "--no-cache", str(root)],
         capture_output=True, text=True, check=False,
@@ -81,7 +81,7 @@ def test_a_fresh_project_needs_no_formatter_and_no_linter(
 def test_an_owned_file_is_the_same_for_every_memory_and_lakebase(
     renders: Renders, framework: str, name: str
 ) -> None:
-    contents = {(p / name).read_bytes() for c, p in renders.items() if c.framework == framework}
+    contents = {(renders[c] / name).read_bytes() for c in COMBINATIONS if c.framework == framework}
     assert len(contents) == 1
 
 

@@ -11,10 +11,11 @@ from playwright.sync_api import Browser
 from tests.browser.visit import Visit
 from tests.conftest import Renders
 from tests.project import Project, Server
-from tests.rendering import Combination
+from tests.rendering import MEMORIES, Combination
 from tests.standin_model import StandinModel, open_standin_model
 
 ALL = ("short_term", "long_term", "chat")
+MEMORY = {"langgraph": ALL, "openai": ALL, "langgraph-background": (*ALL, "background")}
 Open = Callable[..., Visit]
 
 
@@ -39,7 +40,9 @@ def project(
 ) -> Project:
     """Return an installed project with the chat page."""
     environment = tmp_path_factory.mktemp("environments") / request.param
-    project = Project(renders[Combination(request.param, ALL, "local")], environment)
+    memory = tuple(name for name in MEMORIES if name in MEMORY[request.param])
+    combination = Combination(request.param.partition("-")[0], memory, "local")
+    project = Project(renders[combination], environment)
     project.uv("sync", "--quiet")
     return project
 

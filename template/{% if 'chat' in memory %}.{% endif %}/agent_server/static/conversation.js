@@ -75,6 +75,7 @@ export class Conversation {
     const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
       offer.remove(); // so that it is not pressed twice
+      if (this.me.background && (await this.#page()).responseId) return this.load();
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null);
@@ -86,10 +87,14 @@ export class Conversation {
     this.list.append(offer);
   }
 
+  #page() {
+    return getPage(this.#messages).catch(() => ({ items: [] }));
+  }
+
   /** To ask again takes the place of the last question, if the server has got it at all. */
   async #triggerOf(text, answered) {
     for (let tries = 0; ; tries += 1) {
-      const { items } = await getPage(this.#messages).catch(() => ({ items: [] }));
+      const { items } = await this.#page();
       const last = items.at(-1);
       const asked = items.findLast(({ role }) => role === "user")?.content;
       if (asked !== text || !(last.partial || last.role === "user")) return "submit-message";

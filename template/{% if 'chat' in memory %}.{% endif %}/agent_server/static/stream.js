@@ -4,7 +4,8 @@ import { Failure, request } from "./api.js";
 
 const ENDS = ["completed", "failed", "incomplete", "cancelled"].map((end) => `response.${end}`);
 const LOST = "The connection was lost before the answer was complete.";
-const PAUSES = [500, 1000, 2000, 4000]; // milliseconds
+// Milliseconds; together as long as a restart may take.
+const PAUSES = [500, 1000, 2000, 4000, 8000, 8000, 8000];
 
 /** What is known of a run: its response's id, and the number of the last event that came. */
 export class Run {

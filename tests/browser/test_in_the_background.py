@@ -1,0 +1,96 @@
+"""Answers that go on without their reader, on the chat page."""
+
+import re
+import signal
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Open
+from tests.browser.visit import FINISHED, Visit
+from tests.project import Project, Server
+from tests.standin_model import StandinModel
+
+pytestmark = pytest.mark.parametrize("project", ["langgraph-background"], indirect=True)
+
+
+def assert_whole(here: Visit, words: int) -> None:
+    """Fail unless the one answer is complete when nothing more comes, and after a reload."""
+    expect(here.answers).to_contain_text(f"word{words}", timeout=2 * FINISHED)
+    here.until_idle()
+    for _ in range(2):
+        expect(here.answers).to_have_count(1)
+        said = re.findall(r"word(\d+)", here.answers.inner_text())
+        assert said == [str(number) for number in range(1, words + 1)]
+        expect(here.messages).not_to_contain_text("incomplete")
+        here.page.reload()
+
+
+def test_a_reload_in_the_middle_of_an_answer_takes_it_up(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.start("/repeat 60")
+    expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+    here.page.reload()
+    assert_whole(here, 60)
+
+
+def test_an_answer_is_there_for_who_comes_back_later(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.start("/repeat 30")
+    expect(here.answers).to_contain_text("word2", timeout=FINISHED)
+    url = here.page.url
+    here.page.goto("about:blank")
+    here.page.wait_for_timeout(3000)
+    here.page.goto(url)
+    assert_whole(here, 30)
+
+
+def test_two_pages_show_the_same_answer_growing(visit: Open, slow_words: None) -> None:
+    first = visit()
+    first.start("/repeat 60")
+    expect(first.answers).to_contain_text("word5", timeout=FINISHED)
+    second = visit(first.page.url)
+    assert_whole(second, 60)
+    assert_whole(first, 60)
+
+
+def test_an_answer_that_was_reloaded_can_be_stopped(visit: Open, slow_words: None) -> None:
+    here = visit()
+    here.start("/repeat 400")
+    expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+    here.page.reload()
+    expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+    here.button("Stop").click()
+    here.until_idle()
+    here.page.reload()
+    expect(here.answers).to_contain_text("incomplete")
+    assert "word400" not in here.answers.inner_text()
+
+
+def test_a_stop_before_the_answer_begins_is_not_lost(visit: Open, model: StandinModel) -> None:
+    model.delay = 3
+    here = visit()
+    here.start("/repeat 400")
+    here.button("Stop").click()
+    here.until_idle()
+    expect(here.messages).to_contain_text("You stopped this answer.")
+    here.page.reload()
+    expect(here.messages).to_contain_text("There is no answer to this.")
+
+
+def test_the_page_goes_on_by_itself_after_its_server_was_killed(
+    project: Project, model: StandinModel, browser: Browser, slow_words: None
+) -> None:
+    more = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    with project.open_database() as url:
+        with Server(project, DATABASE_URL=url, **more) as server:
+            server.until_ready()
+            context = browser.new_context(base_url=str(server.http.base_url))
+            here = Visit(context.new_page(), "ada")
+            here.page.goto("/")
+            here.start("/repeat 60")
+            expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+            server.stop(signal.SIGKILL)
+        with Server(project, port=str(server.port), DATABASE_URL=url, **more):
+            assert_whole(here, 60)
+            context.close()
