@@ -1,5 +1,6 @@
 """Which rows of the app's schema belong to whom: the catalog knows the tables, this the columns."""
 
+import asyncio
 from typing import Any
 
 from psycopg import sql
@@ -7,6 +8,7 @@ from psycopg import sql
 from agent_server.identity import User
 from agent_server.lakebase import Connection, Pool, schema_name
 
+TURN_ENDS_SECONDS = 4  # more than a turn takes to renew its lease
 THREAD_COLUMNS = ("thread_id", "thread_key", "session_id")
 OF_THREAD = {column: f"{column} = %(thread)s" for column in THREAD_COLUMNS}
 OF_USER = {
@@ -35,19 +37,33 @@ async def export_user(pool: Pool, user: User) -> dict[str, list[Any]]:
 
 
 async def delete_user(pool: Pool, user: User) -> None:
-    """Delete every row that belongs to the user: all of them, or none when it fails."""
+    """Delete every row that belongs to the user: all of them, or none when it fails.
+
+    A turn that still runs ends with a 409, which takes some seconds; it leaves nothing either.
+    """
     await _delete(pool, OF_USER, {"id": user.id, "key": user.key})
 
 
 async def delete_thread(pool: Pool, user: User, thread_id: str) -> None:
-    """Delete every row of one thread; a turn that still runs on it ends with a 409."""
+    """Delete every row of one thread, as `delete_user` does."""
     await _delete(pool, OF_THREAD, {"thread": f"{user.key}/{thread_id}"})
 
 
 async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> None:
+    if await _delete_once(pool, conditions, values):
+        await asyncio.sleep(TURN_ENDS_SECONDS)
+        await _delete_once(pool, conditions, values)
+
+
+async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> bool:
+    """Return whether a turn was running, which ends when it misses its lease."""
+    running = False
     async with pool.connection() as connection, connection.transaction():
-        for _, source in await _find(connection, conditions):
-            await connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(*source), values)
+        for name, source in await _find(connection, conditions):
+            query = sql.SQL("DELETE FROM {} WHERE {}").format(*source)
+            deleted = (await connection.execute(query, values)).rowcount
+            running = running or bool(deleted and name == "turn_leases")
+    return running
 
 
 async def _find(

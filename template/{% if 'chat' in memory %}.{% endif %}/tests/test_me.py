@@ -48,6 +48,16 @@ def test_forgetting_me_leaves_no_row_in_any_table(agent: Agent) -> None:
     assert rows() == before
 
 
+def test_a_turn_that_runs_while_i_am_forgotten_leaves_nothing(agent: Agent) -> None:
+    before = rows()
+    body = {"message": "/repeat 20000"}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        next(answer.iter_text())
+        assert agent.http.delete("/api/me", headers=agent.headers).status_code == 204
+        left = rows()
+    assert left == before
+
+
 def test_an_export_holds_every_row_of_every_table(agent: Agent) -> None:
     before = rows()
     live(agent)
