@@ -84,6 +84,11 @@ def background(c: Combination) -> bool:
     return "background" in c.memory
 
 
+def has_own_tables(c: Combination) -> bool:
+    """Only a project with tables that are no framework's has it."""
+    return short_term(c) or chat(c) or background(c)
+
+
 def openai(c: Combination) -> bool:
     """Only a project for the OpenAI Agents SDK has it."""
     return c.framework == "openai"
@@ -116,6 +121,7 @@ FILES: dict[Rule, str] = {
     remembers: """
         agent_server/lakebase.py local/postgres.py scripts/grant_lakebase_permissions.py
     """,
+    has_own_tables: "agent_server/migrations.py",
     short_term: "agent_server/leases.py tests/test_history.py tests/test_threads.py",
     long_term: "agent_server/memory_store.py tests/test_memory.py",
     remembers_and_chats: "tests/test_memories.py",

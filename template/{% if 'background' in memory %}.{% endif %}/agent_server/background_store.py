@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from agent_server.events import Event
 from agent_server.lakebase import Connection, Pool, schema_name
+from agent_server.migrations import migrate
 from agent_server.requests import Turn
 
 KEPT_DAYS, PAGE = 7, 500
@@ -122,8 +123,8 @@ def channel() -> str:
 
 
 async def create_response_tables(connection: Connection) -> None:
-    """Create the tables of background responses."""
-    await connection.execute(TABLES)
+    """Create the tables of background responses, or bring them up to date."""
+    await migrate(connection, "responses", [TABLES])
 
 
 async def rows(pool: Pool, query: str, values: Query = ()) -> list[DictRow]:

@@ -13,6 +13,7 @@ from agent_server.chat_requests import TITLE_LENGTH, ChatPage, Page
 from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.lakebase import Connection, Pool
+from agent_server.migrations import migrate
 from agent_server.responses import Item
 
 UNSTORABLE = "[\x00\ud800-\udfff]"  # in a text of Postgres
@@ -121,8 +122,8 @@ class Chats:
 
 
 async def create_chat_tables(connection: Connection) -> None:
-    """Create the tables of chats and their messages."""
-    await connection.execute(TABLES)
+    """Create the tables of chats and their messages, or bring them up to date."""
+    await migrate(connection, "chats", [TABLES])
 
 
 async def store_answer(

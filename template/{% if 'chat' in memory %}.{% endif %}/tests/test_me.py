@@ -8,9 +8,10 @@ from psycopg.rows import dict_row
 
 from tests.agent import Agent
 
-# What holds nothing of anybody: the versions of the frameworks' tables; and leases of turns,
-# which are gone when the turn is.
-OF_NOBODY = {"checkpoint_migrations", "store_migrations", "vector_migrations", "turn_leases"}
+# What holds nothing of anybody: the versions of tables, and leases of turns, which are gone when
+# the turn is.
+MIGRATIONS = {"checkpoint_migrations", "store_migrations", "vector_migrations"}
+OF_NOBODY = {*MIGRATIONS, "schema_versions", "turn_leases"}
 Rows = dict[str, set[str]]
 
 

@@ -13,7 +13,7 @@ from agent_server.requests import Turn
 async def create_thread_tables(connection: Connection) -> None:
     """Create the tables of threads, and of the leases that guard them."""
     await AsyncPostgresSaver(connection).setup()
-    await connection.execute(leases.TABLE)
+    await leases.create_lease_table(connection)
 
 
 @asynccontextmanager

@@ -9,9 +9,10 @@ from agents import TResponseInputItem
 
 from agent_server import leases
 from agent_server.lakebase import Connection, Pool
+from agent_server.migrations import migrate
 from agent_server.requests import Turn
 
-# As `agents.extensions.memory.SQLAlchemySession` creates them.
+# As `agents.extensions.memory.SQLAlchemySession` creates them: never to be changed.
 TABLES = """
     CREATE TABLE IF NOT EXISTS agent_sessions (
         session_id varchar PRIMARY KEY,
@@ -54,8 +55,8 @@ class Thread:
 
 async def create_thread_tables(connection: Connection) -> None:
     """Create the tables of sessions, and of the leases that guard them."""
-    await connection.execute(TABLES)
-    await connection.execute(leases.TABLE)
+    await migrate(connection, "sessions", [TABLES])
+    await leases.create_lease_table(connection)
 
 
 @asynccontextmanager

@@ -31,15 +31,16 @@ from agent_server.settings import lakebase_configured
 ROOT = Path(__file__).resolve().parent.parent
 CHATBOT_SCHEMAS = ["ai_chatbot", "drizzle"]
 STORE = ["store", "store_migrations", "store_vectors", "vector_migrations"]
-SESSIONS = ["agent_sessions", "agent_messages", "agent_messages_id_seq", "turn_leases"]
+LEASES = ["schema_versions", "turn_leases"]
+SESSIONS = ["agent_sessions", "agent_messages", "agent_messages_id_seq"]
 CHECKPOINTS = ["checkpoints", "checkpoint_blobs", "checkpoint_writes", "checkpoint_migrations"]
 MEMORY_TYPES = {
-    "langgraph-short-term": [*CHECKPOINTS, "turn_leases"],
+    "langgraph-short-term": [*CHECKPOINTS, *LEASES],
     "langgraph-long-term": STORE,
-    "openai-short-term": SESSIONS,
+    "openai-short-term": [*SESSIONS, *LEASES],
     "openai-long-term": STORE,
-    "long-running-agent": ["responses", "response_events"],
-    "chat": ["chats", "messages"],
+    "long-running-agent": ["responses", "response_events", "schema_versions"],
+    "chat": ["chats", "messages", "schema_versions"],
 }
 PRIVILEGES = {
     "on_schema": [SchemaPrivilege.USAGE, SchemaPrivilege.CREATE],
@@ -117,7 +118,8 @@ def _grant(
         if not options.dry_run:
             _execute(client, statement)
     for row in client.execute(FOREIGN, wanted) or []:
-        print(f"-- {row['name']} belongs to {row['owner']}: the app can use it, but not alter it.")
+        owned = f"-- {row['name']} belongs to {row['owner']}: the app can use it, but not alter it."
+        print(f"{owned} Let that role be the first to start a new release.")
     return _verdict(statements, _missing(client, wanted))
 
 
