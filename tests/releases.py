@@ -107,7 +107,7 @@ def publish(home: Path) -> Path:
     (clone / "CHANGELOG.md").write_text("# Changelog\n")
     for tag in (*MADE_UP, CURRENT):
         put_this_tree(clone)
-        change_answer_name(clone) if tag == CURRENT else make_older(clone, MADE_UP.index(tag))
+        make_newer(clone) if tag == CURRENT else make_older(clone, MADE_UP.index(tag))
         release(clone, tag)
     return clone
 
@@ -150,10 +150,24 @@ def make_older(clone: Path, age: int) -> None:
     edit(template / "agent_server" / "prompts.py", lambda t: t + "# As it was once.\n")
     (template / "agent_server" / "obsolete.py").write_text('"""Of no use any more."""\n')
     if age == 0:
+        next(template.rglob("migrations.py")).unlink()
+        for path in template.rglob("*.py*"):
+            if "await migrate(" in path.read_text():
+                edit(path, _without_versions)
         for name in ("copier.yml", "template"):
             for path in [clone / name, *(clone / name).rglob("*.jinja")]:
                 if path.is_file() and "model_endpoint" in path.read_text():
                     edit(path, lambda t: t.replace("model_endpoint", "llm_endpoint"))
+
+
+def make_newer(clone: Path) -> None:
+    """Do some of what a release may do: give an answer another name, and a table a column."""
+    change_answer_name(clone)
+    [chats] = (clone / "template").rglob("chats.py")
+    step = '\nPINNED = "ALTER TABLE chats ADD pinned boolean NOT NULL DEFAULT false"\n'
+    edit(chats, lambda t: t.replace("\n# Whoever writes", f"{step}# Whoever writes"))
+    edit(chats, lambda t: re.sub(r"\[TABLES\b(.*?)\]", r"[TABLES\1, PINNED]", t))
+    edit(chats, lambda t: t.replace("SELECT id, title,", "SELECT id, title, pinned,"))
 
 
 def change_answer_name(clone: Path) -> None:
@@ -170,6 +184,11 @@ def _older_bounds(text: str) -> str:
     for package, bounds in (("uvicorn", ">=0.30,<1"), ("fastapi", ">=0.110,<1"), ("mypy", "<3")):
         text = re.sub(rf'"{package}[^"]*"', f'"{package}{bounds}"', text)
     return text
+
+
+def _without_versions(text: str) -> str:
+    text = text.replace("from agent_server.migrations import migrate\n", "")
+    return re.sub(r"await migrate\((\w+), .*\[(\w+).*\]\)", r"await \1.execute(\2)", text)
 
 
 def _older_code(text: str) -> str:
