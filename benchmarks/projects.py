@@ -27,12 +27,14 @@ uvicorn.Server(uvicorn.Config(build_model_app(), log_level="error")).run(sockets
 
 
 @contextmanager
-def open_project(framework: str, *options: str) -> Iterator[Project]:
-    """Yield a project with every memory, its packages installed with `options` of `uv sync`."""
+def open_project(
+    framework: str, *options: str, memory: tuple[str, ...] = MEMORY
+) -> Iterator[Project]:
+    """Yield a project with that memory, its packages installed with `options` of `uv sync`."""
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         root = Path(name)
         template = copy_template(root / "template")
-        folder = render(template, Combination(framework, MEMORY, "local"), root / "project")
+        folder = render(template, Combination(framework, memory, "local"), root / "project")
         project = Project(folder, root / "environment")
         report(f"{framework}: installing")
         project.uv("sync", "--quiet", "--no-compile-bytecode", *options)

@@ -98,6 +98,9 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with socket.create_connection(("127.0.0.1", self.server.target)) as target:
+            for end in (target, self.request):
+                # As Postgres and its clients do: Nagle's algorithm would hold answers back.
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             arguments = (target, self.request, self._received)
             threading.Thread(target=_pump, args=arguments, daemon=True).start()
             _pump(self.request, target, Frontend(self.server.traffic).feed)
