@@ -45,6 +45,7 @@ CONTRADICTIONS = [
 ]
 CHAT, START_CALLS = "/serving-endpoints/chat/completions", 4
 DISCOVERY = "/.well-known/"  # of how to sign in
+GRANT = "scripts/grant_lakebase_permissions.py"
 RESOLVE, MINT = "/api/2.0/postgres/projects", "/api/2.0/postgres/credentials"
 # As the docs of Lakebase say it.
 REFUSALS = {
@@ -85,6 +86,14 @@ def workspace(served: Workspace) -> Iterator[Workspace]:
     yield served
     served.faults.clear()
     served.database.asleep()
+
+
+def serve_deployed(project: Project, workspace: Workspace, **more: str) -> Server:
+    """Start a server as Databricks Apps does, as the app's service principal."""
+    name, secret = workspace.identities.add_service_principal(APP_PRINCIPAL)
+    signed_in = {"DATABRICKS_CLIENT_ID": name, "DATABRICKS_CLIENT_SECRET": secret}
+    deployed = {"DATABRICKS_HOST": workspace.url, "DATABRICKS_APP_NAME": APP, **signed_in}
+    return Server(project, **deployed, **ENDPOINT, **more)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -138,14 +147,24 @@ def test_a_slow_workspace_stops_no_request(project: Project, workspace: Workspac
 
 
 def test_a_deployed_app_owns_its_schema(project: Project, workspace: Workspace) -> None:
-    name, secret = workspace.identities.add_service_principal(APP_PRINCIPAL)
-    signed_in = {"DATABRICKS_CLIENT_ID": name, "DATABRICKS_CLIENT_SECRET": secret}
-    deployed = {"DATABRICKS_HOST": workspace.url, "DATABRICKS_APP_NAME": APP, **signed_in}
-    with Server(project, **deployed, **ENDPOINT) as server:
+    with serve_deployed(project, workspace) as server:
         server.until_ready().ask("My name is Ada", "t")
     with workspace.database.admin() as admin:
         owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'my_agent'"
         assert admin.execute(owners).fetchall() == [(APP_PRINCIPAL,)]
+
+
+def test_an_app_works_on_tables_that_a_developer_made_once_they_are_granted(
+    project: Project, workspace: Workspace
+) -> None:
+    with serve(project, workspace) as server:
+        server.until_ready().ask("My name is Ada", "granted")
+    options = (APP_PRINCIPAL, "--schema", "developers", "--autoscaling-endpoint", ENDPOINT_PATH)
+    grant = project.start("python", GRANT, *options, variables=workspace.variables())
+    assert grant.wait(60) == 0
+    place = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "developers"}
+    with serve_deployed(project, workspace, **place) as server:
+        assert "Ada" in server.until_ready().ask(NAME, "granted")
 
 
 def test_tokens_that_are_too_old_break_nothing(server: Server, workspace: Workspace) -> None:
