@@ -7,7 +7,6 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_server import leases
 from agent_server.lakebase import Connection, Pool
-from agent_server.requests import Turn
 
 
 async def create_thread_tables(connection: Connection) -> None:
@@ -17,8 +16,10 @@ async def create_thread_tables(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def open_thread(pool: Pool, turn: Turn) -> AsyncIterator[AsyncPostgresSaver]:
+async def open_thread(
+    pool: Pool, thread_key: str, response_id: str = ""
+) -> AsyncIterator[AsyncPostgresSaver]:
     """Yield the checkpointer for one turn; the thread is this turn's alone until it ends."""
-    async with leases.open_lease(pool, turn):
+    async with leases.open_lease(pool, thread_key, response_id):
         # One for each turn: a saver does one thing at a time, whoever asks.
         yield AsyncPostgresSaver(pool)

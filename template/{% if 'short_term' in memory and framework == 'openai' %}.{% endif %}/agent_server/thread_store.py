@@ -10,7 +10,6 @@ from agents import TResponseInputItem
 from agent_server import leases
 from agent_server.lakebase import Connection, Pool
 from agent_server.migrations import migrate
-from agent_server.requests import Turn
 
 # As `agents.extensions.memory.SQLAlchemySession` creates them: never to be changed.
 TABLES = """
@@ -60,7 +59,7 @@ async def create_thread_tables(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def open_thread(pool: Pool, turn: Turn) -> AsyncIterator[Thread]:
+async def open_thread(pool: Pool, thread_key: str, response_id: str = "") -> AsyncIterator[Thread]:
     """Yield the session for one turn; the thread is this turn's alone until it ends."""
-    async with leases.open_lease(pool, turn):
-        yield Thread(pool, turn.thread_key)
+    async with leases.open_lease(pool, thread_key, response_id):
+        yield Thread(pool, thread_key)

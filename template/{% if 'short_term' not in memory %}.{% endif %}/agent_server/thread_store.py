@@ -4,6 +4,6 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 
-def open_thread(_pool: object, _turn: object) -> AbstractAsyncContextManager[Any]:
+def open_thread(*_: object) -> AbstractAsyncContextManager[Any]:
     """Open nothing: each turn stands alone."""
     return nullcontext()

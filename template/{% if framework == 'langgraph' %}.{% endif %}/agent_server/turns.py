@@ -41,7 +41,7 @@ class Turns:
 
     async def run(self, turn: Turn, response: ResponseBuilder) -> None:
         """Run one turn, and tell `response` what the model and the tools say as they say it."""
-        async with open_thread(self.pool, turn) as checkpointer:
+        async with open_thread(self.pool, turn.thread_key, turn.response_id) as checkpointer:
             graph = self.agent.copy({"checkpointer": checkpointer, "store": self.store})
             how: dict[str, Any] = {"context": turn.user}
             how["stream_mode"] = ["messages", "updates"] if turn.stream else ["updates"]

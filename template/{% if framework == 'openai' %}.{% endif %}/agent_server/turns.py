@@ -37,7 +37,7 @@ class Turns:
 
     async def run(self, turn: Turn, response: ResponseBuilder) -> None:
         """Run one turn, and tell `response` what the model and the tools say as they say it."""
-        async with open_thread(self.pool, turn) as thread:
+        async with open_thread(self.pool, turn.thread_key, turn.response_id) as thread:
             held = await thread.get_items() if thread else []
             if stored := stored_answer(held, turn.response_id):
                 for item in stored:
