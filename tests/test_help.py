@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
-COMMANDS = ("new", "link", "doctor", "update")
+COMMANDS = ("new", "adopt", "link", "doctor", "update")
 
 
 def help_of(*command: str) -> str:

@@ -34,6 +34,12 @@ class Asker:
         chosen: str = questionary.select(f"Which {what}?", choices=list(names)).unsafe_ask()
         return chosen
 
+    def choose(self, what: str, flag: str, given: str, names: Sequence[str]) -> str:
+        """Return one of `names`, as `pick` does, of what is the project's: raises UsageError."""
+        if given and given not in names:
+            raise UsageError(f"{flag} {given!r} does not work: {' or '.join(names)}")
+        return self.pick(what, flag, given, names)
+
     def text(self, question: str, default: str = "") -> str:
         """Return what the person types."""
         typed: str = questionary.text(question, default=default).unsafe_ask()

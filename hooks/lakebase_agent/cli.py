@@ -51,6 +51,14 @@ examples:
 exit codes: 0 done, 1 files need you (they are listed), 2 bad usage,
             3 the template can't be reached, 130 Ctrl-C
 """
+EXAMPLE_OF_ADOPT = """\
+examples:
+  lakebase-agent adopt --dry-run
+  lakebase-agent adopt my-agent --lakebase autoscaling --project memory --yes
+
+exit codes: 0 done, 1 files need you (they are listed), 2 bad usage or refused,
+            3 the template can't be reached, 130 Ctrl-C
+"""
 EXAMPLE_OF_LINK = """\
 examples:
   lakebase-agent link
@@ -100,6 +108,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     short = "bring a project to the next release, or to other answers"
     _add_arguments_of_update(add("update", help=short, description=text, epilog=EXAMPLE_OF_UPDATE))
+    text = (
+        "Give memory in Lakebase to an agent that was not generated: dependencies, the\n"
+        "resource and the environment of its app, the modules and the grant script.\n"
+        "Shows a diff before it writes, and the lines that connect your agent. Run\n"
+        "again, it brings what it added to the version of this package."
+    )
+    short = "give memory to an agent that was not generated"
+    _add_arguments_of_adopt(add("adopt", help=short, description=text, epilog=EXAMPLE_OF_ADOPT))
     text = "Look up the Lakebase and the experiment of a project, and write them down."
     short = "connect a project to a workspace"
     _add_arguments_of_link(add("link", help=short, description=text, epilog=EXAMPLE_OF_LINK))
@@ -168,6 +184,18 @@ def _link_after_update(project: Path, interactive: bool) -> None:
         _say(f"its Lakebase must be looked up; commit, then run: {LINK}")
 
 
+def _adopt(options: argparse.Namespace) -> None:
+    from lakebase_agent.adopt import adopt
+    from lakebase_agent.adoption import AdoptOptions
+    from lakebase_agent.asking import Asker
+
+    given = {name: getattr(options, name) for name in AdoptOptions.__dataclass_fields__}
+    asker = Asker(interactive=sys.stdin.isatty() and not (options.yes or os.environ.get("CI")))
+    troubled = adopt(Path(options.path).resolve(), AdoptOptions(**given), asker, _say)
+    if troubled:
+        _fail(1, f"these files need you, they hold conflicts: {', '.join(troubled)}")
+
+
 def _link(options: argparse.Namespace) -> None:
     from lakebase_agent.asking import Asker
     from lakebase_agent.link import LinkOptions, link
@@ -205,6 +233,29 @@ def _add_arguments_of_update(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="show what changes, write nothing")
     parser.add_argument("--yes", action="store_true", help="ask nothing, and delete what must go")
+
+
+def _add_arguments_of_adopt(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_adopt)
+    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    texts = {
+        "framework": "langgraph or openai (from its dependencies)",
+        "lakebase": "autoscaling or provisioned (from its bundle)",
+        "memory": "short_term, long_term (both)",
+        "project": "autoscaling project",
+        "branch": "branch of it",
+        "instance": "provisioned instance",
+        "embedding-endpoint": "serving endpoint that makes vectors",
+        "embedding-dims": "length of its vectors",
+        "schema": "Postgres schema of the memory (from the app's name)",
+        "app": "key of the app in the bundle, of several",
+        "package": "folder that gets the memory modules",
+        "source": "the template: a folder, or a git URL",
+    }
+    for name, text in texts.items():
+        parser.add_argument(f"--{name}", default="", metavar="VALUE", help=text)
+    parser.add_argument("--dry-run", action="store_true", help="show the diff, write nothing")
+    parser.add_argument("--yes", action="store_true", help="ask nothing")
 
 
 def _add_arguments_of_doctor(parser: argparse.ArgumentParser) -> None:

@@ -28,3 +28,13 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
 def names(folder: Path, *arguments: str) -> list[str]:
     """Return the NUL-separated names that a git command prints."""
     return [name for name in git(folder, *arguments).split("\0") if name]
+
+
+def uncommitted(folder: Path) -> list[str] | None:
+    """Return the files below `folder` that are not committed; None when git does not track it."""
+    try:
+        git(folder, "rev-parse", "--show-toplevel")
+        states = git(folder, "status", "--porcelain", "--", ".").splitlines()
+    except GitError:
+        return None
+    return [line[3:] for line in states]

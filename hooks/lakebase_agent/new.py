@@ -63,13 +63,13 @@ def new_project(options: NewOptions) -> Generated:
         raise UsageError(f"{options.destination} is not empty; choose a new folder")
     if options.ask and not sys.stdin.isatty():
         raise UsageError("nobody is here to ask; add --defaults, and --data for other answers")
-    tag = _tag(options.source)
+    tag = tag_of(options.source)
     answers = dict(options.answers)
     try:
         if options.ask:
             answers = _ask(folder, options.source, tag, answers)
         with removed_on_ctrl_c(folder):
-            _copy(options.source, folder, tag, answers)
+            render(options.source, folder, tag, answers)
     except ProcessExecutionError as error:
         reason = last_line(error.stderr)
         raise SourceError(f"can't get {options.source} at {tag}: {reason}") from error
@@ -83,13 +83,14 @@ def _ask(folder: Path, source: str, tag: str, answers: dict[str, Any]) -> dict[s
     answers = pick(answers)
     with tempfile.TemporaryDirectory() as place:
         preview = Path(place) / folder.resolve().name
-        _copy(source, preview, tag, answers, defaults=False, skip_tasks=True)
+        render(source, preview, tag, answers, defaults=False, skip_tasks=True)
         complete = plain(read_answers(preview))
         agree(folder, complete, list_files(preview))
     return complete
 
 
-def _copy(source: str, folder: Path, tag: str, answers: Mapping[str, Any], **more: Any) -> None:
+def render(source: str, folder: Path, tag: str, answers: Mapping[str, Any], **more: Any) -> None:
+    """Render the template into `folder`; ProcessExecutionError when git can't get it."""
     options = {"defaults": True, **more}
     with redirect_stderr(StringIO()):  # sixty lines of file names
         run_copy(source, folder, dict(answers), vcs_ref=tag, unsafe=True, **options)
@@ -143,7 +144,8 @@ def plain(answers: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _tag(source: str) -> str:
+def tag_of(source: str) -> str:
+    """Return the version of a template to render: this package's, or a folder as it is."""
     if (Path(source) / "copier.yml").is_file():
         return "HEAD"
     if ":" not in source:

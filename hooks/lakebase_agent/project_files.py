@@ -13,15 +13,19 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.yaml_lines import read_first_document
 
 ANSWERS = ".copier-answers.yml"
 # Variables that `link` sets, and that another flavour of Lakebase does not declare: the Databricks
 # CLI refuses a value for a variable that is not declared.
 FLAVOURED = ("lakebase_branch", "lakebase_database", "lakebase_instance")
+ADOPTED = ".lakebase-agent.yml"
 
 
 def read_answers(folder: Path) -> dict[str, Any]:
-    """Return the answers a project was generated with; UsageError when `folder` is no project."""
+    """Return the answers a project was generated or adopted with; raises UsageError for others."""
+    if adopted := read_adopted(folder):
+        return adopted
     path = folder / ANSWERS
     if not path.is_file():
         raise UsageError(f"{folder} is not a generated project: it has no {ANSWERS}")
@@ -31,11 +35,18 @@ def read_answers(folder: Path) -> dict[str, Any]:
     return answers
 
 
+def read_adopted(folder: Path) -> dict[str, Any]:
+    """Return what `lakebase-agent adopt` noted about a project; empty when it has not been here."""
+    path = folder / ADOPTED
+    return read_first_document(path) if path.is_file() else {}
+
+
 def read_bundle(folder: Path) -> dict[str, Any]:
     """Return databricks.yml."""
-    bundle: dict[str, Any] = _load(folder / "databricks.yml")
+    path = folder / "databricks.yml"
+    bundle = read_first_document(path) if path.is_file() else {}
     if "bundle" not in bundle:
-        raise UsageError(f"{folder / 'databricks.yml'} is not there, or not a bundle")
+        raise UsageError(f"{path} is not there, or not a bundle")
     return bundle
 
 
@@ -61,7 +72,8 @@ def target_path(folder: Path, target: str) -> Path:
 def to_target(folder: Path, target: str, host: str, variables: Mapping[str, str]) -> str:
     """Return the text of workspace.<target>.yml with `host` and `variables` set.
 
-    What is left of another flavour of Lakebase is removed.
+    A variable that the bundle does not declare is left out, what is left of another flavour of
+    Lakebase is removed.
     """
     path = target_path(folder, target)
     document = _load(path)
@@ -69,9 +81,9 @@ def to_target(folder: Path, target: str, host: str, variables: Mapping[str, str]
     section.setdefault("workspace", {})["host"] = host
     values = section.setdefault("variables", {})
     values.update(variables)
-    for name in FLAVOURED:
-        if name not in read_bundle(folder).get("variables", {}):
-            values.pop(name, None)
+    declared = read_bundle(folder).get("variables") or {}
+    for name in {*FLAVOURED, *variables} - declared.keys():
+        values.pop(name, None)
     if path.is_file() and document == _load(path):
         return path.read_text("utf-8")  # nothing new: not a byte changes
     text = io.StringIO()

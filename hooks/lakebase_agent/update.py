@@ -12,7 +12,7 @@ from plumbum import ProcessExecutionError
 from lakebase_agent.errors import UsageError
 from lakebase_agent.git import GitError, git, names
 from lakebase_agent.new import SourceError, last_line
-from lakebase_agent.project_files import ANSWERS, read_answers, read_target
+from lakebase_agent.project_files import ANSWERS, read_adopted, read_answers, read_target
 from lakebase_agent.rehearsal import Change, Rehearsal, open_rehearsal
 
 LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
@@ -95,6 +95,8 @@ def _finish(
 
 
 def _check(project: Path) -> dict[str, Any]:
+    if read_adopted(project):
+        raise UsageError(f"{project} was adopted, not generated. Run: lakebase-agent adopt")
     answers = read_answers(project)
     try:
         if not names(project, "ls-files", "-z", "--", ANSWERS):

@@ -26,7 +26,7 @@ from databricks_ai_bridge.lakebase import (
 from dotenv import load_dotenv
 
 from agent_server.lakebase import lakebase_target
-from agent_server.settings import lakebase_configured
+from agent_server.settings import DEFAULTS, lakebase_configured
 
 ROOT = Path(__file__).resolve().parent.parent
 CHATBOT_SCHEMAS = ["ai_chatbot", "drizzle"]
@@ -157,10 +157,10 @@ def _client_id(app: str) -> str:
 
 def _target(name: str) -> dict[str, str]:
     """Return the variables of a bundle target, those of `lakebase-agent link` included."""
-    values: dict[str, str] = {}
+    values = {"app_name": "", "memory_schema": str(DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"])}
     for file in ("databricks.yml", f"workspace.{name}.yml"):
         if (ROOT / file).exists():
-            bundle = yaml.safe_load((ROOT / file).read_text("utf-8"))
+            bundle = next(yaml.safe_load_all((ROOT / file).read_text("utf-8")))
             values |= bundle.get("targets", {}).get(name, {}).get("variables", {})
     return values
 

@@ -1,0 +1,63 @@
+"""One turn of your agent: who asks, their session, and what is remembered about them."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from agents import TResponseInputItem
+from agents.result import RunResultBase
+
+from agent_server.caller import user_of
+from agent_server.context import Context
+from agent_server.history import Said, first_new
+from agent_server.opening import process_memory
+from agent_server.thread_store import open_thread
+
+
+@dataclass
+class Turn:
+    """What the agent is run with; `context` holds the user and the store."""
+
+    context: Context
+    thread_id: str
+    session: Any
+    _new: list[TResponseInputItem] = field(default_factory=list)
+
+    async def to_input(self, items: str | Sequence[Any]) -> list[TResponseInputItem]:
+        """Return what the agent runs on: the session, and of `items` those it does not hold."""
+        items = [{"role": "user", "content": items}] if isinstance(items, str) else items
+        sent = [item for item in items if item.get("role") not in ("system", "developer")]
+        held = await self.session.get_items() if self.session else []
+        self._new = sent[first_new(_said(held), _said(sent)) :]
+        return [*held, *self._new]
+
+    async def save(self, result: RunResultBase) -> None:
+        """Add the turn to the session: all of it, so that one that fails leaves nothing behind."""
+        if self.session:
+            said = [item.to_input_item() for item in result.new_items]
+            await self.session.add_items([*self._new, *said])
+
+
+@asynccontextmanager
+async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIterator[Turn]:
+    """Yield a turn of the user whom `headers` name, in one of their sessions (else a new one).
+
+    The session is this turn's alone until it ends. Raises ApiError when the headers name nobody,
+    or another turn keeps the session; and what opening the memory raises.
+    """
+    user, memory = await user_of(headers), await process_memory()
+    thread_id = thread_id or str(uuid4())
+    async with open_thread(memory.pool, f"{user.key}/{thread_id}") as session:
+        yield Turn(Context(user, memory.store), thread_id, session)
+
+
+def _said(items: Sequence[Any]) -> list[Said]:
+    return [(str(item.get("role", "tool")), _text(item.get("content"))) for item in items]
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
