@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Renders
+from tests.existing_agents import adopted, app_template, write_agent
 from tests.rendering import Combination
 from tests.workspace import APP, APP_PRINCIPAL, DATABASE_PATH, Workspace, open_workspace
 
@@ -148,6 +149,18 @@ def test_tables_that_the_app_may_not_use_are_named(workspace: Workspace, project
 def test_two_owners_of_one_schema_are_told(workspace: Workspace, project: Path) -> None:
     make(workspace, TABLES.format(dims=1024) + "CREATE TABLE my_agent.other ();")
     assert examine(workspace, project)["owners"]["state"] == "warning"
+
+
+def test_an_adopted_project_in_order_has_no_problem(
+    workspace: Workspace, template: Path, cli: Path, tmp_path: Path
+) -> None:
+    workspace.database.reset()
+    folder = write_agent(tmp_path / "p", app_template("openai"))
+    adopted(folder, template, "--lakebase", "autoscaling")
+    assert run(workspace, folder, "link", "--target", "prod", *PLACE["autoscaling"]).returncode == 0
+    found = examine(workspace, folder)
+    assert "problem" not in {finding["state"] for finding in found.values()}, found
+    assert {"bundle", "lakebase", "embeddings"} <= found.keys()
 
 
 def test_who_is_not_signed_in_is_told_how(workspace: Workspace, project: Path) -> None:

@@ -18,6 +18,7 @@ import yaml
 from lakebase_agent.cli import main
 from lakebase_agent.schemas import personal_schema
 from tests.conftest import Renders
+from tests.existing_agents import adopted, app_template, write_agent
 from tests.rendering import Combination, render
 from tests.workspace import (
     APP,
@@ -181,6 +182,21 @@ def test_an_app_that_exists_lends_its_name(workspace: Workspace, project: Path) 
     done = link(project, *PLACE, "--app", APP, "--target", "prod")
     assert done.returncode == 0, done.stderr
     assert variables(project, "prod")["app_name"] == APP
+
+
+def test_in_an_adopted_project_it_sets_what_the_bundle_declares(
+    workspace: Workspace, template: Path, tmp_path: Path
+) -> None:
+    folder = write_agent(tmp_path / "my agent", app_template("openai"))
+    with (folder / ".env").open("a") as lines:
+        lines.write("MLFLOW_EXPERIMENT_ID=theirs\n")
+    adopted(folder, template, "--lakebase", "autoscaling")
+    done = link(folder, *PLACE)
+    assert done.returncode == 0, done.stderr
+    written = yaml.safe_load((folder / "workspace.dev.yml").read_text())["targets"]["dev"]
+    place = {"lakebase_branch": BRANCH_PATH, "lakebase_database": DATABASE_PATH}
+    assert written["variables"] == place
+    assert "MLFLOW_EXPERIMENT_ID=theirs" in (folder / ".env").read_text()
 
 
 @pytest.mark.parametrize(

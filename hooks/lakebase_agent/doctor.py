@@ -39,8 +39,9 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
     """Yield what every check finds; changes nothing. Raises UsageError for no project."""
     answers, bundle = read_answers(folder), read_bundle(folder)
     yield _cli(bundle)
-    declared = bundle.get("targets", {}).get(target, {}).get("variables", {})
-    variables = {**declared, **read_target(folder, target)}
+    declared = ((bundle.get("targets") or {}).get(target) or {}).get("variables") or {}
+    known = {name: str(answers[name]) for name in ("app_name", "memory_schema") if name in answers}
+    variables = {**known, **declared, **read_target(folder, target)}
     yield _variables(bundle, variables, target)
     try:
         workspace = Workspace(connect(profile or str(answers.get("profile") or "")))
@@ -80,7 +81,10 @@ def _numbers(version: str) -> list[int]:
 
 
 def _variables(bundle: dict[str, Any], given: dict[str, str], target: str) -> Finding:
-    missing = [name for name in bundle.get("variables", {}) if not given.get(name)]
+    declared = (bundle.get("variables") or {}).items()
+    missing = [
+        name for name, how in declared if not given.get(name) and "default" not in (how or {})
+    ]
     if missing:
         command = f"{LINK} --target {target}"
         return problem("bundle", f"target {target} has no {', '.join(missing)}", command)
@@ -88,6 +92,8 @@ def _variables(bundle: dict[str, Any], given: dict[str, str], target: str) -> Fi
 
 
 def _experiment(patient: Patient) -> Iterator[Finding]:
+    if "experiment_id" not in (patient.bundle.get("variables") or {}):
+        return  # an adopted project has its own, or none
     wanted = patient.variables.get("experiment_id", "")
     if not wanted or patient.workspace.experiment(wanted) is None:
         yield problem("experiment", f"there is no experiment {wanted!r}", LINK)

@@ -15,6 +15,7 @@ from lakebase_agent.asking import NEW, Asker
 from lakebase_agent.errors import UsageError, WorkspaceError
 from lakebase_agent.project_files import (
     read_answers,
+    read_bundle,
     read_target,
     target_path,
     to_env,
@@ -67,7 +68,9 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
     workspace = Workspace(connect(profile))
     me = workspace.me()
     say(f"signed in to {workspace.host} as {me}")
-    steps = _Steps(workspace, answers, options, asker, say, read_target(folder, options.target))
+    previous = read_target(folder, options.target)
+    traced = "experiment_id" in (read_bundle(folder).get("variables") or {})
+    steps = _Steps(workspace, answers, options, asker, say, previous, traced)
     found = steps.look_up(me)
     sign_in: dict[str, str | None] = {"DATABRICKS_CONFIG_PROFILE": profile or None}
     sign_in["DATABRICKS_HOST"] = None if profile else workspace.host
@@ -134,6 +137,7 @@ class _Steps:
     asker: Asker
     say: Say
     previous: dict[str, str]
+    traced: bool  # an adopted project may have an experiment of its own
 
     def look_up(self, me: str) -> Found:
         """Return everything; the order is that of the questions."""
@@ -144,7 +148,8 @@ class _Steps:
             self._autoscaling(found, bound) if autoscaling else self._provisioned(found, bound)
             schema = f"{self.answers['memory_schema']}_{DEV}_"
             found.env["LAKEBASE_AGENT_MEMORY_SCHEMA"] = personal_schema(schema, me)
-        self._experiment(found, bound, me)
+        if self.traced:
+            self._experiment(found, bound, me)
         return found
 
     def _resources_of_app(self, found: Found) -> list[AppResource]:
@@ -221,4 +226,5 @@ def _summary(say: Say, folder: Path, changed: list[Path], host: str, found: Foun
         say(f"wrote {path.relative_to(folder)}")
     if not changed:
         say("everything was in place; nothing changed")
-    say(f"traces: {host}/ml/experiments/{found.variables['experiment_id']}")
+    if experiment := found.variables.get("experiment_id"):
+        say(f"traces: {host}/ml/experiments/{experiment}")
