@@ -76,7 +76,7 @@ class Server:
 
     def __init__(self, project: Project, *options: str, port: str = "", **variables: str) -> None:
         self._log = project.folder / f"server-{time.monotonic_ns()}.log"
-        self.port = int(port or _free_port())
+        self.port = int(port or free_port())
         with self._log.open("w") as log:
             self.process = project.start(
                 "start-app", "--port", str(self.port), *options, variables=variables,
@@ -132,7 +132,8 @@ def text_of(response: dict[str, Any]) -> str:
     return "".join(part["text"] for item in messages for part in item["content"])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
