@@ -19,6 +19,17 @@ from tests.workspace.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.generated
 
+THREADS = """
+from types import SimpleNamespace
+from agent.lakebase_memory.caller import ApiError, thread_id_of
+for inputs in ({"thread_id": "a"}, {"session_id": "b"}, {}, {"thread_id": "a", "session_id": "b"},
+               {"thread_id": ["a"]}, {"thread_id": "a" * 257}, {"thread_id": "\\0"}):
+    try:
+        print(repr(thread_id_of(SimpleNamespace(custom_inputs=inputs))))
+    except ApiError as error:
+        print(error.status_code)
+"""
+
 
 class Adopted:
     """An adopted agent, its packages, and where its memory and its model are."""
@@ -142,3 +153,8 @@ def test_its_grant_script_runs_as_its_errors_say(agent: Adopted) -> None:
     command = noted["place"]["run_script"].split()
     assert command[:2] == ["uv", "run"]
     assert "--memory-type" in agent.project.uv(*command[1:], "--help")
+
+
+def test_a_thread_is_named_as_in_a_generated_project(agent: Adopted) -> None:
+    said = agent.project.uv("run", "python", "-c", THREADS).split()
+    assert said == ["'a'", "'b'", "''", "400", "400", "400", "400"]

@@ -1,5 +1,6 @@
 """Who calls, and in which thread, as a server that is not ours hands it over."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from agent_server.errors import ApiError
 from agent_server.identity import User, current_user
 
 MAX_ID_LENGTH = 256
+# Postgres can't hold NUL characters or halves of surrogate pairs.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 async def user_of(headers: Mapping[str, str]) -> User:
@@ -25,11 +28,12 @@ def thread_id_of(request: Any) -> str:
     """
     inputs = getattr(request, "custom_inputs", None) or {}
     context = getattr(request, "context", None)
-    named = {inputs.get("thread_id"), inputs.get("session_id")} - {None}
-    if len(named) > 1:
+    named = [inputs[name] for name in ("thread_id", "session_id") if inputs.get(name) is not None]
+    if len(named) > 1 and named[0] != named[1]:
         text = "custom_inputs.thread_id and custom_inputs.session_id differ."
         raise ApiError(400, "invalid_request", text)
-    found = named.pop() if named else getattr(context, "conversation_id", None) or ""
-    if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or "\x00" in found:
-        raise ApiError(400, "invalid_request", f"A thread id has 1 to {MAX_ID_LENGTH} characters.")
+    found = named[0] if named else getattr(context, "conversation_id", None) or ""
+    if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or UNSTORABLE.search(found):
+        text = f"A thread id is text of at most {MAX_ID_LENGTH} characters."
+        raise ApiError(400, "invalid_request", text)
     return found
