@@ -43,4 +43,7 @@ def edited(name: str, text: str) -> tuple[str, str]:
         line = "# The owner was here."
         return f"{line}\n{text}", line
     line = "# Mine." if not name.endswith(".md") else "Mine."
+    if docstring := re.match(r'""".+"""\n', text):
+        # Not at the end, which releases change: git merges no neighbours.
+        return f"{docstring[0]}\n{line}\n{text[docstring.end() :]}", line
     return f"{text}\n{line}\n", line

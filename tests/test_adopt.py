@@ -119,7 +119,8 @@ def test_its_modules_import_only_each_other_and_packages(shape: Adopted) -> None
 
 def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
     modules = "caller context errors history identity lakebase leases memory memory_store model"
-    known = {*modules.split(), "__init__", "opening", "settings", "thread_store", "turn"}
+    more = "__init__ migrations opening settings thread_store turn"
+    known = {*modules.split(), *more.split()}
     folder = shape.place["folder"]
     found = {PurePosixPath(n).stem for n in own_files(shape) if n.startswith(f"{folder}/")}
     assert found - {"context"} == known - {"context"} | {"workspace"}
@@ -341,7 +342,7 @@ def test_a_no_leaves_all_as_it_was(agent: Path, template: Path, answer: str) -> 
     child = pexpect.spawn(
         command[0], [*command[1:], *AUTOSCALING], env=variables, encoding="utf-8", timeout=60
     )
-    child.expect("Change these 20 files")
+    child.expect(r"Change these \d+ files")
     child.send(answer)
     child.expect("nothing was written")
     child.expect(pexpect.EOF)
