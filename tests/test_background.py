@@ -26,6 +26,8 @@ from tests.standin_model import StandinModel, open_standin_model
 pytestmark = pytest.mark.generated
 SAID = "What did I say?"
 Variables = dict[str, str]
+# What no framework has a part in.
+once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=["langgraph", "openai"])
@@ -153,6 +155,7 @@ def test_a_second_process_reads_along_without_polling(
     assert_whole(far.events)
 
 
+@once
 def test_a_reader_whose_database_connection_is_dropped_catches_up(
     server: Server, other: Server, thread: str, variables: Variables, pace: Callable[[int], None]
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_reader_whose_database_connection_is_dropped_catches_up(
     assert text_of(read(other, response_id)).endswith("word100")
 
 
+@once
 @pytest.mark.parametrize("after", [-1, 0, 3, 10, 1000])
 def test_a_cursor_is_exact(server: Server, thread: str, after: int) -> None:
     response_id = begin(server, "/repeat 10", thread)
@@ -189,6 +193,7 @@ def test_any_process_may_cancel_a_run(
     _assert_cancel_works(server, other, model, thread, pace)
 
 
+@once
 def test_somebody_elses_response_is_not_there(server: Server, thread: str) -> None:
     response_id = begin(server, "hello", thread)
     answers = [_every_route(server, key, "eve") for key in (response_id, "resp_unknown")]
@@ -197,6 +202,7 @@ def test_somebody_elses_response_is_not_there(server: Server, thread: str) -> No
     assert Reader(server, response_id).wait().done
 
 
+@once
 def test_a_running_response_of_somebody_else_is_not_there_either(
     server: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
@@ -206,6 +212,7 @@ def test_a_running_response_of_somebody_else_is_not_there_either(
     _cancel(server, response_id)
 
 
+@once
 def test_the_same_key_runs_once_across_processes(
     server: Server, other: Server, model: StandinModel, thread: str
 ) -> None:
@@ -217,6 +224,7 @@ def test_the_same_key_runs_once_across_processes(
     assert len(model.requests) - before == 1
 
 
+@once
 def test_a_key_that_was_used_for_something_else_is_refused(server: Server, thread: str) -> None:
     headers = {"Idempotency-Key": thread, "X-Forwarded-User": "ada"}
     begin(server, "hello", thread, **headers)
@@ -224,6 +232,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(server: Server, threa
     assert server.http.post("/responses", json=body, headers=headers).status_code == 422
 
 
+@once
 def test_a_key_is_its_users_alone(server: Server, thread: str) -> None:
     ids = {begin(server, "hello", thread, user, **{"Idempotency-Key": thread}) for user in "ab"}
     assert len(ids) == 2
@@ -240,6 +249,7 @@ def test_a_failing_model_ends_the_response_with_a_reason(
     assert "hello" in server.ask("hello", thread)
 
 
+@once
 def test_a_run_that_kills_every_process_is_given_up(
     project: Project, variables: Variables, server: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
@@ -285,6 +295,7 @@ def test_two_hundred_streams_at_once_lose_nothing(
         assert reader.text.endswith("word30") and reader.done, reader.events[-1]
 
 
+@once
 def test_a_user_with_too_many_runs_is_told_to_wait(
     server: Server, pace: Callable[[int], None]
 ) -> None:
@@ -312,6 +323,7 @@ def test_a_hundred_tokens_cost_at_most_25_statements(
     assert sum(count for text, count in spent.items() if "response" in text) <= 25
 
 
+@once
 def test_an_idle_app_says_nothing_to_its_database(
     server: Server, variables: Variables, thread: str
 ) -> None:
@@ -322,6 +334,7 @@ def test_an_idle_app_says_nothing_to_its_database(
     assert _execute(variables, ACTIVITY) == before
 
 
+@once
 def test_no_interleaving_of_crashes_claims_and_cancels_loses_or_repeats_an_event(
     project: Project,
 ) -> None:

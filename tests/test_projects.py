@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Renders
 from tests.project import Project
-from tests.rendering import SUBSETS, Combination, render
+from tests.rendering import MEMORIES, PAIRWISE, SUBSETS, Combination, render
 
 pytestmark = pytest.mark.generated
 FLAVOURS = ("local", "autoscaling", "provisioned", "local")
@@ -16,6 +16,13 @@ SOME = [
     for turn, framework in enumerate(("langgraph", "openai"))
     for place, memory in enumerate(SUBSETS)
 ]
+# Every two answers meet in one of these, and there is what most people choose.
+TESTED = [
+    *PAIRWISE,
+    Combination("langgraph", ("short_term", "long_term", "chat"), "local"),
+    Combination("openai", ("short_term", "long_term", "chat"), "local"),
+    Combination("openai", MEMORIES, "autoscaling"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +31,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("environments")
 
 
-@pytest.fixture(params=SOME, ids=str)
+@pytest.fixture
 def project(request: pytest.FixtureRequest, renders: Renders, environments: Path) -> Project:
     """Return an installed project."""
     project = Project(renders[request.param], environments / request.param.framework)
@@ -32,10 +39,12 @@ def project(request: pytest.FixtureRequest, renders: Renders, environments: Path
     return project
 
 
+@pytest.mark.parametrize("project", TESTED, indirect=True, ids=str)
 def test_its_own_tests_pass(project: Project) -> None:
     assert " passed" in project.uv("run", "pytest", "-q")
 
 
+@pytest.mark.parametrize("project", SOME, indirect=True, ids=str)
 def test_it_is_linted_formatted_and_typed(project: Project) -> None:
     project.uv("run", "ruff", "check")
     project.uv("run", "ruff", "format", "--check")

@@ -11,11 +11,12 @@ from playwright.sync_api import Browser
 from tests.browser.visit import Visit
 from tests.conftest import Renders
 from tests.project import Project, Server
-from tests.rendering import MEMORIES, Combination
+from tests.rendering import Combination
 from tests.standin_model import StandinModel, open_standin_model
 
 ALL = ("short_term", "long_term", "chat")
-MEMORY = {"langgraph": ALL, "openai": ALL, "langgraph-background": (*ALL, "background")}
+# With background responses and without, what is seen must be the same.
+MEMORY = {"langgraph": ("short_term", "long_term", "background", "chat"), "openai": ALL}
 Open = Callable[..., Visit]
 
 
@@ -34,14 +35,13 @@ def browser_type_launch_args() -> dict[str, Any]:
     return {"executable_path": chromium}
 
 
-@pytest.fixture(scope="session", params=["langgraph", "openai"])
+@pytest.fixture(scope="session", params=list(MEMORY))
 def project(
     request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """Return an installed project with the chat page."""
     environment = tmp_path_factory.mktemp("environments") / request.param
-    memory = tuple(name for name in MEMORIES if name in MEMORY[request.param])
-    combination = Combination(request.param.partition("-")[0], memory, "local")
+    combination = Combination(request.param, MEMORY[request.param], "local")
     project = Project(renders[combination], environment)
     project.uv("sync", "--quiet")
     return project

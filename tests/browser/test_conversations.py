@@ -5,13 +5,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MEMORY, Open
+from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
 from tests.project import Server
 from tests.standin_model import SECRET, StandinModel
 
-# In the background, too, where the same must be seen.
-pytestmark = pytest.mark.parametrize("project", list(MEMORY), indirect=True)
 NAME = "What is my name?"
 
 

@@ -11,7 +11,7 @@ from tests.browser.visit import FINISHED, Visit
 from tests.project import Project, Server
 from tests.standin_model import StandinModel
 
-pytestmark = pytest.mark.parametrize("project", ["langgraph-background"], indirect=True)
+pytestmark = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
 
 def assert_whole(here: Visit, words: int) -> None:
