@@ -1,8 +1,9 @@
-"""The chats of each user and their messages, in the app's schema: one statement for each act."""
+"""The chats of each user and their messages, in the app's schema: all the SQL about them."""
 
 import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,12 @@ TABLES = """
         created_at timestamptz NOT NULL DEFAULT now());
     CREATE INDEX IF NOT EXISTS idx_messages_chat_created ON messages (chat_id, created_at)"""
 
+# Before a question is replaced, and before one is answered: what the next statement sees is then
+# all there is, and stays.
+LOCK = "SELECT FROM chats WHERE id = %(id)s AND user_id = %(user)s FOR UPDATE"
+LOCK_ASKED = """
+    SELECT FROM chats c JOIN messages q ON q.chat_id = c.id WHERE q.id = %(question)s
+    FOR UPDATE OF c"""
 # Whoever writes to a chat first owns it; for anyone else nothing is written.
 ASK = """
     WITH chat AS (
@@ -90,7 +97,9 @@ class Chats:
         With `replace` it takes the place of the last question and of what followed.
         """
         title = " ".join(text.split())[:TITLE_LENGTH]
-        rows = await self._some(ASK, id=chat_id, title=title, text=text, replace=replace)
+        values = {"id": chat_id, "title": title, "text": text, "replace": replace}
+        before = (LOCK,) if replace else ()
+        rows = await self._some(*before, ASK, **values)
         return UUID(str(rows[0]["id"]))
 
     async def page(self, page: ChatPage) -> list[Row]:
@@ -110,15 +119,14 @@ class Chats:
         """Delete a chat with its messages."""
         await self._some(DELETE, id=chat_id)
 
-    async def _some(self, query: str, **values: Any) -> list[Row]:
-        if not (rows := await self._all(query, **values)):
+    async def _some(self, *queries: str, **values: Any) -> list[Row]:
+        if not (rows := await self._all(*queries, **values)):
             raise ApiError(404, "no_such_chat", "There is no such chat.")
         return rows
 
-    async def _all(self, query: str, **values: Any) -> list[Row]:
+    async def _all(self, *queries: str, **values: Any) -> list[Row]:
         async with self.pool.connection() as connection:
-            cursor = await connection.execute(query, {"user": self.user.id, **values})
-            return await cursor.fetchall()
+            return await _execute(connection, *queries, user=self.user.id, **values)
 
 
 async def create_chat_tables(connection: Connection) -> None:
@@ -134,7 +142,15 @@ async def store_answer(
     if said:
         said[-1]["partial"] = response["status"] != "completed"
     values = {"question": question_id, "user": user.id, "said": Jsonb(said)}
-    await connection.execute(ANSWER, values)
+    await _execute(connection, LOCK_ASKED, ANSWER, **values)
+
+
+async def _execute(connection: Connection, *queries: str, **values: Any) -> list[Row]:
+    """Return the rows of the last of the queries, which are one transaction."""
+    async with connection.transaction() if queries[1:] else nullcontext():
+        for query in queries:
+            cursor = await connection.execute(query, values)
+        return await cursor.fetchall()
 
 
 def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:

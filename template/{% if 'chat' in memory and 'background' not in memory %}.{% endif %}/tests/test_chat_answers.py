@@ -23,13 +23,26 @@ def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> 
     chat = str(uuid4())
     body = {"message": "/repeat 20000", "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
-        next(answer.iter_text())
+        words = answer.iter_text()  # held: without it, the reader has left
+        next(words)
         # Waits for the thread, which the first turn holds until its reader has left.
         again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
         with ThreadPoolExecutor() as pool:
             second = pool.submit(agent.http.post, "/api/chat", json=again, headers=agent.headers)
-            while messages(agent, chat)[0]["content"] != "hello":
+            deadline = time.monotonic() + 10
+            while messages(agent, chat)[0]["content"] != "hello" and time.monotonic() < deadline:
                 time.sleep(0.05)
             answer.close()
             assert second.result().status_code == 200
+    assert [m["role"] for m in messages(agent, chat)] == ["user", "assistant"]
+
+
+def test_an_answer_that_is_stored_while_its_question_is_replaced_is_not_kept(agent: Agent) -> None:
+    chat = str(uuid4())
+    body = {"message": "/repeat 20000", "chatId": chat}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        next(answer.iter_text())
+    again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
+    second = agent.http.post("/api/chat", json=again, headers=agent.headers)
+    assert second.status_code == 200
     assert [m["role"] for m in messages(agent, chat)] == ["user", "assistant"]
