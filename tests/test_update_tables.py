@@ -1,4 +1,4 @@
-"""A project of every earlier release, with what its users said, updated and started again."""
+"""A project of the last release, and of made-up ones, with what was said, updated and started."""
 
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,8 @@ from tests.rendering import MEMORIES, REPOSITORY, Combination
 pytestmark = pytest.mark.generated
 FRAMEWORKS = ("langgraph", "openai")
 # The made-up ones lack a column that the current one adds to `chats`; the first records no version.
-RELEASES = [*zip(MADE_UP, FRAMEWORKS, strict=True), *product(releases_of(REPOSITORY), FRAMEWORKS)]
+LAST = list(releases_of(REPOSITORY))[-1:]
+RELEASES = [*zip(MADE_UP, FRAMEWORKS, strict=True), *product(LAST, FRAMEWORKS)]
 ADA = {"X-Forwarded-User": "ada"}
 LATER = "are of a later release"
 
@@ -78,7 +79,8 @@ def check_remembered(server: Server) -> None:
     assert "Ada" in say(server, "What is my name?", chat["id"])
     assert "Ada" in server.ask("What is my name?", "t")
     assert "teal" in server.ask("What do you know about me?")
-    [response] = get(server, "/api/me/export")["responses"]
+    responses = get(server, "/api/me/export")["responses"]
+    [response] = [r for r in responses if r["thread_key"] == "ada/background"]
     assert read(server, response["id"])["status"] == "completed"
 
 
@@ -101,6 +103,7 @@ def test_what_users_said_outlives_an_update_and_a_way_back(
         assert (LATER in server.log) == recorded
 
 
+@pytest.mark.parametrize("project", RELEASES[:1], indirect=True, ids="-".join)
 def test_two_processes_that_start_at_once_change_the_tables_once(
     published: Published, project: Project
 ) -> None:
