@@ -4,16 +4,18 @@ What needs the SDK of Databricks is imported where it is used: that takes second
 """
 
 import argparse
+import inspect
 import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import questionary
 from copier.errors import CopierError
@@ -30,6 +32,7 @@ from lakebase_agent.new import (
 )
 from lakebase_agent.update import LINK, UpdateOptions, update
 
+Options = TypeVar("Options")
 EXAMPLE = """\
 examples:
   lakebase-agent new my-agent
@@ -162,7 +165,7 @@ def _output_to_stderr() -> Iterator[None]:
 
 def _update(options: argparse.Namespace) -> None:
     project = Path(options.path).resolve()
-    interactive = sys.stdin.isatty() and not os.environ.get("CI")
+    interactive = _somebody_there()
     wanted = UpdateOptions(
         to_answers(options.data), options.to, options.dry_run, options.yes, interactive
     )
@@ -189,9 +192,8 @@ def _adopt(options: argparse.Namespace) -> None:
     from lakebase_agent.adoption import AdoptOptions
     from lakebase_agent.asking import Asker
 
-    given = {name: getattr(options, name) for name in AdoptOptions.__dataclass_fields__}
-    asker = Asker(interactive=sys.stdin.isatty() and not (options.yes or os.environ.get("CI")))
-    troubled = adopt(Path(options.path).resolve(), AdoptOptions(**given), asker, _say)
+    asker = Asker(interactive=_somebody_there() and not options.yes)
+    troubled = adopt(Path(options.path).resolve(), _given(options, AdoptOptions), asker, _say)
     if troubled:
         _fail(1, f"these files need you, they hold conflicts: {', '.join(troubled)}")
 
@@ -200,9 +202,17 @@ def _link(options: argparse.Namespace) -> None:
     from lakebase_agent.asking import Asker
     from lakebase_agent.link import LinkOptions, link
 
-    given = {name: getattr(options, name) for name in LinkOptions.__dataclass_fields__}
-    asker = Asker(interactive=sys.stdin.isatty() and not (options.yes or os.environ.get("CI")))
-    link(Path(options.path).resolve(), LinkOptions(**given), asker, _say)
+    asker = Asker(interactive=_somebody_there() and not options.yes)
+    link(Path(options.path).resolve(), _given(options, LinkOptions), asker, _say)
+
+
+def _somebody_there() -> bool:
+    return sys.stdin.isatty() and not os.environ.get("CI")
+
+
+def _given(options: argparse.Namespace, kind: Callable[..., Options]) -> Options:
+    """Return the options of a command, whose fields are named as its flags are."""
+    return kind(**{name: getattr(options, name) for name in inspect.signature(kind).parameters})
 
 
 def _doctor(options: argparse.Namespace) -> None:
