@@ -25,6 +25,10 @@ class User:
         """The id, safe inside a thread key and a store namespace (which holds no period)."""
         return quote(self.id, safe="").replace(".", "%2E").replace("~", "%7E")
 
+    def thread_key(self, thread_id: str) -> str:
+        """Return the name of one of the user's threads in the database: nobody else's has it."""
+        return f"{self.key}/{thread_id}"
+
     @property
     def namespace(self) -> tuple[str, str]:
         """Where in the store everything is that the agent remembers about this user."""

@@ -89,7 +89,7 @@ class Turn:
     @property
     def thread_key(self) -> str:
         """The thread's name in the database, which starts with its owner."""
-        return f"{self.user.key}/{self.thread_id}"
+        return self.user.thread_key(self.thread_id)
 
 
 class ResponseRequest(BaseModel):

@@ -46,7 +46,7 @@ async def delete_user(pool: Pool, user: User) -> None:
 
 async def delete_thread(pool: Pool, user: User, thread_id: str) -> None:
     """Delete every row of one thread, as `delete_user` does."""
-    await _delete(pool, OF_THREAD, {"thread": f"{user.key}/{thread_id}"})
+    await _delete(pool, OF_THREAD, {"thread": user.thread_key(thread_id)})
 
 
 async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> None:

@@ -32,8 +32,7 @@ async def start_answer(
 
 async def running_answer(pool: Pool, user: User, chat_id: UUID) -> str | None:
     """Return the id of the response that is being made in a chat, if there is one."""
-    thread_key = Turn(user, str(chat_id), [], stream=True).thread_key
-    for row in await store.rows(pool, store.BUSY, [thread_key]):
+    for row in await store.rows(pool, store.BUSY, [user.thread_key(str(chat_id))]):
         return str(row["id"])
     return None
 
