@@ -110,7 +110,8 @@ FILES: dict[Rule, str] = {
         agent_server/requests.py agent_server/responses.py agent_server/runtime.py
         agent_server/runs.py agent_server/security.py agent_server/settings.py
         agent_server/start.py agent_server/startup.py
-        agent_server/thread_store.py agent_server/threads.py agent_server/tools.py
+        agent_server/thread_messages.py agent_server/thread_store.py agent_server/threads.py
+        agent_server/tools.py
         agent_server/tracing.py agent_server/turns.py agent_server/workspace.py
         evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
         local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py

@@ -119,7 +119,7 @@ def test_its_modules_import_only_each_other_and_packages(shape: Adopted) -> None
 
 def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
     modules = "caller context errors history identity lakebase leases memory memory_store model"
-    more = "__init__ migrations opening settings thread_store turn"
+    more = "__init__ migrations opening settings thread_messages thread_store turn"
     known = {*modules.split(), *more.split()}
     folder = shape.place["folder"]
     found = {PurePosixPath(n).stem for n in own_files(shape) if n.startswith(f"{folder}/")}

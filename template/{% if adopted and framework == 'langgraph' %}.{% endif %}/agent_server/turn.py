@@ -1,24 +1,18 @@
 """One turn of your agent: who asks, their thread, and what is remembered about them."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    ToolMessage,
-    convert_to_messages,
-)
+from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import RunnableConfig
 
 from agent_server.caller import user_of
-from agent_server.history import Said, first_new
 from agent_server.identity import User
 from agent_server.opening import process_memory
+from agent_server.thread_messages import missing_results, new_messages
 from agent_server.thread_store import open_thread
 
 
@@ -34,7 +28,7 @@ class Turn:
     @property
     def config(self) -> RunnableConfig:
         """What names the thread to the graph: nobody reaches another user's with any id."""
-        return {"configurable": {"thread_id": f"{self.user.key}/{self.thread_id}"}}
+        return {"configurable": {"thread_id": self.user.thread_key(self.thread_id)}}
 
     async def to_input(self, sent: Any) -> dict[str, list[BaseMessage]]:
         """Return what the graph runs on: of the messages sent, those the thread does not hold.
@@ -46,8 +40,7 @@ class Turn:
         sent = [m for m in messages if m.type in ("human", "ai", "tool")]
         saved = await self.checkpointer.aget_tuple(self.config) if self.checkpointer else None
         held = saved.checkpoint["channel_values"].get("messages", []) if saved else []
-        new = sent[first_new(_said(held), _said(sent)) :]
-        return {"messages": [*_missing_results(held), *new]}
+        return {"messages": [*missing_results(held), *new_messages(held, sent)]}
 
 
 @asynccontextmanager
@@ -59,22 +52,5 @@ async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIte
     """
     user, memory = await user_of(headers), await process_memory()
     thread_id = thread_id or str(uuid4())
-    async with open_thread(memory.pool, f"{user.key}/{thread_id}") as checkpointer:
+    async with open_thread(memory.pool, user.thread_key(thread_id)) as checkpointer:
         yield Turn(user, thread_id, checkpointer, memory.store)
-
-
-def _said(messages: Sequence[BaseMessage]) -> list[Said]:
-    return [(_role(message), message.text) for message in messages]
-
-
-def _role(message: BaseMessage) -> str:
-    if isinstance(message, HumanMessage):
-        return "user"
-    return "assistant" if isinstance(message, AIMessage) and not message.tool_calls else "tool"
-
-
-def _missing_results(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
-    done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
-    text = "The tool was interrupted; its result is unknown."
-    return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]

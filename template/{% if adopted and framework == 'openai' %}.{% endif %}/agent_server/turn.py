@@ -11,8 +11,8 @@ from agents.result import RunResultBase
 
 from agent_server.caller import user_of
 from agent_server.context import Context
-from agent_server.history import Said, first_new
 from agent_server.opening import process_memory
+from agent_server.thread_messages import new_items
 from agent_server.thread_store import open_thread
 
 
@@ -30,7 +30,7 @@ class Turn:
         items = [{"role": "user", "content": items}] if isinstance(items, str) else items
         sent = [item for item in items if item.get("role") not in ("system", "developer")]
         held = await self.session.get_items() if self.session else []
-        self._new = sent[first_new(_said(held), _said(sent)) :]
+        self._new = new_items(held, sent)
         return [*held, *self._new]
 
     async def save(self, result: RunResultBase) -> None:
@@ -49,15 +49,5 @@ async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIte
     """
     user, memory = await user_of(headers), await process_memory()
     thread_id = thread_id or str(uuid4())
-    async with open_thread(memory.pool, f"{user.key}/{thread_id}") as session:
+    async with open_thread(memory.pool, user.thread_key(thread_id)) as session:
         yield Turn(Context(user, memory.store), thread_id, session)
-
-
-def _said(items: Sequence[Any]) -> list[Said]:
-    return [(str(item.get("role", "tool")), _text(item.get("content"))) for item in items]
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content)
-    return content or ""

@@ -12,8 +12,8 @@ from langgraph.config import get_config
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 
-from agent_server.history import Said, first_new
 from agent_server.requests import FunctionCall, FunctionCallOutput, Item
+from agent_server.thread_messages import missing_results, new_messages
 
 # A full copy of the thread is stored once in so many steps; between them only what is new.
 STEPS_BETWEEN_COPIES = 50
@@ -43,10 +43,10 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
     ) -> dict[str, Any] | None:
         """Return the new messages, after results for tool calls that a crash left open."""
         held, sent = state.get("messages", []), state.get("incoming", [])
-        new = sent[first_new(_said(held), _said(sent)) :]
+        new = new_messages(held, sent)
         for position, message in enumerate(new, start=len(held)):
             message.id = _message_id(message, position)
-        return {"messages": [*_missing_results(held), *new]}
+        return {"messages": [*missing_results(held), *new]}
 
 
 def to_messages(items: Sequence[Item]) -> list[AnyMessage]:
@@ -64,24 +64,7 @@ def _to_message(item: Item) -> AnyMessage:
     return HumanMessage(item.text) if item.role == "user" else AIMessage(item.text)
 
 
-def _said(messages: Sequence[AnyMessage]) -> list[Said]:
-    return [(_role(message), message.text) for message in messages]
-
-
-def _role(message: AnyMessage) -> str:
-    if isinstance(message, HumanMessage):
-        return "user"
-    return "assistant" if isinstance(message, AIMessage) and not message.tool_calls else "tool"
-
-
 def _message_id(message: AnyMessage, position: int) -> str:
     # Not random: LangGraph may run this step again after a crash, and must not store it twice.
     thread_key = get_config()["configurable"].get("thread_id", "")
     return str(uuid5(NAMESPACE_OID, f"{thread_key}\n{position}\n{message.text}"))
-
-
-def _missing_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
-    done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
-    text = "The tool was interrupted; its result is unknown."
-    return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]

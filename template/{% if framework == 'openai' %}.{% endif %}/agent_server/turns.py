@@ -10,8 +10,9 @@ from openai.types.responses import ResponseFunctionToolCall
 from agent_server.context import Context
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
+from agent_server.thread_messages import new_items, to_text
 from agent_server.thread_store import open_thread
-from agent_server.threads import new_items, signed, stored_answer, to_text
+from agent_server.threads import signed, stored_answer, to_items
 
 MLFLOW_FLAVOR = "mlflow.openai"
 MAX_STEPS = 50
@@ -43,7 +44,7 @@ class Turns:
                 for item in stored:
                     _tell_stored(item, response)
                 return response.complete()
-            new = new_items(held, turn.items)
+            new = new_items(held, to_items(turn.items))
             context, items = Context(turn.user, self.store), [*held, *new]
             run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
             if thread:

@@ -1,0 +1,26 @@
+"""What the items of a session say."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents import TResponseInputItem
+
+from agent_server.history import Said, first_new
+
+
+def new_items(
+    held: Sequence[TResponseInputItem], sent: Sequence[TResponseInputItem]
+) -> list[TResponseInputItem]:
+    """Return those of the items sent that the session does not hold."""
+    return list(sent[first_new(_said(held), _said(sent)) :])
+
+
+def to_text(content: Any) -> str:
+    """Return the text of an item's content, which is a string or a list of parts."""
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _said(items: Sequence[TResponseInputItem]) -> list[Said]:
+    return [(str(item.get("role", "tool")), to_text(item.get("content"))) for item in items]
