@@ -8,7 +8,8 @@ from psycopg import sql
 from agent_server.identity import User
 from agent_server.lakebase import Connection, Pool, schema_name
 
-TURN_ENDS_SECONDS = 4  # more than a turn takes to renew its lease
+Source = tuple[sql.Identifier, sql.SQL]  # a table, and what its rows meet
+LOOK_SECONDS, MOST_LOOKS = 0.5, 30
 THREAD_COLUMNS = ("thread_id", "thread_key", "session_id")
 OF_THREAD = {column: f"{column} = %(thread)s" for column in THREAD_COLUMNS}
 OF_USER = {
@@ -23,13 +24,16 @@ COLUMNS = """
     SELECT table_name AS name, array_agg(column_name::text) AS columns
     FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
     WHERE table_schema = %s AND table_type = 'BASE TABLE' GROUP BY table_name ORDER BY table_name"""
+# A turn ends well before its lease is that old, unless its process has died.
+REMOVE_OLD_LEASES = "DELETE FROM {} WHERE {} AND expires_at < now() - interval '10 seconds'"
+END_LEASES = "UPDATE {} SET expires_at = least(expires_at, now()) WHERE {}"
 
 
 async def export_user(pool: Pool, user: User) -> dict[str, list[Any]]:
     """Return every row that belongs to the user, by table."""
     values, rows = {"id": user.id, "key": user.key}, {}
     async with pool.connection() as connection:
-        for name, source in await _find(connection, OF_USER):
+        for name, source in (await _find(connection, OF_USER)).items():
             query = sql.SQL("SELECT to_jsonb(t) AS row FROM {} AS t WHERE {}").format(*source)
             found = await (await connection.execute(query, values)).fetchall()
             rows[name] = [row["row"] for row in found]
@@ -50,29 +54,35 @@ async def delete_thread(pool: Pool, user: User, thread_id: str) -> None:
 
 
 async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> None:
-    if await _delete_once(pool, conditions, values):
-        await asyncio.sleep(TURN_ENDS_SECONDS)
-        await _delete_once(pool, conditions, values)
+    for _ in range(MOST_LOOKS):
+        if not await _delete_once(pool, conditions, values):
+            break
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> bool:
-    """Return whether a turn was running, which ends when it misses its lease."""
-    running = False
+    """Return whether a turn still runs, which may store something more."""
     async with pool.connection() as connection, connection.transaction():
-        for name, source in await _find(connection, conditions):
-            query = sql.SQL("DELETE FROM {} WHERE {}").format(*source)
-            deleted = (await connection.execute(query, values)).rowcount
-            running = running or bool(deleted and name == "turn_leases")
+        found = await _find(connection, conditions)
+        leases = found.pop("turn_leases", None)
+        # First: what a turn stored is seen once its lease is gone.
+        running = await _end_turns(connection, leases, values) if leases else False
+        for source in found.values():
+            await connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(*source), values)
     return running
 
 
-async def _find(
-    connection: Connection, conditions: dict[str, str]
-) -> list[tuple[str, tuple[sql.Identifier, sql.SQL]]]:
-    found, schema = [], schema_name()
+async def _end_turns(connection: Connection, source: Source, values: dict[str, str]) -> bool:
+    """Let no lease be renewed: its turn ends, and gives it back. Return whether one is left."""
+    await connection.execute(sql.SQL(REMOVE_OLD_LEASES).format(*source), values)
+    return (await connection.execute(sql.SQL(END_LEASES).format(*source), values)).rowcount > 0
+
+
+async def _find(connection: Connection, conditions: dict[str, str]) -> dict[str, Source]:
+    found, schema = {}, schema_name()
     for table in await (await connection.execute(COLUMNS, [schema])).fetchall():
         column = next((column for column in conditions if column in table["columns"]), None)
         if column:
             place = sql.Identifier(schema, table["name"])
-            found.append((table["name"], (place, sql.SQL(conditions[column]))))
+            found[table["name"]] = (place, sql.SQL(conditions[column]))
     return found
