@@ -103,6 +103,21 @@ def test_a_whole_visit_needs_no_mouse(visit: Open) -> None:
     expect(here.box).to_be_focused()
 
 
+def test_a_list_that_loads_while_a_dialog_is_open_keeps_the_focus(visit: Open) -> None:
+    here = visit()
+    here.say("hello")
+    held: list[Route] = []
+    here.page.route("**/api/chats?**", lambda route: held.append(route))
+    here.start("again")
+    here.until_idle()
+    here.button("Delete").press("Enter")
+    with here.page.expect_response("**/api/chats?**"):
+        held[0].continue_()
+    expect(here.dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    here.page.keyboard.press("Escape")
+    expect(here.button("Delete")).to_be_focused()
+
+
 def test_the_focus_can_be_seen(visit: Open) -> None:
     here = visit()
     here.page.keyboard.press("Shift+Tab")

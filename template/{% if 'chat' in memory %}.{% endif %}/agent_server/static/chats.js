@@ -6,6 +6,7 @@ import { $, ask, attempt, element, iconButton } from "./dom.js";
 const DAY = 24 * 60 * 60 * 1000; // milliseconds
 const chats = new Map(); // by id: all that are known
 const listed = new Set(); // the ids of those that are listed
+const rows = new Map(); // by id: kept, for a dialog gives the focus back to the button in it
 let current = null;
 let changed = () => {};
 let next = null;
@@ -52,7 +53,7 @@ function show() {
   const groups = Map.groupBy(newest, (chat) => dayOf(chat.updated_at));
   const lists = [...groups].flatMap(([name, members]) => [
     element("h2", {}, name),
-    element("ul", {}, ...members.map(toRow)),
+    element("ul", {}, ...members.map(rowOf)),
   ]);
   $("chats").replaceChildren(...lists);
   $("more").hidden = !next;
@@ -66,12 +67,19 @@ function dayOf(moment) {
   return days < 1 ? "Today" : days < 2 ? "Yesterday" : days < 7 ? "This week" : "Earlier";
 }
 
-function toRow({ id, title }) {
-  const here = id === current ? "page" : null;
+function rowOf({ id, title }) {
+  const kept = rows.get(id);
+  const row = kept?.firstChild.title === title ? kept : toRow(id, title);
+  row.firstChild.setAttribute("aria-current", id === current ? "page" : "false");
+  rows.set(id, row);
+  return row;
+}
+
+function toRow(id, title) {
   return element(
     "li",
     { "data-id": id },
-    element("a", { href: `?chat=${id}`, title, "aria-current": here }, title),
+    element("a", { href: `?chat=${id}`, title }, title),
     iconButton("rename", `Rename “${title}”`, () => rename(id, title)),
     iconButton("delete", `Delete “${title}”`, () => remove(id, title)),
   );
@@ -94,6 +102,7 @@ const change = (id, method, body) =>
     if (method === "DELETE") {
       chats.delete(id);
       listed.delete(id);
+      rows.delete(id);
     } else {
       chats.set(id, await response.json());
     }
