@@ -101,7 +101,8 @@ def _update(options: argparse.Namespace) -> None:
 
 def _link_after_update(project: Path, interactive: bool) -> None:
     from lakebase_agent.asking import Asker
-    from lakebase_agent.link import LinkOptions, link
+    from lakebase_agent.link import link
+    from lakebase_agent.lookup import LinkOptions
 
     question = "The project's Lakebase must be looked up. Do it now?"
     if interactive and questionary.confirm(question).unsafe_ask():
@@ -123,7 +124,8 @@ def _adopt(options: argparse.Namespace) -> None:
 
 def _link(options: argparse.Namespace) -> None:
     from lakebase_agent.asking import Asker
-    from lakebase_agent.link import LinkOptions, link
+    from lakebase_agent.link import link
+    from lakebase_agent.lookup import LinkOptions
 
     asker = Asker(interactive=_somebody_there() and not options.yes)
     link(Path(options.path).resolve(), _given(options, LinkOptions), asker, _say)

@@ -1,18 +1,16 @@
 """`lakebase-agent link`: connect a project to a workspace, and write down what was looked up."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from copier import VcsRef, run_update
 from copier.errors import UserMessageError
-from databricks.sdk.service.apps import AppResource
 from plumbum import ProcessExecutionError
 
-from lakebase_agent.asking import NEW, Asker
-from lakebase_agent.errors import UsageError, WorkspaceError
+from lakebase_agent.asking import Asker
+from lakebase_agent.errors import UsageError
+from lakebase_agent.lookup import DEV, Found, LinkOptions, LookUp, Say
 from lakebase_agent.project_files import (
     read_answers,
     read_bundle,
@@ -22,36 +20,8 @@ from lakebase_agent.project_files import (
     to_target,
     write_all,
 )
-from lakebase_agent.schemas import personal_schema
 from lakebase_agent.signing_in import connect, profiles
 from lakebase_agent.workspace import Workspace
-
-Say = Callable[[str], None]
-DEV = "dev"
-INSTANCE_OF_ENV = "LAKEBASE_INSTANCE_NAME"
-BRANCH_OF_ENV = ("LAKEBASE_AUTOSCALING_PROJECT", "LAKEBASE_AUTOSCALING_BRANCH")
-
-
-@dataclass(frozen=True)
-class LinkOptions:
-    """What was given on the command line; empty where it was not."""
-
-    profile: str = ""
-    project: str = ""
-    branch: str = ""
-    instance: str = ""
-    create_project: str = ""
-    experiment: str = ""
-    app: str = ""
-    target: str = DEV
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was looked up: variables of the bundle, and of the local environment."""
-
-    variables: dict[str, str] = field(default_factory=dict)
-    env: dict[str, str | None] = field(default_factory=dict)
 
 
 def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
@@ -70,8 +40,8 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
     say(f"signed in to {workspace.host} as {me}")
     previous = read_target(folder, options.target)
     traced = "experiment_id" in (read_bundle(folder).get("variables") or {})
-    steps = _Steps(workspace, answers, options, asker, say, previous, traced)
-    found = steps.look_up(me)
+    look_up = LookUp(workspace, answers, options, asker, say, previous, traced)
+    found = look_up.everything(me)
     sign_in: dict[str, str | None] = {"DATABRICKS_CONFIG_PROFILE": profile or None}
     sign_in["DATABRICKS_HOST"] = None if profile else workspace.host
     text = to_target(folder, options.target, workspace.host, found.variables)
@@ -127,98 +97,6 @@ def _profile(options: LinkOptions, answers: dict[str, Any], asker: Asker) -> str
         return given
     names = profiles()
     return asker.pick("profile", "--profile", "", names) if len(names) > 1 else ""
-
-
-@dataclass(frozen=True)
-class _Steps:
-    workspace: Workspace
-    answers: dict[str, Any]
-    options: LinkOptions
-    asker: Asker
-    say: Say
-    previous: dict[str, str]
-    traced: bool  # an adopted project may have an experiment of its own
-
-    def look_up(self, me: str) -> Found:
-        """Return everything; the order is that of the questions."""
-        found = Found()
-        bound = self._resources_of_app(found)
-        if self.answers.get("memory"):
-            autoscaling = self.answers["lakebase"] == "autoscaling"
-            self._autoscaling(found, bound) if autoscaling else self._provisioned(found, bound)
-            schema = f"{self.answers['memory_schema']}_{DEV}_"
-            found.env["LAKEBASE_AGENT_MEMORY_SCHEMA"] = personal_schema(schema, me)
-        if self.traced:
-            self._experiment(found, bound, me)
-        return found
-
-    def _resources_of_app(self, found: Found) -> list[AppResource]:
-        if not self.options.app:
-            return []
-        app = self.workspace.app(self.options.app)
-        found.variables["app_name"] = self.options.app
-        return app.resources or []
-
-    def _autoscaling(self, found: Found, bound: list[AppResource]) -> None:
-        paths = [r.postgres.branch for r in bound if r.postgres and r.postgres.branch]
-        known = (paths or [self.previous.get("lakebase_branch", "")])[0]
-        project, branch = _parts(str(known))
-        answered = str(self.answers.get("lakebase_project") or "")
-        if self.options.create_project:
-            self.workspace.create_project(self.options.create_project, self.say)
-        given = self.options.create_project or self.options.project or project or answered
-        project, fresh = self._project(given), given != project
-        default = str(self.answers.get("lakebase_branch") or "")
-        wanted = self.options.branch or ("" if fresh else branch) or default
-        branches = self.workspace.branches(project)
-        branch = self.asker.pick("branch", "--branch", wanted, branches)
-        place = self.workspace.branch(project, branch)
-        found.variables["lakebase_branch"] = place.name
-        found.variables["lakebase_database"] = place.database
-        # What names another place would contradict it.
-        found.env.update(dict.fromkeys((*BRANCH_OF_ENV, INSTANCE_OF_ENV)))
-        found.env["LAKEBASE_AUTOSCALING_ENDPOINT"] = place.endpoint
-        self.say(f"database {place.database}")
-
-    def _project(self, given: str) -> str:
-        names = self.workspace.projects()
-        offered = [*names, NEW] if self.asker.interactive and not given else names
-        project = self.asker.pick("project", "--project", given, offered)
-        if project == NEW:
-            project = self.asker.text("Its id?", str(self.answers["app_name"]))
-            self.workspace.create_project(project, self.say)
-        return project
-
-    def _provisioned(self, found: Found, bound: list[AppResource]) -> None:
-        names = [r.database.instance_name for r in bound if r.database]
-        known = (names or [self.previous.get("lakebase_instance", "")])[0]
-        given = self.options.instance or known or str(self.answers.get("lakebase_instance") or "")
-        name = self.asker.pick("instance", "--instance", given, self.workspace.instances())
-        found.variables["lakebase_instance"] = name
-        found.env.update(dict.fromkeys(("LAKEBASE_AUTOSCALING_ENDPOINT", *BRANCH_OF_ENV)))
-        found.env[INSTANCE_OF_ENV] = name
-        self.say(f"instance {name}")
-
-    def _experiment(self, found: Found, bound: list[AppResource], me: str) -> None:
-        ids = [r.experiment.experiment_id for r in bound if r.experiment]
-        known = (ids or [self.previous.get("experiment_id", "")])[0]
-        name = f"/Users/{me}/{self.answers['app_name']}"
-        wanted = self.options.experiment or known or name
-        experiment = self.workspace.experiment(wanted)
-        if experiment is None and self.options.experiment:
-            raise WorkspaceError(
-                f"there is no experiment {wanted!r}: give its id, or its full name"
-            )
-        if experiment is None:
-            self.say(f"creating the experiment {name}")
-            experiment = self.workspace.experiment(name) or self.workspace.create_experiment(name)
-        found.variables["experiment_id"] = experiment
-        found.env["MLFLOW_EXPERIMENT_ID"] = experiment
-
-
-def _parts(path: str) -> tuple[str, str]:
-    match = re.fullmatch("projects/([^/]+)/branches/([^/]+)", path)
-    return (match[1], match[2]) if match else ("", "")
 
 
 def _summary(say: Say, folder: Path, changed: list[Path], host: str, found: Found) -> None:
