@@ -55,8 +55,7 @@ async def read_response(
     """Return the response as it is now, or follow its events to the end."""
     if not stream:
         return JSONResponse(await _find(runs, response_id, user.id))
-    attempt = runs.get(response_id)
-    if not (attempt and attempt.turn.user.id == user.id):
+    if not runs.owned(response_id, user.id):
         await _row(runs, response_id, user.id)
     return _events(runs, response_id, starting_after + 1)
 
@@ -78,8 +77,7 @@ async def delete_response(response_id: str, user: CurrentUser, runs: ReadyRuns) 
 
 async def _find(runs: Runs, response_id: str, user_id: str) -> dict[str, Any]:
     """Return the response as it is now; raises a 404 when it is not this user's."""
-    attempt = runs.get(response_id)
-    if attempt and attempt.turn.user.id == user_id:
+    if attempt := runs.owned(response_id, user_id):
         return attempt.response.body
     row = await _row(runs, response_id, user_id)
     if row["status"] not in UNFINISHED:

@@ -63,6 +63,11 @@ class Runs:
         """Return the attempt at this response, if it is one of this process."""
         return self._writer.attempts.get(response_id)
 
+    def owned(self, response_id: str, user_id: str) -> Attempt | None:
+        """Return the attempt at this user's response, if it is one of this process."""
+        attempt = self.get(response_id)
+        return attempt if attempt and attempt.turn.user.id == user_id else None
+
     async def create(self, turn: Turn, key: str | None = None, fingerprint: str = "") -> str:
         """Run `turn`, whether or not somebody reads it; return the id of its response.
 
@@ -84,10 +89,11 @@ class Runs:
 
     async def cancel(self, response_id: str, user_id: str) -> None:
         """End the run of this user's response, wherever it is."""
-        attempt = self.get(response_id)
-        if attempt and attempt.turn.user.id == user_id:
+        if attempt := self.owned(response_id, user_id):
             attempt.run.cancel()  # at once, whatever the database takes
         await cancel(self.pool, response_id, user_id, self._on_end)
+        if self.owned(response_id, user_id):
+            self._writer.drop(response_id)
 
     async def delete(self, response_id: str, user_id: str) -> None:
         """Forget this user's response, ending its run."""
