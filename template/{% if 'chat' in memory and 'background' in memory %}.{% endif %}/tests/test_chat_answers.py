@@ -39,27 +39,27 @@ def until_kept(agent: Agent, chat: str) -> Any:
 
 
 def test_a_reader_who_leaves_finds_the_whole_answer(agent: Agent) -> None:
-    chat, _ = begin(agent, "/repeat 500")
+    chat, _ = begin(agent, "/repeat 5000")
     kept = until_kept(agent, chat)
-    assert not kept["partial"] and kept["content"].endswith("word500")
+    assert not kept["partial"] and kept["content"].endswith("word5000")
     assert "x-response-id" not in found(agent, chat).headers
 
 
 def test_an_answer_that_is_being_made_can_be_followed(agent: Agent) -> None:
-    chat, response_id = begin(agent, "/repeat 500")
+    chat, response_id = begin(agent, "/repeat 5000")
     path = f"/responses/{response_id}?stream=true"
     events = agent.http.get(path, headers=agent.headers).text.split("\n\n")
     told = [json.loads(event.partition("data: ")[2]) for event in events[:-2]]
     assert told[-1]["type"] == "response.completed"
-    assert "".join(event.get("delta", "") for event in told).endswith("word500")
-    assert until_kept(agent, chat)["content"].endswith("word500")
+    assert "".join(event.get("delta", "") for event in told).endswith("word5000")
+    assert until_kept(agent, chat)["content"].endswith("word5000")
 
 
 def test_a_cancelled_answer_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:
     chat, response_id = begin(agent, LONG)
     assert cancel(agent, response_id)["status"] == "cancelled"
     kept = messages(agent, chat)[-1]
-    assert kept["partial"] and kept["content"].startswith("word1 word2")
+    assert kept["partial"] and kept["content"].startswith("word1")
 
 
 def test_a_cancelled_answer_can_be_asked_for_again(agent: Agent) -> None:
