@@ -105,7 +105,8 @@ class Gateway:
             reader, writer = await self._streams(client)
             self._open.add(writer.transport)
             try:
-                await self._let_in(reader, writer)
+                if not self.switches.away:  # it may have come while others were broken
+                    await self._let_in(reader, writer)
             finally:
                 self._open.discard(writer.transport)
                 writer.close()
