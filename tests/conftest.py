@@ -8,9 +8,18 @@ import pytest
 
 from tests.project import Project
 from tests.releases import Published, publish
-from tests.rendering import Combination, copy_template, render
+from tests.rendering import FRAMEWORKS, Combination, copy_template, render
 
 Projects = Callable[[str, str], Project]
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a process have all tests of a file and a framework: they share a project."""
+    items.sort(key=lambda item: not item.get_closest_marker("slow"))
+    for item in items:
+        framework = next((name for name in FRAMEWORKS if name in item.name), "")
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {framework}"))
 
 
 class Renders(dict[Combination, Path]):

@@ -11,6 +11,7 @@ from copier import run_copy
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OWNED = ("agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py")
+FRAMEWORKS = ("langgraph", "openai")
 MEMORIES = ("short_term", "long_term", "background", "chat")
 SUBSETS = list(chain.from_iterable(combinations(MEMORIES, n) for n in range(len(MEMORIES) + 1)))
 
@@ -29,7 +30,7 @@ class Combination:
 
 COMBINATIONS = [
     Combination(*choice)
-    for choice in product(("langgraph", "openai"), SUBSETS, ("local", "autoscaling", "provisioned"))
+    for choice in product(FRAMEWORKS, SUBSETS, ("local", "autoscaling", "provisioned"))
 ]
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from tests.conftest import Renders
 from tests.project import Project
-from tests.rendering import MEMORIES, PAIRWISE, SUBSETS, Combination, render
+from tests.rendering import FRAMEWORKS, MEMORIES, PAIRWISE, SUBSETS, Combination, render
 
 pytestmark = pytest.mark.generated
 FLAVOURS = ("local", "autoscaling", "provisioned", "local")
 # Every framework with every memory; the flavours in turn, so that each meets both frameworks.
 SOME = [
     Combination(framework, memory, FLAVOURS[(place + turn) % len(FLAVOURS)])
-    for turn, framework in enumerate(("langgraph", "openai"))
+    for turn, framework in enumerate(FRAMEWORKS)
     for place, memory in enumerate(SUBSETS)
 ]
 # Every two answers meet in one of these, and there is what most people choose.
