@@ -37,7 +37,9 @@ class Run:
 
     def cancel(self) -> None:
         """End the run without telling anything more."""
-        self._task.cancel()
+        # Only once: again, it would break off what the run still writes down.
+        if not self._task.cancelling():
+            self._task.cancel()
 
     async def to_sse(self) -> AsyncIterator[str]:
         """Yield the events as a server sends them; the run ends when the reader leaves."""

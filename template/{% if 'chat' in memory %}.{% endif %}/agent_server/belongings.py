@@ -54,10 +54,15 @@ async def delete_thread(pool: Pool, user: User, thread_id: str) -> None:
 
 
 async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> None:
+    if not await _delete_once(pool, conditions, values):
+        return
     for _ in range(MOST_LOOKS):
+        await asyncio.sleep(LOOK_SECONDS)
         if not await _delete_once(pool, conditions, values):
             break
-        await asyncio.sleep(LOOK_SECONDS)
+    # The last of what a turn stores may be on its way when it has ended.
+    await asyncio.sleep(LOOK_SECONDS)
+    await _delete_once(pool, conditions, values)
 
 
 async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> bool:
