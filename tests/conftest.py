@@ -11,12 +11,17 @@ from tests.releases import Published, publish
 from tests.rendering import FRAMEWORKS, Combination, copy_template, render
 
 Projects = Callable[[str, str], Project]
+# They begin first, or one process would still be busy with them when the others have ended.
+LONGEST = (
+    "test_projects", "test_on_lakebase", "test_background", "test_under_load",
+    "test_update_releases", "test_update_switches", "test_update_tables",
+)  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a process have all tests of a file and a framework: they share a project."""
-    items.sort(key=lambda item: not item.get_closest_marker("slow"))
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {framework}"))
@@ -45,6 +50,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renders:
     """Return where each combination is rendered."""
     return Renders(template, tmp_path_factory.mktemp("renders"))
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where packages go, in a folder for each framework.
+
+    A second project there is ready sooner, but it must be synced, and takes the place of the first.
+    """
+    return tmp_path_factory.mktemp("environments")
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,9 @@ import pytest
 
 from tests.conftest import Renders
 from tests.project import Project
-from tests.rendering import FRAMEWORKS, MEMORIES, PAIRWISE, SUBSETS, Combination, render
+from tests.rendering import MEMORIES, PAIRWISE, Combination, render
 
 pytestmark = pytest.mark.generated
-FLAVOURS = ("local", "autoscaling", "provisioned", "local")
-# Every framework with every memory; the flavours in turn, so that each meets both frameworks.
-SOME = [
-    Combination(framework, memory, FLAVOURS[(place + turn) % len(FLAVOURS)])
-    for turn, framework in enumerate(FRAMEWORKS)
-    for place, memory in enumerate(SUBSETS)
-]
 # Every two answers meet in one of these, and there is what most people choose.
 TESTED = [
     *PAIRWISE,
@@ -23,12 +16,6 @@ TESTED = [
     Combination("openai", ("short_term", "long_term", "chat"), "local"),
     Combination("openai", MEMORIES, "autoscaling"),
 ]
-
-
-@pytest.fixture(scope="module")
-def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the packages of the projects go, once for each framework."""
-    return tmp_path_factory.mktemp("environments")
 
 
 @pytest.fixture
@@ -44,7 +31,7 @@ def test_its_own_tests_pass(project: Project) -> None:
     assert " passed" in project.uv("run", "pytest", "-q")
 
 
-@pytest.mark.parametrize("project", SOME, indirect=True, ids=str)
+@pytest.mark.parametrize("project", TESTED, indirect=True, ids=str)
 def test_it_is_linted_formatted_and_typed(project: Project) -> None:
     project.uv("run", "ruff", "check")
     project.uv("run", "ruff", "format", "--check")

@@ -91,12 +91,12 @@ RELEASED = {"langgraph": MADE_UP[0], "openai": MADE_UP[1]}
 @pytest.mark.generated
 @pytest.mark.parametrize(("framework", "release"), RELEASED.items(), ids=str)
 def test_after_the_update_the_tests_of_the_project_pass(
-    published: Published, tmp_path: Path, framework: str, release: str
+    published: Published, environments: Path, tmp_path: Path, framework: str, release: str
 ) -> None:
     combination = Combination(framework, MEMORIES, "autoscaling")
     folder = tmp_path / "my agent"
     check_update(published, folder, release, combination)
-    project = Project(folder, tmp_path / "environment")
+    project = Project(folder, environments / framework)
     assert " passed" in project.uv("run", "pytest", "-q")
 
 

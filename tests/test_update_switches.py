@@ -115,6 +115,7 @@ def ask(project: Project, *questions: str) -> list[str]:
 )
 def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
     published: Published,
+    environments: Path,
     tmp_path: Path,
     framework: str,
     there: tuple[str, ...] | str,
@@ -123,7 +124,7 @@ def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
     folder = tmp_path / "my agent"
     published.generate(folder, CURRENT, Combination(framework, BOTH, "local"))
     edit(folder / "agent_server/tools.py", lambda text: text + "\n# Mine.\n")
-    project = Project(folder, tmp_path / "environment")
+    project = Project(folder, environments / framework)
     project.uv("sync", "--quiet")
     ask(project, "My name is Grace", "Remember that I like teal")
     for switch in (there, back):

@@ -21,12 +21,14 @@ LATER = "are of a later release"
 
 
 @pytest.fixture(params=RELEASES, ids="-".join)
-def project(request: pytest.FixtureRequest, published: Published, tmp_path: Path) -> Project:
+def project(
+    request: pytest.FixtureRequest, published: Published, environments: Path, tmp_path: Path
+) -> Project:
     """Return an installed project of an earlier release, with everything."""
     release, framework = request.param
     everything = Combination(framework, MEMORIES, "local")
     folder = published.generate(tmp_path / "p", release, everything)
-    return installed(Project(folder, tmp_path / "environment"))
+    return installed(Project(folder, environments / framework))
 
 
 def installed(project: Project) -> Project:
