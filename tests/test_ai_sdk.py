@@ -57,4 +57,4 @@ def test_another_chat_knows_nothing_of_it(client: Path, server: Server) -> None:
 
 
 def test_an_answer_streams(client: Path, server: Server) -> None:
-    assert ask(client, server, "/repeat 100")["steps"] > 1
+    assert ask(client, server, "/repeat 5000")["steps"] > 1
