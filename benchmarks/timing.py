@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from statistics import median
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 import psutil
@@ -14,7 +15,8 @@ import psutil
 from benchmarks.client import PLAIN, TOOL, new_thread, open_client
 from benchmarks.projects import Variables, report
 from tests.project import Project, Server
-from tests.standin_mlflow import StandinMlflow, open_standin_mlflow
+from tests.standin_mlflow import StandinMlflow
+from tests.workspace import open_workspace
 
 CLIENTS = 8
 QUIET_SECONDS = 6  # MLflow sends what it has collected every five seconds, or sooner
@@ -120,10 +122,18 @@ def measure_turns(server: Server, turns: int, rounds: int) -> dict[str, str]:
 def measure_traced(
     project: Project, variables: Variables, turns: int, rounds: int
 ) -> dict[str, str]:
-    """Return what turns cost when each is traced; what is sent after a turn belongs to it."""
+    """Return what turns cost when each is traced; what is sent after a turn belongs to it.
+
+    Only the traces go to a workspace, by a profile of its own: to any other server MLflow sends
+    each span twice.
+    """
     rows = {}
-    with open_standin_mlflow() as mlflow:
-        place = {"MLFLOW_EXPERIMENT_ID": "1", "MLFLOW_TRACKING_URI": mlflow.url}
+    with open_workspace() as workspace, NamedTemporaryFile("w") as profiles:
+        profiles.write(f"[bench]\nhost = {workspace.url}\ntoken = {workspace.token}\n")
+        profiles.flush()
+        mlflow = workspace.mlflow
+        place = {"MLFLOW_EXPERIMENT_ID": "1", "MLFLOW_TRACKING_URI": "databricks://bench"}
+        place["DATABRICKS_CONFIG_FILE"] = profiles.name
         with open_server(project, {**variables, **place}) as server:
             for kind in MEASURED[:2]:
                 report(f"{rounds} x {turns} turns, traced: {kind.title}")
