@@ -235,6 +235,14 @@ def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
     assert "Ada" in server.ask(NAME, "away")
 
 
+def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy) -> None:
+    with proxy.switched_off():
+        response = server.http.get("/api/chats", headers={"X-Forwarded-User": "ada"})
+    assert response.status_code == 503 and response.headers["retry-after"]
+    assert response.json()["error"]["code"] == "database_unavailable"
+    assert "127.0.0.1" not in response.text and "psycopg" not in response.text
+
+
 def test_a_turn_that_outlives_its_lease_while_the_database_is_away_is_a_503(
     server: Server, model: StandinModel, proxy: Proxy
 ) -> None:
