@@ -22,15 +22,19 @@ def help_of(*command: str) -> str:
     return done.stdout
 
 
+def check_help(said: str, command: str) -> None:
+    """The help of a command fits into 80 columns, and ends with examples."""
+    assert max(map(len, said.splitlines())) <= 80
+    assert f"  lakebase-agent {command}" in said.partition("\nexample")[2]
+
+
 def test_every_command_is_listed() -> None:
     assert set(re.findall(r"^    (\w+)  ", help_of(), re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_fits_80_columns_and_ends_with_examples(command: str) -> None:
-    said = help_of(command)
-    assert max(map(len, said.splitlines())) <= 80
-    assert f"  lakebase-agent {command}" in said.partition("\nexample")[2]
+    check_help(help_of(command), command)
 
 
 def test_the_help_of_all_fits_80_columns_and_has_an_example() -> None:

@@ -9,10 +9,9 @@ import pytest
 from tests.background_project import Reader, begin, read
 from tests.project import Project, Server
 from tests.releases import MADE_UP, Published, commit, git, releases_of
-from tests.rendering import MEMORIES, REPOSITORY, Combination
+from tests.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combination
 
 pytestmark = pytest.mark.generated
-FRAMEWORKS = ("langgraph", "openai")
 # The made-up ones lack a column that the current one adds to `chats`; the first records no version.
 LAST = list(releases_of(REPOSITORY))[-1:]
 RELEASES = [*zip(MADE_UP, FRAMEWORKS, strict=True), *product(LAST, FRAMEWORKS)]

@@ -84,10 +84,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_arguments_of_update(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="update")
-    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
-    parser.add_argument(
-        "--data", action="append", default=[], metavar="K=V", help="answer question K with V"
-    )
+    _add_path(parser)
+    _add_data(parser)
     parser.add_argument(
         "--to",
         default="",
@@ -100,7 +98,7 @@ def _add_arguments_of_update(parser: argparse.ArgumentParser) -> None:
 
 def _add_arguments_of_adopt(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="adopt")
-    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    _add_path(parser)
     texts = {
         "framework": "langgraph or openai (from its dependencies)",
         "lakebase": "autoscaling or provisioned (from its bundle)",
@@ -115,25 +113,22 @@ def _add_arguments_of_adopt(parser: argparse.ArgumentParser) -> None:
         "package": "folder that gets the memory modules",
         "source": "the template: a folder, or a git URL",
     }
-    for name, text in texts.items():
-        parser.add_argument(f"--{name}", default="", metavar="VALUE", help=text)
+    _add_texts(parser, "VALUE", texts)
     parser.add_argument("--dry-run", action="store_true", help="show the diff, write nothing")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
 
 
 def _add_arguments_of_doctor(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="doctor")
-    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    _add_path(parser)
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the CLI")
-    parser.add_argument(
-        "--target", default="dev", metavar="NAME", help="bundle target (%(default)s)"
-    )
+    _add_target(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _add_arguments_of_link(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command="link")
-    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+    _add_path(parser)
     texts = {
         "profile": "profile of the Databricks CLI",
         "project": "autoscaling project",
@@ -143,11 +138,8 @@ def _add_arguments_of_link(parser: argparse.ArgumentParser) -> None:
         "experiment": "MLflow experiment, by id or full name",
         "app": "take the resources of this existing app, and deploy to it",
     }
-    for name, text in texts.items():
-        parser.add_argument(f"--{name}", default="", metavar="NAME", help=text)
-    parser.add_argument(
-        "--target", default="dev", metavar="NAME", help="bundle target (%(default)s)"
-    )
+    _add_texts(parser, "NAME", texts)
+    _add_target(parser)
     parser.add_argument("--yes", action="store_true", help="ask nothing")
 
 
@@ -160,10 +152,29 @@ def _add_arguments_of_new(new: argparse.ArgumentParser) -> None:
         metavar="URL_OR_PATH",
         help="the template: a folder, or a git URL (%(default)s)",
     )
-    new.add_argument(
-        "--data", action="append", default=[], metavar="K=V", help="answer question K with V"
-    )
+    _add_data(new)
     new.add_argument("--answers", metavar="FILE", help="answers from a YAML file; --data wins")
     new.add_argument("--defaults", action="store_true", help="ask nothing")
     new.add_argument("--json", action="store_true", help="ask nothing, and print JSON")
     new.add_argument("--no-install", action="store_true", help="do not install its packages")
+
+
+def _add_path(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", nargs="?", default=".", metavar="PATH", help="the project (.)")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", default="dev", metavar="NAME", help="bundle target (%(default)s)"
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", action="append", default=[], metavar="K=V", help="answer question K with V"
+    )
+
+
+def _add_texts(parser: argparse.ArgumentParser, metavar: str, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        parser.add_argument(f"--{name}", default="", metavar=metavar, help=text)
