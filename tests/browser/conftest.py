@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.visit import Visit
 from tests.conftest import Renders
@@ -18,6 +18,8 @@ ALL = ("short_term", "long_term", "chat")
 # With background responses and without, what is seen must be the same.
 MEMORY = {"langgraph": ("short_term", "long_term", "background", "chat"), "openai": ALL}
 Open = Callable[..., Visit]
+
+expect.set_options(timeout=15_000)  # milliseconds: a machine that runs tests is a busy one
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

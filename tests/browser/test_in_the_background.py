@@ -54,6 +54,18 @@ def test_two_pages_show_the_same_answer_growing(visit: Open, slow_words: None) -
     assert_whole(first, 60)
 
 
+def test_an_answer_that_is_stopped_elsewhere_says_so(visit: Open, slow_words: None) -> None:
+    first = visit()
+    first.start("/repeat 400")
+    expect(first.answers).to_contain_text("word5", timeout=FINISHED)
+    second = visit(first.page.url)
+    expect(second.answers).to_contain_text("word5", timeout=FINISHED)
+    first.button("Stop").click()
+    expect(second.messages).to_contain_text("You stopped this answer.", timeout=FINISHED)
+    expect(second.answers).to_contain_text("incomplete")
+    expect(second.button("Retry")).to_be_visible()
+
+
 def test_an_answer_that_was_reloaded_can_be_stopped(visit: Open, slow_words: None) -> None:
     here = visit()
     here.start("/repeat 400")
@@ -68,7 +80,7 @@ def test_an_answer_that_was_reloaded_can_be_stopped(visit: Open, slow_words: Non
 
 
 def test_a_stop_before_the_answer_begins_is_not_lost(visit: Open, model: StandinModel) -> None:
-    model.delay = 3
+    model.delay = 10
     here = visit()
     here.start("/repeat 400")
     here.button("Stop").click()

@@ -4,7 +4,7 @@ import { Failure, getPage, request } from "./api.js";
 import { announce, attempt, element, trouble } from "./dom.js";
 import { toElement, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
-import { Turn } from "./turn.js";
+import { STOPPED, Turn } from "./turn.js";
 
 export class Conversation {
   list = element("ol", { class: "messages" });
@@ -60,7 +60,7 @@ export class Conversation {
       for await (const event of run.events(open)) turn.take(event);
     } catch (error) {
       if (!(error instanceof Failure) && !run.signal.aborted) throw error;
-      problem = run.signal.aborted ? "You stopped this answer." : error.message;
+      problem = run.signal.aborted ? STOPPED : error.message;
     } finally {
       waiting.remove();
       this.run = null;

@@ -65,6 +65,9 @@ export function ask(question, { detail = "", action, value = null, style = "" })
   dialog.showModal();
   (value === null ? no : input).focus();
   return new Promise((resolve) => {
-    dialog.onclose = () => resolve(dialog.returnValue ? input.value.trim() || "yes" : null);
+    dialog.onclose = () => {
+      if (dialog.open) return; // the question before this one was closed a moment ago
+      resolve(dialog.returnValue ? input.value.trim() || "yes" : null);
+    };
   });
 }

@@ -3,6 +3,9 @@
 import { Failure } from "./api.js";
 import { Answer, ToolCall, markIncomplete } from "./messages.js";
 
+/** What a user hears who stopped a run, here or elsewhere. */
+export const STOPPED = "You stopped this answer.";
+
 export class Turn {
   #parts = new Map(); // by the id of the message or the call, in the order they came
 
@@ -11,11 +14,12 @@ export class Turn {
     this.place = place;
   }
 
-  /** Show what an event says; throws a Failure when it says that the run failed. */
+  /** Show what an event says; throws a Failure when it says that the run failed or was stopped. */
   take({ type, item, item_id, delta, response }) {
     if (type === "response.in_progress") this.#keep(response.output);
     if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
     if (type === "response.failed") throw new Failure(response.error.message);
+    if (type === "response.cancelled") throw new Failure(STOPPED);
     if (item?.type === "function_call") {
       this.#part(item.call_id, ToolCall, item.name).called(item.arguments);
     }
