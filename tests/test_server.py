@@ -16,7 +16,7 @@ from tests.standin_model import SECRET, StandinModel, open_standin_model
 from tests.tcp_proxy import Proxy, open_proxy
 
 pytestmark = pytest.mark.generated
-NAME, SAID = "What is my name?", "What did I say?"
+NAME, SAID, LONG = "What is my name?", "What did I say?", "/repeat 2000 every 20 ms"
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a_reader_who_hangs_up_ends_the_turn_and_leaves_the_thread_usable(
     server: Server, model: StandinModel
 ) -> None:
     server.ask("one", "hang-up")
-    body = {"input": "/repeat 50000", "stream": True, "custom_inputs": {"thread_id": "hang-up"}}
+    body = {"input": LONG, "stream": True, "custom_inputs": {"thread_id": "hang-up"}}
     headers = {"X-Forwarded-User": "ada"}
     with server.http.stream("POST", "/responses", json=body, headers=headers) as response:
         next(response.iter_bytes())

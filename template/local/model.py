@@ -61,11 +61,11 @@ async def _complete(body: ChatRequest) -> Response:
 
 async def _stream(head: dict[str, Any], answer: Reply, usage: dict[str, int]) -> AsyncIterator[str]:
     head = {**head, "object": "chat.completion.chunk"}
-    delay = int(os.environ.get("LOCAL_MODEL_DELAY_MS", "0")) / 1000
+    delay = answer.pause or int(os.environ.get("LOCAL_MODEL_DELAY_MS", "0"))
     for delta in _deltas(answer):
         choice = {"index": 0, "delta": delta, "finish_reason": None}
         yield _sse({**head, "choices": [choice]})
-        await asyncio.sleep(delay)
+        await asyncio.sleep(delay / 1000)
     last = {"index": 0, "delta": {}, "finish_reason": _finish(answer)}
     yield _sse({**head, "choices": [last]})
     yield _sse({**head, "choices": [], "usage": usage})

@@ -15,10 +15,14 @@ HINT = (
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model answers: a text, or calls of tools by name and arguments."""
+    """What the model answers: a text, or calls of tools by name and arguments.
+
+    `pause` is how many milliseconds go by after each word that is streamed.
+    """
 
     text: str = ""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    pause: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,12 +151,13 @@ def _command(seen: Conversation, _match: re.Match[str]) -> Reply:
 
 
 def _repeat(_seen: Conversation, match: re.Match[str]) -> Reply:
-    return Reply(" ".join(f"word{number}" for number in range(1, int(match["count"]) + 1)))
+    words = " ".join(f"word{number}" for number in range(1, int(match["count"]) + 1))
+    return Reply(words, pause=int(match["pause"] or 0))
 
 
 RULES: list[tuple[str, Callable[[Conversation, re.Match[str]], Reply]]] = [
     (r"^/call\s", _command),
-    (r"^/repeat (?P<count>\d{1,5})$", _repeat),
+    (r"^/repeat (?P<count>\d{1,5})(?: every (?P<pause>\d{1,5}) ms)?$", _repeat),
     (r"^(?:please )?remember(?: that)?[:,]? (?P<memory>.+)", _remember),
     (r"\bforget\b", _recall),
     (r"\bwhat(?:'s| is) my name\b", _name),

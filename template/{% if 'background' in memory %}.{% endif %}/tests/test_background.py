@@ -41,7 +41,7 @@ def test_somebody_elses_response_is_not_there(agent: Agent) -> None:
 
 
 def test_a_cancelled_response_stays_cancelled(agent: Agent) -> None:
-    response_id = _begin(agent, "/repeat 50000")["id"]
+    response_id = _begin(agent, "/repeat 2000 every 20 ms")["id"]
     assert _ask(agent, "POST", f"{response_id}/cancel")["status"] == "cancelled"
     assert _ask(agent, "GET", response_id)["status"] == "cancelled"
     assert _follow(agent, response_id)[-1]["type"] == "response.cancelled"

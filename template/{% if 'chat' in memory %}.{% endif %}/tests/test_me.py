@@ -51,7 +51,7 @@ def test_forgetting_me_leaves_no_row_in_any_table(agent: Agent) -> None:
 
 def test_a_turn_that_runs_while_i_am_forgotten_leaves_nothing(agent: Agent) -> None:
     before = rows()
-    body = {"message": "/repeat 20000"}
+    body = {"message": "/repeat 2000 every 20 ms"}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
         next(answer.iter_text())
         assert agent.http.delete("/api/me", headers=agent.headers).status_code == 204

@@ -11,7 +11,7 @@ import pytest
 from tests.agent import Agent
 from tests.test_chat import ask, messages
 
-LONG = "/repeat 20000"
+LONG, WHOLE = "/repeat 2000 every 20 ms", "/repeat 60 every 50 ms"
 
 
 def begin(agent: Agent, message: str) -> tuple[str, str]:
@@ -39,20 +39,20 @@ def until_kept(agent: Agent, chat: str) -> Any:
 
 
 def test_a_reader_who_leaves_finds_the_whole_answer(agent: Agent) -> None:
-    chat, _ = begin(agent, "/repeat 5000")
+    chat, _ = begin(agent, WHOLE)
     kept = until_kept(agent, chat)
-    assert not kept["partial"] and kept["content"].endswith("word5000")
+    assert not kept["partial"] and kept["content"].endswith("word60")
     assert "x-response-id" not in found(agent, chat).headers
 
 
 def test_an_answer_that_is_being_made_can_be_followed(agent: Agent) -> None:
-    chat, response_id = begin(agent, "/repeat 5000")
+    chat, response_id = begin(agent, WHOLE)
     path = f"/responses/{response_id}?stream=true"
     events = agent.http.get(path, headers=agent.headers).text.split("\n\n")
     told = [json.loads(event.partition("data: ")[2]) for event in events[:-2]]
     assert told[-1]["type"] == "response.completed"
-    assert "".join(event.get("delta", "") for event in told).endswith("word5000")
-    assert until_kept(agent, chat)["content"].endswith("word5000")
+    assert "".join(event.get("delta", "") for event in told).endswith("word60")
+    assert until_kept(agent, chat)["content"].endswith("word60")
 
 
 def test_a_cancelled_answer_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:

@@ -7,10 +7,12 @@ from uuid import uuid4
 from tests.agent import Agent
 from tests.test_chat import messages
 
+LONG = "/repeat 2000 every 20 ms"
+
 
 def test_a_reader_who_leaves_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:
     chat = str(uuid4())
-    body = {"message": "/repeat 20000", "chatId": chat}
+    body = {"message": LONG, "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
         next(answer.iter_text())
     deadline = time.monotonic() + 30
@@ -21,7 +23,7 @@ def test_a_reader_who_leaves_keeps_what_was_said_marked_as_a_part(agent: Agent) 
 
 def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> None:
     chat = str(uuid4())
-    body = {"message": "/repeat 20000", "chatId": chat}
+    body = {"message": LONG, "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
         words = answer.iter_text()  # held: without it, the reader has left
         next(words)
@@ -39,7 +41,7 @@ def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> 
 
 def test_an_answer_that_is_stored_while_its_question_is_replaced_is_not_kept(agent: Agent) -> None:
     chat = str(uuid4())
-    body = {"message": "/repeat 20000", "chatId": chat}
+    body = {"message": LONG, "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
         next(answer.iter_text())
     again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
