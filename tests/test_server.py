@@ -241,6 +241,7 @@ def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy
     assert response.status_code == 503 and response.headers["retry-after"]
     assert response.json()["error"]["code"] == "database_unavailable"
     assert "127.0.0.1" not in response.text and "psycopg" not in response.text
+    assert response.headers["x-request-id"] and response.headers["content-security-policy"]
 
 
 def test_a_turn_that_outlives_its_lease_while_the_database_is_away_is_a_503(

@@ -43,9 +43,8 @@ def to_api_error(error: BaseException) -> ApiError:
             return ApiError(503, "workspace_unavailable", text, 5)
         case psycopg.errors.InsufficientPrivilege():
             command = "uv run python scripts/grant_lakebase_permissions.py"
-            return ApiError(
-                503, "database_permission", f"The app may not use its tables: {command}"
-            )
+            text = f"The app may not use its tables: {command}"
+            return ApiError(503, "database_permission", text)
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
     if cause := error.__cause__ or error.__context__:

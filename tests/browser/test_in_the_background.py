@@ -79,6 +79,16 @@ def test_an_answer_that_was_reloaded_can_be_stopped(visit: Open, slow_words: Non
     assert "word400" not in here.answers.inner_text()
 
 
+def test_a_stop_that_comes_too_late_keeps_the_answer(visit: Open, slow_words: None) -> None:
+    here = visit()
+    over = {"status": "completed"}
+    here.page.route("**/responses/*/cancel", lambda route: route.fulfill(json=over))
+    here.start("/repeat 30")
+    expect(here.answers).to_contain_text("word2", timeout=FINISHED)
+    here.button("Stop").click()
+    assert_whole(here, 30)
+
+
 def test_a_stop_before_the_answer_begins_is_not_lost(visit: Open, model: StandinModel) -> None:
     model.delay = 10
     here = visit()

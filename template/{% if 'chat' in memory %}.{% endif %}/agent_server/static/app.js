@@ -128,7 +128,7 @@ on(box, "keydown", (event) => {
   event.preventDefault();
   send(box.value);
 });
-on($("stop"), "click", () => attempt($("trouble"), () => here.run.stop()).then(rest));
+on($("stop"), "click", () => attempt($("trouble"), () => here.run?.stop()).then(rest));
 on($("welcome"), "click", ({ target }) => target.matches(".prompt") && send(target.textContent));
 on(scroller, "scroll", () => {
   atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;

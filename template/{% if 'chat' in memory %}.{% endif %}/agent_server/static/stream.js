@@ -53,11 +53,14 @@ export class Run {
     return request("GET", `responses/${this.id}?stream=true${from}`, options);
   }
 
-  /** Stop the run, and the reading of it. */
+  /** Stop the run, and the reading of it; a run that has just ended is read to its end. */
   async stop() {
     this.#wanted = this.background && !this.id;
     if (this.#wanted) return;
-    if (this.background) await request("POST", `responses/${this.id}/cancel`, { body: {} });
+    if (this.background) {
+      const response = await request("POST", `responses/${this.id}/cancel`, { body: {} });
+      if ((await response.json()).status !== "cancelled") return;
+    }
     this.#stopped.abort();
   }
 }
