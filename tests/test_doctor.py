@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Renders
-from tests.existing_agents import adopted, app_template, write_agent
+from tests.existing_agents import WITH_APP_YAML, adopted, app_template, write_agent
 from tests.rendering import Combination
-from tests.workspace import APP, APP_PRINCIPAL, DATABASE_PATH, Workspace, open_workspace
+from tests.workspace import APP, APP_PRINCIPAL, DATABASE_PATH, ME, Workspace, open_workspace
+from tests.workspace.state import App
 
 pytestmark = pytest.mark.generated
 COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
@@ -26,6 +27,13 @@ TABLES = """
     CREATE EXTENSION IF NOT EXISTS vector SCHEMA public;
     CREATE SCHEMA my_agent;
     CREATE TABLE my_agent.store_vectors (embedding public.vector({dims}));
+"""
+
+GRANTED = f"""
+    CREATE SEQUENCE my_agent.numbers;
+    GRANT USAGE, CREATE ON SCHEMA my_agent TO "{APP_PRINCIPAL}";
+    GRANT ALL ON ALL TABLES IN SCHEMA my_agent TO "{APP_PRINCIPAL}";
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA my_agent TO "{APP_PRINCIPAL}";
 """
 
 
@@ -79,7 +87,7 @@ def run(workspace: Workspace, folder: Path, *command: str) -> "subprocess.Comple
 def examine(workspace: Workspace, project: Path) -> dict[str, dict[str, Any]]:
     """Return the findings by the name of the check."""
     done = run(workspace, project, "doctor", "--target", "prod", "--json")
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1) and done.stdout, done.stderr
     return {finding["check"]: finding for finding in json.loads(done.stdout)}
 
 
@@ -140,10 +148,39 @@ def test_a_column_of_another_length_is_a_problem(workspace: Workspace, project: 
 
 
 def test_tables_that_the_app_may_not_use_are_named(workspace: Workspace, project: Path) -> None:
-    make(workspace, TABLES.format(dims=1024), role="ada@example.com")
+    make(workspace, TABLES.format(dims=1024), role=ME)
     found = examine(workspace, project)["privileges"]
     assert "my_agent.store_vectors" in found["text"]
     assert "grant_lakebase_permissions.py --target prod" in found["command"]
+
+
+@pytest.mark.parametrize(
+    "lacking", ["CREATE ON SCHEMA my_agent", "USAGE ON SEQUENCE my_agent.numbers"]
+)
+def test_any_privilege_that_the_app_lacks_is_named(
+    workspace: Workspace, project: Path, lacking: str
+) -> None:
+    make(workspace, TABLES.format(dims=1024) + GRANTED, role=ME)
+    assert examine(workspace, project)["privileges"]["state"] == "ok"
+    with workspace.database.admin() as admin:
+        admin.execute(f'REVOKE {lacking} FROM "{APP_PRINCIPAL}"'.encode())
+    found = examine(workspace, project)["privileges"]
+    assert found["state"] == "problem" and lacking.split()[0] in found["text"]
+
+
+def test_a_database_without_the_extension_is_a_problem(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=1024))
+    with workspace.database.admin() as admin:
+        admin.execute("DROP EXTENSION vector CASCADE")
+    assert examine(workspace, project)["vector"]["command"].startswith("CREATE EXTENSION vector")
+
+
+def test_a_schema_of_another_app_is_told(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(workspace.content.apps, "other", App("other", ME))
+    make(workspace, TABLES.format(dims=1024), role=ME)
+    assert "another app, other" in examine(workspace, project)["owners"]["text"]
 
 
 def test_two_owners_of_one_schema_are_told(workspace: Workspace, project: Path) -> None:
@@ -161,6 +198,20 @@ def test_an_adopted_project_in_order_has_no_problem(
     found = examine(workspace, folder)
     assert "problem" not in {finding["state"] for finding in found.values()}, found
     assert {"bundle", "lakebase", "embeddings"} <= found.keys()
+
+
+def test_an_adopted_project_without_a_bundle_is_linked_and_examined(
+    workspace: Workspace, template: Path, cli: Path, tmp_path: Path
+) -> None:
+    workspace.database.reset()
+    folder = write_agent(tmp_path / "p", WITH_APP_YAML)
+    adopted(folder, template, "--lakebase", "autoscaling")
+    done = run(workspace, folder, "link", *PLACE["autoscaling"])
+    assert done.returncode == 0, done.stderr
+    done = run(workspace, folder, "doctor", "--json")
+    found = {finding["check"]: finding["state"] for finding in json.loads(done.stdout)}
+    assert (found["lakebase"], found["bundle"]) == ("ok", "skipped"), done.stdout
+    assert "problem" not in found.values(), done.stdout
 
 
 def test_who_is_not_signed_in_is_told_how(workspace: Workspace, project: Path) -> None:

@@ -294,9 +294,94 @@ def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versione
     assert "lakebase_branch" in (versioned / "databricks.yml").read_text()
 
 
-@pytest.mark.parametrize("broken", ["dirty", "no version"])
+def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
+    workspace: Workspace, versioned: Path
+) -> None:
+    before = contents(versioned)
+    person = terminal(versioned)
+    person.expect("Which kind of Lakebase")
+    person.send("\r")
+    person.expect("Which project")
+    person.send("\x03")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 130
+    assert contents(versioned) == before
+
+
+def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
+    workspace: Workspace, versioned: Path
+) -> None:
+    workspace.faults.unauthenticated()
+    before = contents(versioned)
+    person = terminal(versioned)
+    person.expect("Which kind of Lakebase")
+    person.send("\r")
+    person.expect("databricks auth login")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 3
+    assert contents(versioned) == before
+
+
+def test_edits_that_a_lakebase_would_conflict_with_are_left_as_they_are(
+    workspace: Workspace, versioned: Path
+) -> None:
+    bundle = versioned / "databricks.yml"
+    bundle.write_text(bundle.read_text().replace("CAN_QUERY", "CAN_MANAGE"))
+    commit(versioned)
+    before = contents(versioned)
+    person = terminal(versioned)
+    person.expect("Which kind of Lakebase")
+    person.send("\r")
+    person.expect("your edits in databricks.yml are in the way")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 2
+    assert contents(versioned) == before
+
+
+@pytest.fixture
+def profiles(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let the way to the workspace be one of two profiles, and the environment name none."""
+    token = os.environ["DATABRICKS_TOKEN"]
+    for name in [name for name in os.environ if name.startswith("DATABRICKS_")]:
+        monkeypatch.delenv(name)
+    file = tmp_path / "profiles"
+    away = "[DEFAULT]\nhost = https://away.example.com\ntoken = x\n"
+    file.write_text(f"{away}[work]\nhost = {workspace.url}/\ntoken = {token}\n")
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(file))
+
+
+@pytest.mark.usefixtures("profiles")
+def test_the_profile_of_the_last_run_is_taken_again(project: Path) -> None:
+    assert link(project, "--profile", "work", *PLACE).returncode == 0
+    assert "DATABRICKS_CONFIG_PROFILE=work\n" in (project / ".env").read_text()
+    before = contents(project)
+    assert "nothing changed" in link(project, "--yes").stdout
+    assert contents(project) == before
+
+
+@pytest.mark.usefixtures("profiles")
+def test_another_target_takes_the_profile_of_its_workspace(project: Path) -> None:
+    prod = ("--target", "prod")
+    assert link(project, "--profile", "work", *prod, *PLACE).returncode == 0
+    assert "nothing changed" in link(project, *prod).stdout
+
+
+@pytest.mark.usefixtures("profiles")
+def test_a_person_picks_the_profile(project: Path) -> None:
+    person = terminal(project)
+    person.expect("Which profile")
+    person.send("\x1b[B\r")
+    person.expect("Which project")
+    person.send("\x03")
+    person.expect(pexpect.EOF)
+    assert person.wait() == 130
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"), [("dirty", "commit or stash your changes"), ("no version", "no version")]
+)
 def test_a_project_that_copier_cannot_update_is_left_as_it_is(
-    workspace: Workspace, versioned: Path, broken: str
+    workspace: Workspace, versioned: Path, broken: str, said: str
 ) -> None:
     if broken == "dirty":
         (versioned / "agent_server" / "app.py").write_text("# mine\n")
@@ -309,7 +394,7 @@ def test_a_project_that_copier_cannot_update_is_left_as_it_is(
     person = terminal(versioned)
     person.expect("Which kind of Lakebase")
     person.send("\r")
-    person.expect("Copier can't update this project")
+    person.expect(said)
     person.expect(pexpect.EOF)
     assert person.wait() == 2
     assert contents(versioned) == before

@@ -185,6 +185,17 @@ def test_answers_come_from_a_file_and_data_wins(template: Path, home: Path) -> N
     assert found["app_name"] == "from-data"
 
 
+def test_what_is_another_projects_alone_is_not_taken_from_its_answers(
+    template: Path, home: Path
+) -> None:
+    new(home, "first", "--source", template, "--defaults")
+    given = ("--answers", "first/.copier-answers.yml", "--defaults")
+    changed = ("--data", "app_name=second", "--data", "framework=openai")
+    assert new(home, "second", "--source", template, *given, *changed).returncode == 0
+    found = answers(home / "second")
+    assert (found["memory_schema"], found["project_framework"]) == ("second", "openai")
+
+
 @pytest.mark.parametrize("text", ["- a list", "{not: [yaml", None])
 def test_a_file_without_answers_is_refused(template: Path, home: Path, text: str | None) -> None:
     if text:
@@ -219,6 +230,11 @@ def test_what_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
             (folder / "README.md").touch()
             raise KeyboardInterrupt
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_what_stops_before_there_is_a_folder_is_stopped(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), removed_on_ctrl_c(tmp_path / "new"):
+        raise KeyboardInterrupt
 
 
 @pytest.mark.generated

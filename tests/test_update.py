@@ -58,6 +58,16 @@ def test_a_project_takes_the_next_release(published: Published, project: Path) -
     assert not (project / "agent_server/obsolete.py").exists()
 
 
+@pytest.mark.parametrize("setting", ["noprefix", "mnemonicPrefix", "relative"])
+def test_how_a_user_likes_diffs_is_in_nobodys_way(
+    published: Published, project: Path, setting: str
+) -> None:
+    git(project, "config", f"diff.{setting}", "true")
+    done = published.update(project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert answers(project)["_commit"] == CURRENT
+
+
 def test_what_changed_between_the_two_versions_is_told(published: Published, project: Path) -> None:
     said = published.update(project).stdout
     assert f"News of {CURRENT}." in said

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -94,7 +94,7 @@ def _update(options: argparse.Namespace) -> None:
     )
     outcome = update(project, wanted, _say)
     if outcome.link:
-        _link_after_update(project, interactive and not options.yes)
+        _link_after_update(project, interactive and not options.yes and not outcome.troubled)
     if outcome.troubled:
         _fail(1, f"these files need you: {', '.join(outcome.troubled)}\n{HOW_TO_RESOLVE}")
 
@@ -105,10 +105,10 @@ def _link_after_update(project: Path, interactive: bool) -> None:
     from lakebase_agent.lookup import LinkOptions
 
     question = "The project's Lakebase must be looked up. Do it now?"
-    if interactive and questionary.confirm(question).unsafe_ask():
-        link(project, LinkOptions(), Asker(interactive=True), _say)
-    else:
-        _say(f"its Lakebase must be looked up; commit, then run: {LINK}")
+    with suppress(KeyboardInterrupt):  # enough of questions: the update is done
+        if interactive and questionary.confirm(question).unsafe_ask():
+            return link(project, LinkOptions(), Asker(interactive=True), _say)
+    return _say(f"its Lakebase must be looked up; commit, then run: {LINK}")
 
 
 def _adopt(options: argparse.Namespace) -> None:

@@ -11,14 +11,15 @@ from typing import Any
 from databricks.sdk.service.database import DatabaseInstanceState
 from databricks.sdk.service.postgres import EndpointStatusState
 
-from lakebase_agent.doctor_database import examine_database
+from lakebase_agent.asking import Asker
+from lakebase_agent.doctor_database import Database, examine_database
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.findings import Finding, ok, problem, skipped, warning
+from lakebase_agent.lookup import DEV
 from lakebase_agent.project_files import read_answers, read_bundle, read_defaults, read_target
-from lakebase_agent.signing_in import connect
+from lakebase_agent.signing_in import connect, pick_profile
 from lakebase_agent.workspace import Workspace
 
-LINK = "lakebase-agent link"
 DEPLOY = "databricks bundle deploy"
 INSTALL_CLI = "https://docs.databricks.com/dev-tools/cli/install.html"
 
@@ -34,6 +35,16 @@ class Patient:
     variables: dict[str, str]
     workspace: Workspace
 
+    @property
+    def link(self) -> str:
+        """The command that looks things up for this target."""
+        return link_command(self.target)
+
+
+def link_command(target: str) -> str:
+    """Return the command that looks things up for a target."""
+    return "lakebase-agent link" + (f" --target {target}" if target != DEV else "")
+
 
 def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
     """Yield what every check finds; changes nothing. Raises UsageError for no project."""
@@ -44,7 +55,8 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
     variables = {**known, **declared, **read_target(folder, target)}
     yield _variables(bundle, variables, target)
     try:
-        workspace = Workspace(connect(profile or str(answers.get("profile") or "")))
+        chosen = pick_profile(folder, target, profile, answers, Asker(interactive=False))
+        workspace = Workspace(connect(chosen))
         yield ok("sign-in", f"{workspace.host} as {workspace.me()}")
     except WorkspaceError as error:
         yield problem("sign-in", str(error), "databricks auth login")
@@ -60,7 +72,10 @@ def _guarded(check: Callable[[Patient], Iterator[Finding]], patient: Patient) ->
     try:
         yield from check(patient)
     except WorkspaceError as error:
-        yield problem(check.__name__.strip("_"), str(error), LINK)
+        command = (
+            "set EMBEDDING_ENDPOINT in pyproject.toml" if check is _embeddings else patient.link
+        )
+        yield problem(check.__name__.strip("_"), str(error), command)
 
 
 def _cli(bundle: dict[str, Any]) -> Finding:
@@ -86,8 +101,10 @@ def _variables(bundle: dict[str, Any], given: dict[str, str], target: str) -> Fi
         name for name, how in declared if not given.get(name) and "default" not in (how or {})
     ]
     if missing:
-        command = f"{LINK} --target {target}"
-        return problem("bundle", f"target {target} has no {', '.join(missing)}", command)
+        text = f"target {target} has no {', '.join(missing)}"
+        return problem("bundle", text, link_command(target))
+    if not bundle["bundle"]:
+        return skipped("bundle", "the project has no databricks.yml")
     return ok("bundle", f"target {target} has every variable")
 
 
@@ -96,7 +113,7 @@ def _experiment(patient: Patient) -> Iterator[Finding]:
         return  # an adopted project has its own, or none
     wanted = patient.variables.get("experiment_id", "")
     if not wanted or patient.workspace.experiment(wanted) is None:
-        yield problem("experiment", f"there is no experiment {wanted!r}", LINK)
+        yield problem("experiment", f"there is no experiment {wanted!r}", patient.link)
     else:
         yield ok("experiment", wanted)
 
@@ -128,7 +145,7 @@ def _branch(patient: Patient) -> Iterator[Finding]:
     place = patient.workspace.place(str(patient.variables.get("lakebase_branch", "")))
     if place.database != patient.variables.get("lakebase_database"):
         text = f"the database of {place.name} is {place.database}, the bundle has another"
-        yield problem("lakebase", text, LINK)
+        yield problem("lakebase", text, patient.link)
     state, host = patient.workspace.endpoint_state(place.endpoint)
     if state == EndpointStatusState.IDLE:
         yield ok("lakebase", f"{place.endpoint} sleeps, and wakes when it is used")
@@ -151,11 +168,19 @@ def _instance(patient: Patient) -> Iterator[Finding]:
 
 
 def _database(patient: Patient, host: str, token: str) -> Iterator[Finding]:
-    schema = str(patient.variables.get("memory_schema", ""))
-    principal = patient.workspace.service_principal(str(patient.variables.get("app_name", "")))
-    user, dims = patient.workspace.me(), patient.defaults.get("EMBEDDING_DIMS", "")
-    target = patient.target
-    yield from examine_database(host, user, token, schema, principal, dims, target)
+    workspace, app = patient.workspace, str(patient.variables.get("app_name", ""))
+    long_term = "long_term" in patient.answers.get("memory", [])
+    place = Database(
+        host=host,
+        user=workspace.me(),
+        token=token,
+        schema=str(patient.variables.get("memory_schema", "")),
+        principal=workspace.service_principal(app),
+        others=workspace.principals(besides=app),
+        dims=patient.defaults.get("EMBEDDING_DIMS", "") if long_term else "",
+        target=patient.target,
+    )
+    yield from examine_database(place)
 
 
 def _app(patient: Patient) -> Iterator[Finding]:

@@ -3,6 +3,10 @@
 import subprocess
 from pathlib import Path
 
+# A user's own settings may leave out or change the prefixes of a diff, which `git apply` needs.
+SETTINGS = ("diff.noprefix", "diff.mnemonicPrefix", "diff.relative")
+PLAIN = [part for name in SETTINGS for part in ("-c", f"{name}=false")]
+
 
 class GitError(Exception):
     """A git command failed; the text is what it said."""
@@ -13,7 +17,7 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
 
     Not a byte is lost in either direction: what is not UTF-8 becomes surrogates.
     """
-    command = ["git", *arguments]
+    command = ["git", *PLAIN, *arguments]
     fed = given.encode("utf-8", "surrogateescape")
     try:
         done = subprocess.run(command, cwd=folder, input=fed, capture_output=True, check=False)

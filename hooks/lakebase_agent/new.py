@@ -22,6 +22,7 @@ from lakebase_agent.errors import UsageError
 from lakebase_agent.project_files import read_answers
 
 TEMPLATE = "gh:org/lakebase-agent"
+COMPUTED = ("memory_schema", "project_framework")  # answers that nobody is asked for
 
 
 class SourceError(Exception):
@@ -104,7 +105,10 @@ def removed_on_ctrl_c(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         for path in folder.iterdir() if existed else [folder]:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         raise
 
 
@@ -161,14 +165,17 @@ def last_line(text: str) -> str:
 
 
 def read_answers_file(path: str) -> dict[str, Any]:
-    """Return the answers in a YAML file, such as another project's .copier-answers.yml."""
+    """Return the answers in a YAML file, such as another project's .copier-answers.yml.
+
+    What is that project's alone is left out: two apps in one schema would share their memories.
+    """
     try:
         found = yaml.safe_load(Path(path).read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"can't read answers from {path}: {error}") from error
     if not isinstance(found, dict):
         raise UsageError(f"{path} holds no answers: it must be a YAML mapping")
-    return plain(found)
+    return {key: value for key, value in plain(found).items() if key not in COMPUTED}
 
 
 def to_answers(pairs: Sequence[str]) -> dict[str, str]:

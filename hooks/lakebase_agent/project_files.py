@@ -42,8 +42,10 @@ def read_adopted(folder: Path) -> dict[str, Any]:
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:
-    """Return databricks.yml."""
+    """Return databricks.yml; an adopted project may have none, which is an empty bundle."""
     path = folder / "databricks.yml"
+    if not path.is_file() and read_adopted(folder):
+        return {"bundle": {}}
     bundle = read_first_document(path) if path.is_file() else {}
     if "bundle" not in bundle:
         raise UsageError(f"{path} is not there, or not a bundle")
@@ -64,16 +66,32 @@ def read_target(folder: Path, target: str) -> dict[str, str]:
     return values
 
 
+def read_host(folder: Path, target: str) -> str:
+    """Return the workspace that workspace.<target>.yml names; empty when it names none."""
+    document = _load(target_path(folder, target))
+    return str(document.get("targets", {}).get(target, {}).get("workspace", {}).get("host", ""))
+
+
+def read_env(folder: Path) -> dict[str, str]:
+    """Return what .env sets; empty when there is none."""
+    path = folder / ".env"
+    text = path.read_text("utf-8") if path.is_file() else ""
+    pairs = re.findall(r"^\s*(?:export\s+)?(\w+)\s*=\s*(.*?)\s*$", text, re.MULTILINE)
+    return {name: value.strip("\"'") for name, value in pairs}
+
+
 def target_path(folder: Path, target: str) -> Path:
     """Return where the values of one target are kept."""
     return folder / f"workspace.{target}.yml"
 
 
-def to_target(folder: Path, target: str, host: str, variables: Mapping[str, str]) -> str:
+def to_target(
+    folder: Path, target: str, host: str, variables: Mapping[str, str], bundle: Mapping[str, Any]
+) -> str:
     """Return the text of workspace.<target>.yml with `host` and `variables` set.
 
     A variable that the bundle does not declare is left out, what is left of another flavour of
-    Lakebase is removed.
+    Lakebase is removed; without a bundle the file is notes for `link` and `doctor`.
     """
     path = target_path(folder, target)
     document = _load(path)
@@ -81,8 +99,8 @@ def to_target(folder: Path, target: str, host: str, variables: Mapping[str, str]
     section.setdefault("workspace", {})["host"] = host
     values = section.setdefault("variables", {})
     values.update(variables)
-    declared = read_bundle(folder).get("variables") or {}
-    for name in {*FLAVOURED, *variables} - declared.keys():
+    declared = (bundle.get("variables") or {}).keys()
+    for name in {*FLAVOURED, *variables} - (declared if bundle["bundle"] else variables.keys()):
         values.pop(name, None)
     if path.is_file() and document == _load(path):
         return path.read_text("utf-8")  # nothing new: not a byte changes

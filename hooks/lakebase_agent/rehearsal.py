@@ -29,6 +29,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ".yml": lambda text: list(yaml.parse(text)),
 }
 CURRENT = "current"
+TROUBLED = ("conflict", "broken")
 COMPARED = ("--cached", "--no-renames", "--no-ext-diff", "--no-color", "HEAD")
 
 
@@ -63,6 +64,10 @@ class Rehearsal:
         edited = self._edited(deleted) if deleted else set()
         found = [Change(path, self._kind(path, state)) for path, state in pairs if state != "D"]
         return found + [Change(path, "delete", path in edited) for path in deleted]
+
+    def troubled(self) -> list[str]:
+        """Return the files that somebody has to look at."""
+        return [change.path for change in self.changes() if change.kind in TROUBLED]
 
     def diff(self) -> str:
         """Return what changes, as a diff."""

@@ -2,9 +2,10 @@
 
 import configparser
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 from databricks.sdk import WorkspaceClient
@@ -17,7 +18,9 @@ from databricks.sdk.errors import (
 )
 from databricks.sdk.errors.base import DatabricksError
 
+from lakebase_agent.asking import Asker
 from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.project_files import read_env, read_host
 
 DISABLED = ("FEATURE_DISABLED", "NOT_IMPLEMENTED")
 
@@ -46,12 +49,42 @@ def _explanation(error: DatabricksError) -> str:
     return f"the workspace refuses: {_line(error)}"
 
 
-def profiles() -> list[str]:
-    """Return the names of the profiles in the configuration of the Databricks CLI."""
+def profiles() -> dict[str, str]:
+    """Return the hosts of the profiles in the configuration of the Databricks CLI, by name."""
     path = os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
     parser = configparser.ConfigParser(default_section="", interpolation=None)
     parser.read(Path(path).expanduser(), encoding="utf-8")
-    return [name for name in parser.sections() if not name.startswith("__")]
+    names = [name for name in parser.sections() if not name.startswith("__")]
+    return {name: _to_host(parser[name].get("host", "")) for name in names}
+
+
+def _to_host(text: str) -> str:
+    """Return a host as the SDK spells it."""
+    host = text.rstrip("/")
+    return host if "://" in host or not host else f"https://{host}"
+
+
+def pick_profile(
+    folder: Path, target: str, given: str, answers: Mapping[str, Any], asker: Asker
+) -> str:
+    """Return the profile to sign in with; empty where the SDK finds the way itself.
+
+    Without one given it is the one of the last `link`, or the only one of the target's workspace.
+    """
+    if known := given or _known_profile(folder, target) or str(answers.get("profile") or ""):
+        return known
+    names = profiles()
+    asks = asker.interactive and len(names) > 1
+    return asker.pick("profile", "--profile", "", list(names)) if asks else ""
+
+
+def _known_profile(folder: Path, target: str) -> str:
+    chosen = os.environ.get("DATABRICKS_CONFIG_PROFILE", "")
+    if chosen or os.environ.get("DATABRICKS_HOST"):
+        return chosen
+    host, noted = read_host(folder, target), read_env(folder).get("DATABRICKS_CONFIG_PROFILE", "")
+    here = [name for name, its_host in profiles().items() if host and its_host == host]
+    return noted if noted in here else here[0] if len(here) == 1 else ""
 
 
 def connect(profile: str) -> WorkspaceClient:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,13 @@ from lakebase_agent.errors import UsageError
 from lakebase_agent.git import GitError, git, names
 from lakebase_agent.new import SourceError, last_line
 from lakebase_agent.project_files import ANSWERS, read_adopted, read_answers, read_target
-from lakebase_agent.rehearsal import Change, Rehearsal, open_rehearsal
+from lakebase_agent.rehearsal import TROUBLED, Change, Rehearsal, open_rehearsal
 
 LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
 LOOKED_UP = {
     "autoscaling": {"lakebase_branch", "lakebase_database"},
     "provisioned": {"lakebase_instance"},
 }
-TROUBLED = ("conflict", "broken")
 GRAVE = {"deleted": ("delete",), "left for you to mend": TROUBLED}
 ENV = {
     "lakebase_branch": "LAKEBASE_AUTOSCALING_",
@@ -55,25 +55,27 @@ def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
     Raises UsageError, SourceError and whatever Copier says of the answers; the project is then as
     it was.
     """
-    before = _check(project)
+    with open_update(project, options) as rehearsal:
+        return _finish(rehearsal, read_answers(project), options, say)
+
+
+@contextmanager
+def open_update(project: Path, options: UpdateOptions) -> Iterator[Rehearsal]:
+    """Yield an update of `project` that is done in a copy; raises as `update` does."""
+    answers = _check(project)
     ask = options.interactive and not options.yes
     try:
         with open_rehearsal(project, options.data, options.version, ask) as rehearsal:
-            after = read_answers(rehearsal.copy)
-            return _finish(rehearsal, before, after, options, say)
+            yield rehearsal
     except ProcessExecutionError as error:
-        source = f"{before['_src_path']} {options.version}".strip()
+        source = f"{answers['_src_path']} {options.version}".strip()
         raise SourceError(f"can't get {source}: {last_line(error.stderr)}") from error
 
 
 def _finish(
-    rehearsal: Rehearsal,
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    options: UpdateOptions,
-    say: Say,
+    rehearsal: Rehearsal, before: Mapping[str, Any], options: UpdateOptions, say: Say
 ) -> Outcome:
-    changes = rehearsal.changes()
+    changes, after = rehearsal.changes(), read_answers(rehearsal.copy)
     if options.dry_run:
         sys.stdout.write(rehearsal.diff().encode("utf-8", "replace").decode())
     say(f"from {before['_commit']} to {after['_commit']}")
@@ -82,7 +84,7 @@ def _finish(
     if options.dry_run:
         say("nothing was written: this was a dry run")
         return Outcome()
-    troubled = [change.path for change in changes if change.kind in TROUBLED]
+    troubled = rehearsal.troubled()
     if changes:
         _agree(changes, options)
         rehearsal.bring_over()

@@ -128,9 +128,17 @@ class Workspace:
             except NotFound:
                 return ""
 
+    def principals(self, besides: str) -> dict[str, str]:
+        """Return the names of the other apps that one may see, by their service principals."""
+        with errors_explained(self.host):
+            apps = [app for app in self.client.apps.list() if app.name != besides]
+        return {str(app.service_principal_client_id): str(app.name) for app in apps}
+
     def create_project(self, project: str, progress: Callable[[str], None]) -> None:
-        """Create an autoscaling project, and wait until it is there."""
-        progress(f"creating the project {project} ...")
+        """Create an autoscaling project unless there is one, and wait until it is there."""
+        if project in self.projects():
+            return progress(f"the project {project} is there already")
+        progress(f"creating the project {project}, which takes a minute ...")
         with errors_explained(self.host):
             spec = ProjectSpec(display_name=project)
             operation = self.client.postgres.create_project(Project(spec=spec), project)

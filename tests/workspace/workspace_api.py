@@ -24,6 +24,7 @@ class WorkspaceApi:
         router.get("/oidc/.well-known/oauth-authorization-server")(self.discover)
         router.post("/oidc/v1/token")(self.sign_in)
         router.get("/api/2.0/preview/scim/v2/Me")(self.me)
+        router.get("/api/2.0/apps")(self.apps)
         router.get("/api/2.0/apps/{name}")(self.app)
         router.get("/api/2.0/serving-endpoints")(self.models)
         router.get("/api/2.0/serving-endpoints/{name}")(self.model)
@@ -60,6 +61,10 @@ class WorkspaceApi:
         names = {"id": who.id, "userName": who.user_name, "displayName": who.user_name}
         emails = [{"type": "work", "value": who.user_name, "primary": True}]
         return {**names, "active": True, "emails": emails if who.is_user else []}
+
+    async def apps(self) -> Json:
+        """Return the apps."""
+        return {"apps": [app.to_json() for app in self._content.apps.values()]}
 
     async def app(self, name: str) -> Json:
         """Return an app."""
