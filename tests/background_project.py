@@ -27,7 +27,13 @@ async def slow(seconds: float, file: str) -> str:
     return "slept"
 
 
-{list}.append(slow)
+{decorator}
+async def large(size: int) -> str:
+    """Return so many letters."""
+    return "x" * size
+
+
+{list} += [slow, large]
 '''
 DECORATORS = {"langgraph": "@tool", "openai": "@function_tool"}
 

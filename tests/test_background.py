@@ -249,6 +249,46 @@ def test_a_failing_model_ends_the_response_with_a_reason(
     assert "hello" in server.ask("hello", thread)
 
 
+def test_an_output_that_is_too_large_ends_the_response_with_a_reason(
+    server: Server, thread: str
+) -> None:
+    events = Reader(server, begin(server, '/call large {"size": 17000000}', thread)).wait().events
+    assert_whole(events)
+    assert events[-1]["response"]["error"]["code"] == "output_too_large"
+    assert "hello" in server.ask("hello", uuid4().hex)
+
+
+@once
+def test_a_run_waits_for_a_turn_of_its_thread_however_long_that_takes(
+    server: Server, variables: Variables, thread: str
+) -> None:
+    lease = f"SELECT 1 FROM turn_leases WHERE thread_key = 'ada/{thread}'"
+    with ThreadPoolExecutor() as pool:
+        turn = pool.submit(server.post, "/repeat 1000 every 18 ms", thread, stream=True)
+        _until(lambda: bool(_execute(variables, lease)))
+        response_id = begin(server, "hello", thread)
+        assert "word1000" in turn.result().text
+    assert Reader(server, response_id).wait().done
+    found = _execute(variables, f"SELECT status, attempt FROM responses WHERE id = '{response_id}'")
+    assert found == [("completed", 1)]
+
+
+@once
+def test_a_start_forgets_responses_of_a_week_ago(
+    project: Project, variables: Variables, server: Server, thread: str
+) -> None:
+    old, young = (begin(server, "hello", f"{thread}{age}") for age in (8, 6))
+    for response_id, age in ((old, 8), (young, 6)):
+        Reader(server, response_id).wait()
+        _execute(variables, f"UPDATE responses SET created_at = now() - interval '{age} days' "
+                 f"WHERE id = '{response_id}'")  # fmt: skip
+    with Server(project, **variables) as other:
+        other.until_ready()
+        gone = other.http.get(f"/responses/{old}", headers={"X-Forwarded-User": "ada"})
+        assert gone.json()["error"]["code"] == "not_found"
+        assert read(other, young)["status"] == "completed"
+
+
 @once
 def test_a_run_that_kills_every_process_is_given_up(
     project: Project, variables: Variables, server: Server, thread: str, pace: Callable[[int], None]

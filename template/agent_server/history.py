@@ -15,8 +15,11 @@ def first_new(thread: Sequence[Said], sent: Sequence[Said]) -> int:
     """
     start = _repeated(thread, sent) if any(role == "assistant" for role, _ in sent) else 0
     waiting = _unanswered(thread)
-    retried = [text for role, text in sent[start:] if role == "user"][: len(waiting)]
-    return start + len(waiting) if waiting and retried == waiting else start
+    asked = [index for index in range(start, len(sent)) if sent[index][0] == "user"]
+    for count in range(min(len(waiting), len(asked)), 0, -1):
+        if [sent[index][1] for index in asked[:count]] == waiting[-count:]:
+            return asked[count - 1] + 1
+    return start
 
 
 def _repeated(thread: Sequence[Said], sent: Sequence[Said]) -> int:

@@ -5,6 +5,8 @@ import json
 import logging
 from collections.abc import AsyncIterator, Coroutine
 
+from starlette.requests import Request
+
 from agent_server.errors import ApiError, to_api_error
 from agent_server.events import to_sse
 from agent_server.responses import ResponseBuilder
@@ -21,13 +23,23 @@ class Run:
         # A task of its own: a server may read the rest of a stream in another one than its start.
         self._task = asyncio.create_task(self._execute(work))
 
-    async def started(self) -> None:
+    async def started(self, request: Request) -> None:
         """Return when there is something to read; raises the ApiError of a run that fails first.
 
-        Until then nothing is sent, so that a failure still has its status.
+        Until then nothing is sent, so that a failure still has its status. The run ends when its
+        reader leaves before.
         """
-        if not await self.response.events.reach(0):
-            await self.ended()
+        begun = asyncio.create_task(self.response.events.reach(0))
+        left = asyncio.create_task(_left(request))
+        try:
+            await asyncio.wait([begun, left], return_when=asyncio.FIRST_COMPLETED)
+            if not begun.done():
+                self.cancel()
+            if not await begun:
+                await self.ended()
+        finally:
+            begun.cancel()
+            left.cancel()
 
     async def ended(self) -> None:
         """Return when the run has ended; raises the ApiError it failed with."""
@@ -73,3 +85,8 @@ class Run:
             self.response.fail(failure.code, failure.detail)
         finally:
             self.response.events.close()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
@@ -67,6 +67,73 @@ def test_a_stopped_answer_can_be_asked_for_again(
     expect(here.answers).to_contain_text("word100")
     expect(here.messages).not_to_contain_text("incomplete")
     expect(here.messages.locator("li")).to_have_count(2)
+
+
+def test_a_question_whose_answer_was_lost_on_the_way_is_not_asked_twice(visit: Open) -> None:
+    here = visit()
+    here.say("hello")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    here.page.route("**/api/chat", lose)
+    here.start("My name is Ada")
+    here.button("Retry").click()
+    expect(here.answers).to_have_count(2)
+    here.page.reload()
+    expect(here.messages.locator("li")).to_have_count(4)
+    here.allow("net::ERR_FAILED")
+
+
+def test_nothing_is_sent_before_a_conversation_is_there(visit: Open) -> None:
+    first = visit()
+    first.say("hello")
+    here, held = visit(""), list[Route]()
+    here.page.route("**/messages", lambda route: held.append(route))
+    here.page.goto(first.page.url)
+    here.start("again")
+    expect(here.button("Send")).to_be_disabled()
+    expect(here.box).to_have_value("again")
+    held[0].continue_()
+    expect(here.answers).to_have_count(1)
+    here.say("again")
+    expect(here.messages.locator("li")).to_have_count(4)
+
+
+def test_a_question_is_sent_once_it_is_known_who_asks(visit: Open) -> None:
+    here, held = visit(""), list[Route]()
+    here.page.route("**/api/me", lambda route: held.append(route))
+    here.page.goto("/")
+    here.start("hello")
+    expect(here.messages.get_by_label("Working")).to_be_visible()
+    held[0].continue_()
+    expect(here.answers).to_have_count(1)
+
+
+def test_a_question_that_is_stopped_before_that_is_not_sent(visit: Open) -> None:
+    here, held = visit(""), list[Route]()
+    here.page.route("**/api/me", lambda route: held.append(route))
+    here.page.goto("/")
+    here.start("hello")
+    here.button("Stop").click()
+    expect(here.messages).to_contain_text("You stopped this answer.")
+    held[0].continue_()
+    expect(here.page.get_by_text(here.user)).to_be_visible()
+    here.page.reload()
+    expect(here.page.get_by_text("No conversations yet.")).to_be_visible()
+
+
+def test_a_conversation_that_was_deleted_elsewhere_can_be_deleted(visit: Open) -> None:
+    first, second = visit(), visit()
+    first.say("hello")
+    second.page.reload()
+    for here in (first, second):
+        here.chats.first.hover()
+        here.button("Delete").click()
+        here.dialog.get_by_role("button", name="Delete").click()
+        expect(here.chats).to_have_count(0)
+    second.allow("a status of 404")
 
 
 def test_a_reload_shows_the_same_conversation(visit: Open) -> None:

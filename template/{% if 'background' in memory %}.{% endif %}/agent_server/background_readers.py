@@ -36,7 +36,12 @@ async def follow_text(runs: Runs, response_id: str, position: int) -> AsyncItera
     Raises ApiError when the run fails or goes on elsewhere: the answer is cut off, for a client to
     see.
     """
+    begun = False
     async for kind, event in _read(runs, response_id, position):
+        if kind == "response.in_progress":
+            if begun:  # another attempt: what it says does not go on from what was said
+                raise HandedOverError
+            begun = True
         if kind == "response.output_text.delta":
             yield json.loads(event)["delta"]
         if kind == "response.failed":

@@ -27,6 +27,11 @@ class DurableResponse(ResponseBuilder):
         self._earlier: list[Item] = []
         self._bytes = 0
 
+    @property
+    def begun(self) -> bool:
+        """Whether this attempt has told anything."""
+        return self._begun
+
     def queue(self) -> Event:
         """Announce the response before it runs, and return that event."""
         self._send("created", response=self.body)
@@ -60,6 +65,11 @@ class DurableResponse(ResponseBuilder):
         self._interrupt()
         super().fail(code, message)
 
+    def text(self, delta: str) -> None:
+        """Append `delta` to the message being written, which is opened if there is none."""
+        self._refuse_beyond(delta)
+        super().text(delta)
+
     def end_text(self, text: str = "") -> None:
         """Close the message being written; `text` is the whole of it when it did not stream."""
         parts = [{"type": "output_text", "text": text, "annotations": []}]
@@ -69,11 +79,13 @@ class DurableResponse(ResponseBuilder):
     def tool_call(self, call_id: str, name: str, arguments: str) -> None:
         """Announce that the model called a tool; `arguments` is JSON."""
         if not self._keep(type="function_call", call_id=call_id):
+            self._refuse_beyond(arguments)
             super().tool_call(call_id, name, arguments)
 
     def tool_output(self, call_id: str, output: str) -> None:
         """Announce what a tool returned."""
         if not self._keep(type="function_call_output", call_id=call_id):
+            self._refuse_beyond(output)
             super().tool_output(call_id, output)
 
     def _keep(self, **told: Any) -> bool:
@@ -109,7 +121,9 @@ class DurableResponse(ResponseBuilder):
 
     def _log(self, event: Event) -> None:
         self._bytes += len(event[1])
-        # Refused while it runs only: the end must always be told.
-        if self._bytes > MAX_BYTES and self.body["status"] == "in_progress":
-            raise ApiError(500, "output_too_large", f"The output is larger than {MAX_BYTES} bytes.")
         super()._log(event)
+
+    def _refuse_beyond(self, more: str) -> None:
+        # Before anything is told of it: what was told must always be closed.
+        if self._bytes + len(more) > MAX_BYTES:
+            raise ApiError(500, "output_too_large", f"The output is larger than {MAX_BYTES} bytes.")

@@ -74,7 +74,7 @@ class Runs:
         The same user's same `key` runs once. Raises ApiError: 409 while another run of the thread
         is not over, 422 when the key came with another `fingerprint`, 429 above the limits.
         """
-        await self._clean()
+        await self.clean()
         response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
         turn = replace(turn, stream=True, response_id=response.body["id"])
         first = response.queue()
@@ -144,7 +144,7 @@ class Runs:
             raise ApiError(500, "too_many_attempts", text)
         try:
             async with self._slots, asyncio.timeout(MAX_SECONDS) as limit:
-                await self._turns.run(turn, response)
+                await self._run(turn, response)
         except Exception as error:
             if limit.expired():
                 text = f"The run took longer than {MAX_SECONDS} seconds."
@@ -154,6 +154,15 @@ class Runs:
             log.warning("%s is out of reach, and will be tried again: %r", turn.response_id, error)
             self._writer.drop(turn.response_id)
             self.look()
+
+    async def _run(self, turn: Turn, response: DurableResponse) -> None:
+        """Run the turn, however long another one keeps its thread."""
+        while True:
+            try:
+                return await self._turns.run(turn, response)
+            except ApiError as error:
+                if error.code != "thread_busy" or response.begun:
+                    raise
 
     async def _hand_over(self) -> None:
         attempts, claims = list(self._writer.attempts.values()), self.claims
@@ -171,7 +180,8 @@ class Runs:
         except (TimeoutError, psycopg.OperationalError) as error:
             log.warning("runs are not handed over, but will be missed", exc_info=error)
 
-    async def _clean(self) -> None:
+    async def clean(self) -> None:
+        """Delete what is kept long enough, now and then."""
         if time.monotonic() - self._cleaned > CLEAN_SECONDS or not self._cleaned:
             self._cleaned = time.monotonic()
             async with self.pool.connection() as connection:

@@ -25,6 +25,7 @@ async def open_runs(turns: "Turns", pool: Pool, on_end: OnEnd | None = None) -> 
     process it ends in.
     """
     runs = Runs(turns, pool, on_end)
+    await runs.clean()
     _running.append(runs)
     runs.look()
     try:

@@ -51,6 +51,11 @@ ASK = """
             SELECT max(created_at) FROM messages WHERE chat_id = %(id)s AND role = 'user'))
     INSERT INTO messages (chat_id, role, content) SELECT id, 'user', %(text)s FROM chat
     RETURNING id"""
+WITHDRAW = """
+    WITH gone AS (DELETE FROM messages WHERE id = %(question)s RETURNING chat_id)
+    DELETE FROM chats USING gone WHERE chats.id = gone.chat_id AND user_id = %(user)s AND NOT EXISTS
+        (SELECT FROM messages m WHERE m.chat_id = chats.id AND m.id <> %(question)s)
+    RETURNING id"""
 # Not to a question that has been deleted or replaced. A microsecond between messages keeps their
 # order.
 ANSWER = """
@@ -101,6 +106,10 @@ class Chats:
         before = (LOCK,) if replace else ()
         rows = await self._some(*before, ASK, **values)
         return UUID(str(rows[0]["id"]))
+
+    async def withdraw(self, question_id: UUID) -> None:
+        """Delete a question that nothing answers, and its chat if that is all it holds."""
+        await self._all(WITHDRAW, question=question_id)
 
     async def page(self, page: ChatPage) -> list[Row]:
         """Return the chats of a page, the latest first."""

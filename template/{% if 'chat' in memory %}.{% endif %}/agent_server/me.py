@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 
 from agent_server.belongings import delete_user, export_user
 from agent_server.identity import CurrentUser
-from agent_server.requests import Id
+from agent_server.requests import Text
 from agent_server.settings import setting
 from agent_server.startup import running_turns
 
@@ -56,15 +56,16 @@ async def list_memories(user: CurrentUser, turns: Running) -> list[dict[str, Any
     return [{"memory_key": i.key, **i.value, "updated_at": i.updated_at} for i in found]
 
 
-@router.delete("/memories/{memory_key}", status_code=204)
-async def forget_memory(memory_key: Id, user: CurrentUser, turns: Running) -> None:
-    """Forget one memory."""
-    if turns.store:
-        await turns.store.adelete(user.namespace, memory_key)
-
-
 @router.delete("/memories", status_code=204)
 async def forget_memories(user: CurrentUser, turns: Running) -> None:
     """Forget every memory."""
-    for memory in await list_memories(user, turns):
-        await forget_memory(memory["memory_key"], user, turns)
+    while memories := await list_memories(user, turns):
+        for memory in memories:
+            await forget_memory(memory["memory_key"], user, turns)
+
+
+@router.delete("/memories/{memory_key:path}", status_code=204)
+async def forget_memory(memory_key: Text, user: CurrentUser, turns: Running) -> None:
+    """Forget one memory, whatever name the model gave it."""
+    if turns.store:
+        await turns.store.adelete(user.namespace, memory_key)

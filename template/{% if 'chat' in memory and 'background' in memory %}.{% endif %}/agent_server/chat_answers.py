@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from fastapi import Request
+
 from agent_server import background_store as store
 from agent_server.background_readers import follow, follow_text
 from agent_server.background_startup import current_runs
@@ -18,7 +20,7 @@ PREFIX = "resp_"  # of the response's id, before that of the question it answers
 
 
 async def start_answer(
-    _turns: Turns, turn: Turn, question_id: UUID, as_events: bool
+    _turns: Turns, turn: Turn, question_id: UUID, _request: Request, as_events: bool
 ) -> AsyncIterator[str]:
     """Begin to answer a question, and return what to send: events, or text.
 

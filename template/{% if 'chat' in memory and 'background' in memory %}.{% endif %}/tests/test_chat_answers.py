@@ -75,7 +75,17 @@ def test_a_second_question_waits_for_its_turn_outside(agent: Agent) -> None:
     body = {"message": "hello", "chatId": chat}
     answer = agent.http.post("/api/chat", json=body, headers=agent.headers)
     assert (answer.status_code, answer.headers["retry-after"]) == (409, "1")
+    assert [m["content"] for m in messages(agent, chat)] == [LONG]
     cancel(agent, response_id)
+
+
+def test_a_question_is_not_replaced_while_its_answer_is_made(agent: Agent) -> None:
+    chat, response_id = begin(agent, LONG)
+    body = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
+    assert agent.http.post("/api/chat", json=body, headers=agent.headers).status_code == 409
+    cancel(agent, response_id)
+    kept = messages(agent, chat)
+    assert (kept[0]["content"], kept[1]["partial"]) == (LONG, True)
 
 
 @pytest.mark.parametrize("action", ["", "?stream=true"])

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+from fastapi import Request
+
 from agent_server.chats import store_answer
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
@@ -12,7 +14,7 @@ from agent_server.turns import Turns
 
 
 async def start_answer(
-    turns: Turns, turn: Turn, question_id: UUID, as_events: bool
+    turns: Turns, turn: Turn, question_id: UUID, request: Request, as_events: bool
 ) -> AsyncIterator[str]:
     """Begin to answer a question, and return what to send: events, or text.
 
@@ -21,7 +23,7 @@ async def start_answer(
     """
     response = ResponseBuilder(turn.thread_id)
     run = Run(_answer(turns, turn, question_id, response), response)
-    await run.started()
+    await run.started(request)
     return run.to_sse() if as_events else run.to_text()
 
 

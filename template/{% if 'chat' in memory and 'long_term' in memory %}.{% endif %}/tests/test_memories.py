@@ -1,6 +1,10 @@
 """What the agent remembers about a user can be seen and forgotten."""
 
+import json
 from typing import Any
+from urllib.parse import quote
+
+import pytest
 
 from tests.agent import Agent
 
@@ -21,6 +25,16 @@ def test_one_memory_is_forgotten_and_the_others_stay(agent: Agent) -> None:
     key = memories(agent)[0]["memory_key"]
     assert agent.http.delete(f"/api/memories/{key}", headers=agent.headers).status_code == 204
     assert [memory["memory"] for memory in memories(agent)] == ["I like teal"]
+
+
+@pytest.mark.parametrize("key", ["work/city", "a" * 300, "50%", ""])
+def test_a_memory_is_forgotten_whatever_its_name_is(agent: Agent, key: str) -> None:
+    for name in (key, "other"):
+        arguments = json.dumps({"memory_key": name, "memory": f"I like {name}"})
+        agent.ask(f"/call save_user_memory {arguments}")
+    path = f"/api/memories/{quote(key, safe='')}"
+    assert agent.http.delete(path, headers=agent.headers).status_code == 204
+    assert [memory["memory_key"] for memory in memories(agent)] == ["other"]
 
 
 def test_all_memories_are_forgotten_and_nobody_else_s(agent: Agent) -> None:

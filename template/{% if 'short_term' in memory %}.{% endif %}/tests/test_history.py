@@ -28,6 +28,10 @@ TOOL = ("tool", "")
         ([U1, A1, U2, TOOL], [U2], []),
         ([U1, A1, U2], [U1, A1, U2, U3], [U3]),
         ([U1], [U2], [U2]),
+        ([U1, U2], [U2], []),
+        ([U1, U2], [U2, U3], [U3]),
+        ([U1, U2], [U1, U2], []),
+        ([U1, A1, U1, U2], [U1], [U1]),
     ],
 )
 def test_only_what_the_thread_does_not_hold_is_new(

@@ -6,7 +6,9 @@ import { Conversation } from "./conversation.js";
 import { $, attempt, element, trouble } from "./dom.js";
 import "./memory.js";
 
-const me = {};
+const me = {}; // what `api/me` says, once it has
+let meIsKnown;
+const known = new Promise((resolve) => (meIsKnown = resolve));
 const running = new Map(); // by id: a conversation that is left goes on
 const [box, scroller] = [$("message"), $("scroller")];
 const narrow = matchMedia("(max-width: 760px)");
@@ -16,17 +18,17 @@ let atEnd = true;
 const idInUrl = () => new URLSearchParams(location.search).get("chat");
 
 function open() {
-  const known = running.get(idInUrl());
-  here = known ?? new Conversation(idInUrl(), me, changed);
+  const left = running.get(idInUrl());
+  here = left ?? new Conversation(idInUrl(), me, known, changed);
   $("conversation").replaceChildren(here.list);
   atEnd = true;
   openList(false);
   draw();
   rest();
-  if (here.id && !known) {
+  if (!here.loaded) {
     const [conversation, place] = [here, element("li")];
     here.list.append(place);
-    attempt(place, () => conversation.load());
+    attempt(place, () => conversation.load()).then(fit);
   }
 }
 
@@ -54,10 +56,11 @@ function draw() {
   $("send").hidden = Boolean(here.run);
   $("stop").hidden = !here.run;
   chats.setCurrent(here.id);
+  fit();
 }
 
 function send(text) {
-  if (here.run || !text.trim()) return;
+  if (here.run || !here.loaded || !text.trim()) return;
   atEnd = true;
   here.send(text.trim());
   box.value = "";
@@ -68,7 +71,7 @@ function send(text) {
 function fit() {
   box.style.height = "auto";
   box.style.height = `${box.scrollHeight}px`;
-  $("send").disabled = !box.value.trim();
+  $("send").disabled = !here.loaded || !box.value.trim();
 }
 
 /** Put the focus where one goes on; not into the message box where that opens a keyboard. */
@@ -85,6 +88,7 @@ function openList(open) {
 
 async function meet() {
   Object.assign(me, await (await request("GET", "api/me")).json());
+  meIsKnown();
   $("user").textContent = me.user;
   $("offline").hidden = !me.offline;
   for (const part of document.querySelectorAll(".remembers")) part.hidden = !me.long_term;

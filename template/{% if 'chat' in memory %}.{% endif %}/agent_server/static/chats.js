@@ -98,7 +98,9 @@ async function remove(id, title) {
 
 const change = (id, method, body) =>
   attempt($("chats-trouble"), async () => {
-    const response = await request(method, `api/chats/${id}`, { body });
+    const response = await request(method, `api/chats/${id}`, { body }).catch((failure) => {
+      if (method !== "DELETE" || failure.status !== 404) throw failure; // else it is gone already
+    });
     if (method === "DELETE") {
       chats.delete(id);
       listed.delete(id);

@@ -10,9 +10,12 @@ export class Conversation {
   list = element("ol", { class: "messages" });
   run = null;
 
-  /** A new one has no `id`; `changed` is called with this when it gets one, and around each run. */
-  constructor(id, me, changed) {
-    Object.assign(this, { id, me, changed: () => changed(this) });
+  /**
+   * A new one has no `id`; `changed` is called with this when it gets one, and around each run.
+   * Nothing is sent before `known`: `me` is filled then. One with an id must be loaded first.
+   */
+  constructor(id, me, known, changed) {
+    Object.assign(this, { id, me, known, loaded: !id, changed: () => changed(this) });
     // Chosen here, so that a retry finds what an attempt without an answer left. Browsers offer
     // this on localhost and https only; elsewhere the server chooses.
     this.wanted = id ?? crypto.randomUUID?.();
@@ -26,6 +29,7 @@ export class Conversation {
   async load() {
     const { items, next, responseId } = await getPage(this.#messages);
     this.list.replaceChildren(...items.map(toElement));
+    this.loaded = true;
     this.#offerEarlier(next);
     const last = items.at(-1);
     const asked = last?.role === "user"; // else the answer came in between
@@ -38,7 +42,10 @@ export class Conversation {
   async send(message, trigger = "submit-message") {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
     this.list.append(userMessage(message));
-    await this.#answer(new Run(this.me.background), async ({ signal }) => {
+    await this.#answer(new Run(), async (run) => {
+      const { signal } = run;
+      await run.unlessStopped(this.known);
+      run.background = this.me.background;
       const body = { chatId: this.wanted, message, trigger };
       const accept = "text/event-stream";
       const response = await request("POST", "api/chat", { body, accept, signal });
@@ -75,7 +82,8 @@ export class Conversation {
     const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
       offer.remove(); // so that it is not pressed twice
-      if (this.me.background && (await this.#page()).responseId) return this.load();
+      const page = await this.#page();
+      if ((this.me.background && page.responseId) || this.#answered(page)) return this.load();
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null);
@@ -85,6 +93,14 @@ export class Conversation {
     };
     const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
     this.list.append(offer);
+  }
+
+  /** Whether the last question was answered after all: the server has as many, and its answer. */
+  #answered({ items, next }) {
+    const last = items.at(-1);
+    const asked = items.filter(({ role }) => role === "user");
+    const whole = last?.role === "assistant" && !last.partial && !next;
+    return whole && asked.length === this.list.querySelectorAll(".user").length;
   }
 
   #page() {

@@ -17,9 +17,18 @@ export class Run {
   signal = this.#stopped.signal;
 
   /** `background`: the run goes on without a reader, who may come back. */
-  constructor(background, id = null) {
+  constructor(background = false, id = null) {
     this.background = background;
     this.id = id;
+  }
+
+  /** Return what a promise is kept with; throws an AbortError when the run is stopped before. */
+  async unlessStopped(promise) {
+    const stopped = new Promise((_, reject) => {
+      this.signal.addEventListener("abort", () => reject(this.signal.reason));
+    });
+    await Promise.race([promise, stopped]);
+    this.signal.throwIfAborted();
   }
 
   /** Yield each event of what `open` requests; a background run is taken up where it broke off. */
