@@ -150,7 +150,22 @@ def test_what_its_owner_must_grant_is_named(workspace: Workspace, made: Path) ->
 def test_what_the_app_owns_needs_no_grant(workspace: Workspace, project: Path) -> None:
     act(workspace, APP_PRINCIPAL, TABLES)
     done = grant(workspace, project, APP_PRINCIPAL, "--dry-run")
-    assert "my_agent_dev.store" not in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Nothing to do" in done.stdout
+
+
+def test_a_dry_run_makes_no_role(workspace: Workspace, made: Path) -> None:
+    with workspace.database.admin() as admin:
+        before = admin.execute("SELECT rolname FROM pg_roles ORDER BY 1").fetchall()
+        done = grant(workspace, made, "somebody-new", "--dry-run")
+        assert "databricks_create_role('somebody-new', 'SERVICE_PRINCIPAL');" in done.stdout
+        assert done.returncode == 1
+        assert admin.execute("SELECT rolname FROM pg_roles ORDER BY 1").fetchall() == before
+
+
+def test_a_target_that_is_not_there_is_refused(workspace: Workspace, made: Path) -> None:
+    done = grant(workspace, made, APP_PRINCIPAL, "--target", "prd")
+    assert (done.returncode, "dev, prod" in done.stderr) == (2, True)
 
 
 def test_without_an_id_the_workspace_is_asked_for_the_app_s(
@@ -170,8 +185,10 @@ def test_one_memory_type_leaves_other_tables_alone(workspace: Workspace, made: P
 def test_the_chatbot_s_schemas_are_covered_on_request(workspace: Workspace, made: Path) -> None:
     act(workspace, ME, "CREATE SCHEMA ai_chatbot; CREATE TABLE ai_chatbot.chat ()")
     assert "ai_chatbot" not in grant(workspace, made, APP_PRINCIPAL).stdout
-    done = grant(workspace, made, APP_PRINCIPAL, "--with-chatbot-ui")
-    assert "ON TABLE ai_chatbot.chat" in done.stdout
+    one_type = ("--memory-type", "langgraph-long-term", "--with-chatbot-ui")
+    for options in (("--with-chatbot-ui", "--dry-run"), one_type):
+        done = grant(workspace, made, APP_PRINCIPAL, *options)
+        assert "ON TABLE ai_chatbot.chat" in done.stdout
 
 
 def test_a_lakebase_that_is_not_there_is_named(workspace: Workspace, made: Path) -> None:

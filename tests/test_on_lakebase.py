@@ -154,15 +154,29 @@ def test_a_deployed_app_owns_its_schema(project: Project, workspace: Workspace) 
         assert admin.execute(owners).fetchall() == [(APP_PRINCIPAL,)]
 
 
+def test_a_developer_has_a_schema_of_their_own_without_saying_so(
+    project: Project, workspace: Workspace
+) -> None:
+    unset = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "", "USER": "Ada.L"}
+    with serve(project, workspace, {**ENDPOINT, **unset}) as server:
+        server.until_ready().ask("hello")
+    with workspace.database.admin() as admin:
+        found = admin.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^my_agent'")
+        assert [row[0] for row in found] == ["my_agent_dev_ada_l"]
+
+
 def test_an_app_works_on_tables_that_a_developer_made_once_they_are_granted(
     project: Project, workspace: Workspace
 ) -> None:
     with serve(project, workspace) as server:
         server.until_ready().ask("My name is Ada", "granted")
+    place = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "developers"}
+    with serve_deployed(project, workspace, **place) as server:
+        reason = _tried(server).json()["error"]["message"]
+        assert reason.startswith("permission denied for table") and GRANT in reason
     options = (APP_PRINCIPAL, "--schema", "developers", "--autoscaling-endpoint", ENDPOINT_PATH)
     grant = project.start("python", GRANT, *options, variables=workspace.variables())
     assert grant.wait(60) == 0
-    place = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "developers"}
     with serve_deployed(project, workspace, **place) as server:
         assert "Ada" in server.until_ready().ask(NAME, "granted")
 
@@ -181,6 +195,7 @@ def test_turns_go_on_after_a_restart_of_the_database(
     server.ask("My name is Ada", how)
     workspace.database.restart(how)
     assert "Ada" in server.ask(NAME, how)
+    assert "the database has slept or was restarted" in server.log
 
 
 def test_after_an_idle_restart_the_very_next_turn_works_whatever_the_pool_holds(

@@ -87,6 +87,8 @@ class LookUp:
         default = str(self.answers.get("lakebase_branch") or "")
         wanted = self.options.branch or ("" if fresh else branch) or default
         branches = self.workspace.branches(project)
+        if self.asker.interactive and not self.options.branch and wanted not in branches:
+            wanted = ""  # nobody chose it for this project
         branch = self.asker.pick("branch", "--branch", wanted, branches)
         place = self.workspace.branch(project, branch)
         found.variables["lakebase_branch"] = place.name

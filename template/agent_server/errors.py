@@ -43,7 +43,7 @@ def to_api_error(error: BaseException) -> ApiError:
             return ApiError(503, "workspace_unavailable", text, 5)
         case psycopg.errors.InsufficientPrivilege():
             command = "uv run python scripts/grant_lakebase_permissions.py"
-            text = f"The app may not use its tables: {command}"
+            text = f"permission denied for table or schema of this app. Run: {command}"
             return ApiError(503, "database_permission", text)
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ApiError(503, "database_unavailable", "The database is not reachable.", 2)

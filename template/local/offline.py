@@ -68,7 +68,7 @@ def _memory() -> str:
         place = "Lakebase"
     else:
         place = "embedded Postgres in .local/" if _needs_postgres() else "DATABASE_URL"
-    return f"{place}, schema {setting('LAKEBASE_AGENT_MEMORY_SCHEMA')}"
+    return f"{place}, schema {importlib.import_module('agent_server.lakebase').schema_name()}"
 
 
 def _model() -> str:

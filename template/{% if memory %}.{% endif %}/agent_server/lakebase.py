@@ -1,7 +1,9 @@
 """Where Postgres is: Lakebase when it is configured, and the one pool of this process."""
 
 import asyncio
+import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -15,9 +17,11 @@ from agent_server import settings
 from agent_server.errors import ApiError
 from agent_server.settings import SettingsError
 
+log = logging.getLogger(__name__)
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
+SCHEMA = "LAKEBASE_AGENT_MEMORY_SCHEMA"
 CONNECT_SECONDS, SETUP_SECONDS = 10, 60
 # A pool waits longer after each failed try: a new row of tries begins with the next turn.
 PATIENCE = {"timeout": CONNECT_SECONDS, "reconnect_timeout": CONNECT_SECONDS}
@@ -37,8 +41,15 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('setup:' || %s, 0))"
 
 
 def schema_name() -> str:
-    """Return the Postgres schema that holds every table of this app."""
-    return settings.setting("LAKEBASE_AGENT_MEMORY_SCHEMA")
+    """Return the Postgres schema that holds every table of this app.
+
+    A developer on Lakebase has one of their own: what they create there, the app can't alter.
+    """
+    name = settings.setting(SCHEMA)
+    if os.environ.get(SCHEMA) or settings.in_databricks_app() or not settings.lakebase_configured():
+        return name
+    user = os.environ.get("USER") or os.environ.get("USERNAME") or "local"
+    return f"{name}_dev_{re.sub('[^a-z0-9]', '_', user.lower())}"[:63]
 
 
 def lakebase_target() -> dict[str, str]:
@@ -94,6 +105,7 @@ async def open_pool() -> AsyncIterator[Pool]:
         try:
             await AsyncConnectionPool.check_connection(connection)
         except psycopg.OperationalError:
+            log.warning("the database has slept or was restarted: connecting again")
             # It killed the others too: a turn would wait longer after each that it meets. Shielded,
             # because what is being checked is in no pool.
             await asyncio.shield(pool.check())
@@ -146,7 +158,8 @@ async def _try_to_connect(pool: Pool) -> None:
         if not settings.lakebase_configured():
             raise
         minted = isinstance(error, psycopg.OperationalError)  # else the workspace refused
-        why = "its database does not let us in" if minted else "the workspace gives no password"
+        refused = "its database sleeps, or does not let us in"
+        why = refused if minted else "the workspace gives no password"
         raise _unavailable("Failed to connect to", why) from error
 
 

@@ -17,12 +17,8 @@ import yaml
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.errors.base import DatabricksError
-from databricks_ai_bridge.lakebase import (
-    LakebaseClient,
-    SchemaPrivilege,
-    SequencePrivilege,
-    TablePrivilege,
-)
+from databricks_ai_bridge import lakebase
+from databricks_ai_bridge.lakebase import LakebaseClient
 from dotenv import load_dotenv
 
 from agent_server.lakebase import lakebase_target
@@ -43,9 +39,11 @@ MEMORY_TYPES = {
     "chat": ["chats", "messages", "schema_versions"],
 }
 PRIVILEGES = {
-    "on_schema": [SchemaPrivilege.USAGE, SchemaPrivilege.CREATE],
-    "on_table": [getattr(TablePrivilege, p) for p in ("SELECT", "INSERT", "UPDATE", "DELETE")],
-    "on_sequence": [SequencePrivilege.USAGE, SequencePrivilege.SELECT],
+    "on_schema": [lakebase.SchemaPrivilege[p].value for p in ("USAGE", "CREATE")],
+    "on_table": [
+        lakebase.TablePrivilege[p].value for p in ("SELECT", "INSERT", "UPDATE", "DELETE")
+    ],
+    "on_sequence": [lakebase.SequencePrivilege[p].value for p in ("USAGE", "SELECT")],
 }
 # The statements that would give the role what it lacks, now and in tables to come.
 MISSING = """
@@ -54,7 +52,8 @@ MISSING = """
             CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
         WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p', 'S')
-            AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s))
+            AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s)
+                OR nspname IN ('ai_chatbot', 'drizzle'))
     ), wanted AS (
         SELECT format('GRANT %%s ON SCHEMA %%I TO %%I', p, nspname, %(role)s::text) AS statement,
             1 AS place, has_schema_privilege(%(role)s::text, oid, p) AS held
@@ -74,14 +73,14 @@ MISSING = """
                 AND defaclnamespace = n.oid AND defaclobjtype::text = letter)
         FROM pg_namespace n, (VALUES ('TABLES', 'r', %(on_table)s::text[]),
             ('SEQUENCES', 'S', %(on_sequence)s)) AS kinds (kind, letter, privileges)
-        WHERE nspname = ANY(%(schemas)s)
+        WHERE nspname = ANY(%(schemas)s) AND NOT pg_has_role(%(role)s::text, nspowner, 'USAGE')
     )
     SELECT statement FROM wanted WHERE NOT held ORDER BY place, statement"""
 FOREIGN = """
     SELECT format('%%I.%%I', nspname, relname) AS name, relowner::regrole::text AS owner
     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-    WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p')
-        AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s))
+    WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p') AND (%(names)s::text[] IS NULL
+        OR relname = ANY(%(names)s) OR nspname IN ('ai_chatbot', 'drizzle'))
         AND NOT pg_has_role(%(role)s::text, relowner, 'USAGE') ORDER BY 1"""
 
 
@@ -109,9 +108,13 @@ def _grant(
         print(f"Nothing to grant yet: {', '.join(schemas)} is not there. The app will create it.")
         return 0
     if not client.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+        print(f"SELECT databricks_create_role('{role}', 'SERVICE_PRINCIPAL');", flush=True)
+        if options.dry_run:
+            print("-- and its privileges, which are known once it has a role")
+            return 1
         client.create_role(role, "SERVICE_PRINCIPAL")
     names = MEMORY_TYPES[options.memory_type] if options.memory_type else None
-    wanted: dict[str, Any] = {"role": role, "schemas": schemas, "names": names, **_privileges()}
+    wanted: dict[str, Any] = {"role": role, "schemas": schemas, "names": names, **PRIVILEGES}
     statements = _missing(client, wanted)
     for statement in statements:
         print(f"{statement};", flush=True)
@@ -137,10 +140,6 @@ def _missing(client: LakebaseClient, wanted: dict[str, Any]) -> list[str]:
     return [row["statement"] for row in client.execute(MISSING, wanted) or []]
 
 
-def _privileges() -> dict[str, list[str]]:
-    return {place: [privilege.value for privilege in some] for place, some in PRIVILEGES.items()}
-
-
 def _execute(client: LakebaseClient, statement: str) -> None:
     try:
         client.execute(statement)
@@ -161,7 +160,13 @@ def _target(name: str) -> dict[str, str]:
     for file in ("databricks.yml", f"workspace.{name}.yml"):
         if (ROOT / file).exists():
             bundle = next(yaml.safe_load_all((ROOT / file).read_text("utf-8")))
-            values |= bundle.get("targets", {}).get(name, {}).get("variables", {})
+            targets = bundle.get("targets") or {name: {}}
+            if name not in targets:
+                print(
+                    f"grant: {file} has no target {name!r}: {', '.join(targets)}", file=sys.stderr
+                )
+                sys.exit(2)
+            values |= (targets[name] or {}).get("variables") or {}
     return values
 
 
