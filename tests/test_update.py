@@ -10,11 +10,11 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.rehearsal import parses
+from lakebase_agent.rehearsal import OWNERS, parses
 from tests.owner import LINKED
 from tests.project import clean_environment
 from tests.releases import CURRENT, MADE_UP, PROGRAMS, Published, commit, edit, git
-from tests.rendering import Combination, expected_files
+from tests.rendering import REPOSITORY, Combination, expected_files
 from tests.workspace import open_workspace
 
 EVERYTHING = Combination("langgraph", ("short_term", "long_term"), "local")
@@ -347,11 +347,20 @@ def test_an_index_that_is_locked_leaves_the_project_as_it_was(
     assert snapshot(project) == before
 
 
-def test_a_file_that_the_owner_deleted_stays_deleted(published: Published, project: Path) -> None:
-    git(project, "rm", "--quiet", ".github/workflows/test.yml")
+@pytest.mark.parametrize("name", [".github/workflows/test.yml", "README.md", "evals"])
+def test_a_file_that_the_owner_deleted_stays_deleted(
+    published: Published, project: Path, name: str
+) -> None:
+    git(project, "rm", "-r", "--quiet", name)
     commit(project)
     assert published.update(project, "--yes").returncode == 0
-    assert not (project / ".github/workflows/test.yml").exists()
+    assert answers(project)["_commit"] == CURRENT
+    assert not (project / name).exists()
+
+
+def test_what_is_the_owners_is_known_wherever_it_matters() -> None:
+    template = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
+    assert template["_skip_if_exists"] == [f"/{path}" for path in OWNERS]
 
 
 @pytest.mark.slow

@@ -28,6 +28,9 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ".toml": tomllib.loads,
     ".yml": lambda text: list(yaml.parse(text)),
 }
+# As `_skip_if_exists` in copier.yml. Copier would bring back those that the owner deleted.
+OWNERS = ("README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
+          "evals")  # fmt: skip
 CURRENT = "current"
 TROUBLED = ("conflict", "broken")
 COMPARED = ("--cached", "--no-renames", "--no-ext-diff", "--no-color", "HEAD")
@@ -127,11 +130,12 @@ def open_rehearsal(
         clone = Path(folder).resolve() / top.name
         git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
         copy = clone / project.relative_to(top)
+        gone = [f"/{path}" for path in OWNERS if not (copy / path).exists()]
         sys.stdout.flush()
         with redirect_stderr(StringIO()):  # the names of folders that nobody knows
             run_update(
                 copy, dict(data), vcs_ref=VcsRef.CURRENT if version == CURRENT else version or None,
-                defaults=not ask, skip_answered=True, overwrite=True, unsafe=True,
+                defaults=not ask, skip_answered=True, overwrite=True, unsafe=True, exclude=gone,
             )  # fmt: skip
         stages = names(clone, "ls-files", "--unmerged", "-z")
         git(clone, "add", "--all")
