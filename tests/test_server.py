@@ -256,15 +256,17 @@ def test_a_turn_that_outlives_its_lease_while_the_database_is_away_is_a_503(
     assert turn.result().headers["retry-after"]
 
 
+@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 def test_a_reader_who_hangs_up_before_the_first_word_ends_the_turn(
     server: Server, model: StandinModel
 ) -> None:
-    model.delay = 40  # it goes on sleeping: the last test of this file
+    model.delay = 25
     body = {"input": "one", "stream": True, "custom_inputs": {"thread_id": "early"}}
     with pytest.raises(httpx.ReadTimeout):
         server.http.post("/responses", json=body, headers={"X-Forwarded-User": "ada"}, timeout=2)
     model.delay = 0
     assert "two" in server.ask("two", "early")
+    _until(lambda: model.running == 0)  # it goes on sleeping
 
 
 def _try(server: Server, path: str) -> httpx.Response | None:
