@@ -173,7 +173,7 @@ def test_an_update_never_loses_a_line_of_the_owner(
 
 
 @pytest.mark.slow
-@settings(unhurried, max_examples=8)
+@settings(unhurried, max_examples=6)
 @given(random_edits)
 def test_an_update_never_loses_a_line_of_the_owner_however_often_tried(
     published: Published, old_project: Path, edits: dict[str, int]

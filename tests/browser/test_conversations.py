@@ -19,10 +19,10 @@ def texts(visit: Visit) -> list[str]:
 
 def test_an_answer_grows_as_it_comes(visit: Open, slow_words: None) -> None:
     here = visit()
-    here.start("/repeat 150")
+    here.start("/repeat 90")
     expect(here.answers).to_contain_text("word2", timeout=FINISHED)
-    assert "word150" not in here.answers.inner_text()
-    expect(here.answers).to_contain_text("word150", timeout=2 * FINISHED)
+    assert "word90" not in here.answers.inner_text()
+    expect(here.answers).to_contain_text("word90", timeout=2 * FINISHED)
 
 
 def test_a_tool_call_shows_its_arguments_and_its_result(visit: Open) -> None:
