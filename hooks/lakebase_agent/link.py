@@ -38,7 +38,7 @@ def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
     flavour = _flavour(asker, say)
     update = UpdateOptions({"lakebase": flavour}, CURRENT)
     with open_update(folder.resolve(), update) as rehearsal:
-        if troubled := rehearsal.troubled():
+        if troubled := [change.path for change in rehearsal.changes() if change.troubled]:
             raise UsageError(f"your edits in {', '.join(troubled)} are in the way. Run: {SWITCH}")
         contents = _look_up(folder, rehearsal.copy, options, asker, say)
         rehearsal.bring_over()

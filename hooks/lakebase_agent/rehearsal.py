@@ -44,6 +44,11 @@ class Change:
     kind: str
     edited: bool = False
 
+    @property
+    def troubled(self) -> bool:
+        """Whether somebody has to look at the file."""
+        return self.kind in TROUBLED
+
     def __str__(self) -> str:
         return f"{self.kind:9} {self.path}" + ("   (with your edits in it)" if self.edited else "")
 
@@ -67,10 +72,6 @@ class Rehearsal:
         edited = self._edited(deleted) if deleted else set()
         found = [Change(path, self._kind(path, state)) for path, state in pairs if state != "D"]
         return found + [Change(path, "delete", path in edited) for path in deleted]
-
-    def troubled(self) -> list[str]:
-        """Return the files that somebody has to look at."""
-        return [change.path for change in self.changes() if change.kind in TROUBLED]
 
     def diff(self) -> str:
         """Return what changes, as a diff."""

@@ -84,7 +84,7 @@ def _finish(
     if options.dry_run:
         say("nothing was written: this was a dry run")
         return Outcome()
-    troubled = rehearsal.troubled()
+    troubled = [change.path for change in changes if change.troubled]
     if changes:
         _agree(changes, options)
         rehearsal.bring_over()
