@@ -86,7 +86,7 @@ export class Conversation {
       if ((this.me.background && page.responseId) || this.#answered(page)) return this.load();
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
-      const trigger = await this.#triggerOf(text, asked.nextSibling !== null);
+      const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
       while (asked.nextSibling) asked.nextSibling.remove();
       asked.remove();
       await this.send(text, trigger);
@@ -108,15 +108,15 @@ export class Conversation {
   }
 
   /** To ask again takes the place of the last question, if the server has got it at all. */
-  async #triggerOf(text, answered) {
+  async #triggerOf(text, answered, { items }) {
     for (let tries = 0; ; tries += 1) {
-      const { items } = await this.#page();
       const last = items.at(-1);
       const asked = items.findLast(({ role }) => role === "user")?.content;
       if (asked !== text || !(last.partial || last.role === "user")) return "submit-message";
       // What was said before a stop is stored a moment after it.
       if (last.partial || !answered || tries === 10) return "regenerate-message";
       await new Promise((resolve) => setTimeout(resolve, 300));
+      ({ items } = await this.#page());
     }
   }
 
