@@ -282,9 +282,7 @@ def commit(folder: Path) -> None:
 
 
 def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versioned: Path) -> None:
-    person = terminal(versioned)
-    person.expect("Which kind of Lakebase")
-    person.send("\r")  # autoscaling
+    person = picks_autoscaling(versioned)
     person.expect("Which project")
     person.expect("search")
     person.send("\x1b[B\r")
@@ -298,14 +296,10 @@ def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
     workspace: Workspace, versioned: Path
 ) -> None:
     before = contents(versioned)
-    person = terminal(versioned)
-    person.expect("Which kind of Lakebase")
-    person.send("\r")
+    person = picks_autoscaling(versioned)
     person.expect("Which project")
     person.send("\x03")
-    person.expect(pexpect.EOF)
-    assert person.wait() == 130
-    assert contents(versioned) == before
+    assert_left(person, 130, versioned, before)
 
 
 def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
@@ -313,13 +307,9 @@ def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
 ) -> None:
     workspace.faults.unauthenticated()
     before = contents(versioned)
-    person = terminal(versioned)
-    person.expect("Which kind of Lakebase")
-    person.send("\r")
+    person = picks_autoscaling(versioned)
     person.expect("databricks auth login")
-    person.expect(pexpect.EOF)
-    assert person.wait() == 3
-    assert contents(versioned) == before
+    assert_left(person, 3, versioned, before)
 
 
 def test_edits_that_a_lakebase_would_conflict_with_are_left_as_they_are(
@@ -329,13 +319,9 @@ def test_edits_that_a_lakebase_would_conflict_with_are_left_as_they_are(
     bundle.write_text(bundle.read_text().replace("CAN_QUERY", "CAN_MANAGE"))
     commit(versioned)
     before = contents(versioned)
-    person = terminal(versioned)
-    person.expect("Which kind of Lakebase")
-    person.send("\r")
+    person = picks_autoscaling(versioned)
     person.expect("your edits in databricks.yml are in the way")
-    person.expect(pexpect.EOF)
-    assert person.wait() == 2
-    assert contents(versioned) == before
+    assert_left(person, 2, versioned, before)
 
 
 @pytest.fixture
@@ -391,13 +377,9 @@ def test_a_project_that_copier_cannot_update_is_left_as_it_is(
         answers.write_text("\n".join(kept))
         commit(versioned)
     before = contents(versioned)
-    person = terminal(versioned)
-    person.expect("Which kind of Lakebase")
-    person.send("\r")
+    person = picks_autoscaling(versioned)
     person.expect(said)
-    person.expect(pexpect.EOF)
-    assert person.wait() == 2
-    assert contents(versioned) == before
+    assert_left(person, 2, versioned, before)
 
 
 def test_variables_of_another_place_leave_the_environment(
@@ -427,6 +409,23 @@ def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
     assert "no .copier-answers.yml" in done.stderr
 
 
+def picks_autoscaling(project: Path) -> "pexpect.spawn[str]":
+    """Run `link` on a project without Lakebase, and answer its first question."""
+    person = terminal(project)
+    person.expect("Which kind of Lakebase")
+    person.send("\r")
+    return person
+
+
+def assert_left(
+    person: "pexpect.spawn[str]", code: int, project: Path, before: dict[Path, bytes]
+) -> None:
+    """Fail unless the command ends with `code`, and every file is as it was."""
+    person.expect(pexpect.EOF)
+    assert person.wait() == code
+    assert contents(project) == before
+
+
 def terminal(project: Path) -> "pexpect.spawn[str]":
     """Run `link` in a terminal, as a person does."""
     return pexpect.spawn(COMMAND, ["link"], cwd=str(project), encoding="utf-8", timeout=30)
@@ -448,6 +447,4 @@ def test_ctrl_c_at_a_question_changes_nothing(workspace: Workspace, project: Pat
     person = terminal(project)
     person.expect("Which project")
     person.send("\x03")
-    person.expect(pexpect.EOF)
-    assert person.wait() == 130
-    assert contents(project) == before
+    assert_left(person, 130, project, before)
