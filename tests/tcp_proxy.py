@@ -17,7 +17,7 @@ class Proxy(socketserver.ThreadingTCPServer):
     def __init__(self, target: int) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.target = target
-        self.off = False
+        self.off = self.silent = False
         self.open: set[socket.socket] = set()
 
     @property
@@ -27,9 +27,9 @@ class Proxy(socketserver.ThreadingTCPServer):
         return port
 
     @contextmanager
-    def switched_off(self) -> Iterator[None]:
-        """Break every connection, and serve none until the end."""
-        self.off = True
+    def switched_off(self, silent: bool = False) -> Iterator[None]:
+        """Break every connection, and serve none until the end; `silent` ones are never closed."""
+        self.off, self.silent = True, silent
         for connection in list(self.open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -44,6 +44,8 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         if self.server.off:
+            while self.server.silent and self.request.recv(65536):
+                pass
             return
         with socket.create_connection(("127.0.0.1", self.server.target)) as target:
             ends = {self.request, target}

@@ -242,6 +242,14 @@ def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy
     assert response.json()["error"]["code"] == "database_unavailable"
     assert "127.0.0.1" not in response.text and "psycopg" not in response.text
     assert response.headers["x-request-id"] and response.headers["content-security-policy"]
+    assert response.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
+def test_a_database_that_did_not_answer_is_found_again(server: Server, proxy: Proxy) -> None:
+    with proxy.switched_off(silent=True):
+        assert server.post("hello", "silent").status_code == 503
+    _until(lambda: server.post("hello", "silent").status_code == 200)
 
 
 def test_a_turn_that_outlives_its_lease_while_the_database_is_away_is_a_503(

@@ -26,6 +26,8 @@ CONNECT_SECONDS, SETUP_SECONDS = 10, 60
 # A pool waits longer after each failed try: a new row of tries begins with the next turn.
 PATIENCE = {"timeout": CONNECT_SECONDS, "reconnect_timeout": CONNECT_SECONDS}
 SIZE = {"min_size": 1, "max_size": 20, **PATIENCE}
+# A host that never answers would hold each try for two minutes, and every turn behind it.
+IMPATIENT = {"connect_timeout": CONNECT_SECONDS}
 
 # The app's schema first, then where the extension `vector` lives: public, or a place of its own.
 SEE_SCHEMA = """
@@ -140,11 +142,12 @@ def _lakebase_pool(**how: Any) -> Pool:
     except ValueError as error:
         why = "the workspace refuses, or it is not there"
         raise _unavailable("Unable to resolve", why) from error
+    cast(dict[str, Any], pool.pool.kwargs).update(IMPATIENT)
     return pool.pool  # type: ignore[no-any-return]
 
 
 def _plain_pool(**how: Any) -> Pool:
-    how["kwargs"] = {"autocommit": True, "row_factory": dict_row}
+    how["kwargs"] = {"autocommit": True, "row_factory": dict_row, **IMPATIENT}
     return AsyncConnectionPool(os.environ["DATABASE_URL"], open=False, **how)
 
 
@@ -152,7 +155,7 @@ async def _try_to_connect(pool: Pool) -> None:
     """Raise why the pool can't connect, which it only logs itself."""
     at, how = cast(Any, (pool.conninfo, pool.kwargs))
     try:
-        connection = await pool.connection_class.connect(at, connect_timeout=CONNECT_SECONDS, **how)
+        connection = await pool.connection_class.connect(at, **how)
         await connection.close()
     except (ConnectionError, psycopg.OperationalError) as error:
         if not settings.lakebase_configured():
