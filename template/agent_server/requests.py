@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictStr
@@ -24,6 +24,8 @@ def _typed(item: object) -> object:
 
 Text = Annotated[StrictStr, AfterValidator(_storable)]
 Id = Annotated[Text, Field(min_length=1, max_length=256)]
+# Of a response, as the OpenAI API bounds it: kept and given back, and nothing else.
+Labels = dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]]
 
 
 class TextPart(BaseModel):
@@ -85,6 +87,7 @@ class Turn:
     items: list[Item]
     stream: bool
     response_id: str = ""  # of the background response it makes, which may take several attempts
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def thread_key(self) -> str:
@@ -100,6 +103,7 @@ class ResponseRequest(BaseModel):
     background: StrictBool = False
     custom_inputs: Place | None = None
     context: Place | None = None
+    metadata: Annotated[Labels | None, Field(max_length=16)] = None
     previous_response_id: Any = None
     conversation: Any = None
 
@@ -107,7 +111,8 @@ class ResponseRequest(BaseModel):
         """Return the turn this request asks for; raises a 400 ApiError when it can't be run."""
         if self.previous_response_id is not None or self.conversation is not None:
             raise bad_request("continue a thread with custom_inputs.thread_id, nothing else.")
-        return Turn(user, self._thread_id(), self._items(), self.stream)
+        thread, labels = self._thread_id(), self.metadata or {}
+        return Turn(user, thread, self._items(), self.stream, metadata=labels)
 
     def _thread_id(self) -> str:
         place, context = self.custom_inputs or Place(), self.context or Place()

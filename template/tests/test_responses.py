@@ -26,6 +26,9 @@ MALFORMED: list[Any] = [
     {"input": [{**USER, "type": "input_telepathy"}]},
     {"input": "hi", "stream": "no"},
     {"input": "hi", "background": "yes"},
+    {"input": "hi", "metadata": {"topic": 7}},
+    {"input": "hi", "metadata": {"topic": "x" * 513}},
+    {"input": "hi", "metadata": {f"topic{n}": "x" for n in range(17)}},
     {"input": "hi", "custom_inputs": {"thread_id": 7}},
     {"input": "hi", "custom_inputs": {"thread_id": "a", "session_id": "b"}},
     {"input": "hi", "previous_response_id": "resp_1"},
@@ -54,6 +57,12 @@ def test_the_official_client_sees_why_a_request_was_refused(server: str) -> None
     client = OpenAI(base_url=server, api_key="none")
     with pytest.raises(BadRequestError, match=r"custom_inputs\.thread_id"):
         client.responses.create(model="any", input="hi", previous_response_id="resp_1")
+
+
+def test_metadata_is_given_back(agent: Agent) -> None:
+    labels = {"topic": "memory"}
+    assert agent.post({"input": "hello", "metadata": labels}).json()["metadata"] == labels
+    assert agent.post({"input": "hello"}).json()["metadata"] == {}
 
 
 def test_a_stream_ends_with_done(agent: Agent) -> None:

@@ -76,6 +76,7 @@ class Runs:
         """
         await self.clean()
         response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
+        response.body["metadata"] = turn.metadata
         turn = replace(turn, stream=True, response_id=response.body["id"])
         first = response.queue()
         row = store.creation(turn, response.body, first, key, fingerprint)

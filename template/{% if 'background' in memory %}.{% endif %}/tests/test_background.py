@@ -16,6 +16,12 @@ def test_the_answer_is_there_for_whoever_asks_later(agent: Agent) -> None:
     assert text_of(_finished(agent, begun["id"])) == "word1 word2 word3 word4 word5"
 
 
+def test_metadata_is_given_back_later(agent: Agent) -> None:
+    labels = {"topic": "memory"}
+    begun = agent.post({"input": "hello", "background": True, "metadata": labels}).json()
+    assert _finished(agent, begun["id"])["metadata"] == labels
+
+
 def test_a_stream_that_is_read_from_a_cursor_has_the_rest_and_no_more(agent: Agent) -> None:
     response_id = _begin(agent, "/repeat 20")["id"]
     everything = _follow(agent, response_id)

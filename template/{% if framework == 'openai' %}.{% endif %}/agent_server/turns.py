@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import agents
-from agents import ItemHelpers, MessageOutputItem, Runner, ToolCallItem, ToolCallOutputItem
-from openai.types.responses import ResponseFunctionToolCall
 
 from agent_server.context import Context
 from agent_server.requests import Turn
@@ -16,7 +14,9 @@ from agent_server.threads import signed, stored_answer, to_items
 
 MLFLOW_FLAVOR = "mlflow.openai"
 MAX_STEPS = 50
+Agent = agents.Agent[Context]
 Items = list[agents.TResponseInputItem]
+Run = agents.result.RunResultBase
 
 # The SDK would send what users say to OpenAI. MLflow adds a processor of its own when it traces.
 agents.set_trace_processors([])
@@ -26,7 +26,7 @@ agents.set_trace_processors([])
 class Turns:
     """Runs the turns of every user; one per process."""
 
-    agent: agents.Agent[Context]
+    agent: Agent
     pool: Any = None
     store: Any = None
 
@@ -42,7 +42,7 @@ class Turns:
             held = await thread.get_items() if thread else []
             if stored := stored_answer(held, turn.response_id):
                 for item in stored:
-                    _tell_stored(item, response)
+                    _tell_item(item, response)
                 return response.complete()
             new = new_items(held, to_items(turn.items))
             context, items = Context(turn.user, self.store), [*held, *new]
@@ -56,19 +56,15 @@ class Turns:
         response.complete()
 
 
-async def _run(
-    agent: agents.Agent[Context], items: Items, context: Context, response: ResponseBuilder
-) -> agents.result.RunResultBase:
-    run = await Runner.run(agent, items, context=context, max_turns=MAX_STEPS)
+async def _run(agent: Agent, items: Items, context: Context, response: ResponseBuilder) -> Run:
+    run = await agents.Runner.run(agent, items, context=context, max_turns=MAX_STEPS)
     for item in run.new_items:
-        _tell_item(item, response)
+        _tell_item(item.to_input_item(), response)
     return run
 
 
-async def _stream(
-    agent: agents.Agent[Context], items: Items, context: Context, response: ResponseBuilder
-) -> agents.result.RunResultBase:
-    run = Runner.run_streamed(agent, items, context=context, max_turns=MAX_STEPS)
+async def _stream(agent: Agent, items: Items, context: Context, response: ResponseBuilder) -> Run:
+    run = agents.Runner.run_streamed(agent, items, context=context, max_turns=MAX_STEPS)
     try:
         async for event in run.stream_events():
             _tell(event, response)
@@ -84,20 +80,10 @@ def _tell(event: agents.StreamEvent, response: ResponseBuilder) -> None:
         if event.data.type == "response.output_text.delta" and event.data.delta:
             response.text(event.data.delta)
     elif event.type == "run_item_stream_event":
-        _tell_item(event.item, response)
+        _tell_item(event.item.to_input_item(), response)
 
 
-def _tell_item(item: agents.RunItem, response: ResponseBuilder) -> None:
-    match item:
-        case MessageOutputItem():
-            response.end_text(ItemHelpers.text_message_output(item))
-        case ToolCallItem(raw_item=ResponseFunctionToolCall() as call):
-            response.tool_call(call.call_id, call.name, call.arguments)
-        case ToolCallOutputItem():
-            response.tool_output(str(item.call_id), str(item.output))
-
-
-def _tell_stored(item: Any, response: ResponseBuilder) -> None:
+def _tell_item(item: Any, response: ResponseBuilder) -> None:
     match item.get("type", "message"):
         case "message":
             response.end_text(to_text(item.get("content")))
