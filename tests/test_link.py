@@ -176,12 +176,37 @@ def test_a_project_is_created_on_request(workspace: Workspace, project: Path) ->
     assert done.returncode == 0, done.stderr
     assert "creating the project memory" in done.stdout
     assert variables(project)["lakebase_branch"].startswith("projects/memory/branches/")
+    assert "nothing changed" in link(project, "--create-project", "memory").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["provisioned"], indirect=True)
+def test_a_person_can_have_an_instance_created(workspace: Workspace, project: Path) -> None:
+    person = wants_a_new_instance(project)
+    person.expect("wrote workspace.dev.yml")
+    person.expect(pexpect.EOF)
+    assert variables(project)["lakebase_instance"] == "my-agent"
+    assert "my-agent" in workspace.content.instances
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", ["provisioned"], indirect=True)
+def test_ctrl_c_while_an_instance_is_created_changes_nothing(
+    workspace: Workspace, project: Path
+) -> None:
+    workspace.content.polls = 10**6
+    before = contents(project)
+    person = wants_a_new_instance(project)
+    person.expect("00:00")  # the clock of the spinner
+    person.send("\x03")
+    assert_left(person, 130, project, before)
 
 
 def test_an_app_that_exists_lends_its_name(workspace: Workspace, project: Path) -> None:
     done = link(project, *PLACE, "--app", APP, "--target", "prod")
     assert done.returncode == 0, done.stderr
     assert variables(project, "prod")["app_name"] == APP
+    assert f"databricks bundle deployment bind my_agent {APP} --target prod" in done.stdout
 
 
 def test_in_an_adopted_project_it_sets_what_the_bundle_declares(
@@ -414,6 +439,18 @@ def picks_autoscaling(project: Path) -> "pexpect.spawn[str]":
     person = terminal(project)
     person.expect("Which kind of Lakebase")
     person.send("\r")
+    return person
+
+
+def wants_a_new_instance(project: Path) -> "pexpect.spawn[str]":
+    """Run `link` on a provisioned project, and ask for an instance that is not there yet."""
+    person = terminal(project)
+    person.expect("Which instance")
+    person.expect("create a new one")
+    person.send("\x1b[A\r")  # arrow up, Enter: the last one
+    person.expect("Its id")
+    person.send("\r")
+    person.expect("creating the instance my-agent")
     return person
 
 

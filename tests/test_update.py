@@ -58,11 +58,16 @@ def test_a_project_takes_the_next_release(published: Published, project: Path) -
     assert not (project / "agent_server/obsolete.py").exists()
 
 
-@pytest.mark.parametrize("setting", ["noprefix", "mnemonicPrefix", "relative"])
+@pytest.mark.parametrize(
+    "settings",
+    [("noprefix", "relative"), pytest.param(("mnemonicPrefix",), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_how_a_user_likes_diffs_is_in_nobodys_way(
-    published: Published, project: Path, setting: str
+    published: Published, project: Path, settings: tuple[str, ...]
 ) -> None:
-    git(project, "config", f"diff.{setting}", "true")
+    for setting in settings:
+        git(project, "config", f"diff.{setting}", "true")
     done = published.update(project)
     assert (done.returncode, done.stderr) == (0, "")
     assert answers(project)["_commit"] == CURRENT
@@ -347,15 +352,13 @@ def test_an_index_that_is_locked_leaves_the_project_as_it_was(
     assert snapshot(project) == before
 
 
-@pytest.mark.parametrize("name", [".github/workflows/test.yml", "README.md", "evals"])
-def test_a_file_that_the_owner_deleted_stays_deleted(
-    published: Published, project: Path, name: str
-) -> None:
-    git(project, "rm", "-r", "--quiet", name)
+def test_files_that_the_owner_deleted_stay_deleted(published: Published, project: Path) -> None:
+    deleted = (".github/workflows/test.yml", "README.md", "evals")
+    git(project, "rm", "-r", "--quiet", *deleted)
     commit(project)
     assert published.update(project, "--yes").returncode == 0
     assert answers(project)["_commit"] == CURRENT
-    assert not (project / name).exists()
+    assert [name for name in deleted if (project / name).exists()] == []
 
 
 def test_what_is_the_owners_is_known_wherever_it_matters() -> None:

@@ -131,7 +131,8 @@ def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
         commit(folder)
         done = published.update(folder, "--yes", *data(switch))
         assert (done.returncode, done.stderr) == (0, "")
-        assert " passed" in project.uv("run", "pytest", "-q")
+        if switch == there:  # its way back is tested as it was generated
+            assert " passed" in project.uv("run", "pytest", "-q")
     name, facts = ask(project, "What is my name?", "What do you know about me?")
     assert "Grace" in name and "teal" in facts
     assert "# Mine." in (folder / "agent_server/tools.py").read_text()

@@ -1,10 +1,13 @@
 """Questions to the person at the terminal, or the refusal to ask when nobody is there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import questionary
+from prompt_toolkit.shortcuts import ProgressBar
+from prompt_toolkit.shortcuts.progress_bar.formatters import Label, SpinningWheel, Text, TimeElapsed
 
 from lakebase_agent.errors import UsageError, WorkspaceError
 
@@ -44,6 +47,17 @@ class Asker:
         """Return what the person types."""
         typed: str = questionary.text(question, default=default).unsafe_ask()
         return typed.strip()
+
+    @contextmanager
+    def spinner(self, label: str) -> Iterator[None]:
+        """Turn a wheel beside `label` while the body runs, when a person is here to see it."""
+        if not self.interactive:
+            yield
+            return
+        parts = [SpinningWheel(), Text(" "), Label(), Text(" "), TimeElapsed()]
+        with ProgressBar(formatters=parts) as bar:
+            bar(label=label)
+            yield
 
 
 def _refuse(what: str, given: str, names: Sequence[str]) -> str:

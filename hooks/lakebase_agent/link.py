@@ -67,6 +67,10 @@ def _look_up(
         env = folder / ".env"
         old = env.read_text("utf-8") if env.is_file() else ""
         contents[env] = (to_env(old, {**sign_in, **found.env}), 0o600)
+    if options.app:
+        key, *_ = (bundle.get("resources") or {}).get("apps") or ["<key of the app>"]
+        bind = f"databricks bundle deployment bind {key} {options.app} --target {options.target}"
+        say(f"before the first deployment to {options.app}, run: {bind}")
     if experiment := found.variables.get("experiment_id"):
         say(f"traces: {workspace.host}/ml/experiments/{experiment}")
     return contents

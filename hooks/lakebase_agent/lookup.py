@@ -80,8 +80,6 @@ class LookUp:
         known = (paths or [self.previous.get("lakebase_branch", "")])[0]
         project, branch = _parts(str(known))
         answered = str(self.answers.get("lakebase_project") or "")
-        if self.options.create_project:
-            self.workspace.create_project(self.options.create_project, self.say)
         given = self.options.create_project or self.options.project or project or answered
         project, fresh = self._project(given), given != project
         default = str(self.answers.get("lakebase_branch") or "")
@@ -99,19 +97,31 @@ class LookUp:
         self.say(f"database {place.database}")
 
     def _project(self, given: str) -> str:
-        names = self.workspace.projects()
+        names, create = self.workspace.projects(), self.workspace.create_project
+        if (new := self.options.create_project) and new not in names:
+            return self._created("project", new, create)
+        return self._picked("project", given, names, create)
+
+    def _picked(self, what: str, given: str, names: list[str], create: Say) -> str:
+        """Return what was given, or what a person picks; it is created when it is a new one."""
         offered = [*names, NEW] if self.asker.interactive and not given else names
-        project = self.asker.pick("project", "--project", given, offered)
-        if project == NEW:
-            project = self.asker.text("Its id?", str(self.answers["app_name"]))
-            self.workspace.create_project(project, self.say)
-        return project
+        name = self.asker.pick(what, f"--{what}", given, offered)
+        if name != NEW:
+            return name
+        return self._created(what, self.asker.text("Its id?", self.answers["app_name"]), create)
+
+    def _created(self, what: str, name: str, create: Say) -> str:
+        self.say(f"creating the {what} {name}, which takes minutes ...")
+        with self.asker.spinner(name):
+            create(name)
+        return name
 
     def _provisioned(self, found: Found, bound: list[AppResource]) -> None:
         names = [r.database.instance_name for r in bound if r.database]
         known = (names or [self.previous.get("lakebase_instance", "")])[0]
         given = self.options.instance or known or str(self.answers.get("lakebase_instance") or "")
-        name = self.asker.pick("instance", "--instance", given, self.workspace.instances())
+        names, create = self.workspace.instances(), self.workspace.create_instance
+        name = self._picked("instance", given, names, create)
         found.variables["lakebase_instance"] = name
         found.env.update(dict.fromkeys(("LAKEBASE_AUTOSCALING_ENDPOINT", *BRANCH_OF_ENV)))
         found.env[INSTANCE_OF_ENV] = name

@@ -93,7 +93,7 @@ def connect(profile: str) -> WorkspaceClient:
     Raises WorkspaceError when nothing says how to sign in.
     """
     try:
-        config = Config(profile=profile or None, retry_timeout_seconds=8, http_timeout_seconds=20)
+        config = Config(profile=profile or None, retry_timeout_seconds=4, http_timeout_seconds=20)
         return WorkspaceClient(config=config)
     except ValueError as error:
         raise WorkspaceError(

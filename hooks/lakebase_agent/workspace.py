@@ -1,7 +1,6 @@
 """What is looked up in a Databricks workspace, through the official SDK."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +8,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.common.lro import LroOptions
 from databricks.sdk.errors import NotFound
 from databricks.sdk.service.apps import App
-from databricks.sdk.service.database import DatabaseInstanceState
+from databricks.sdk.service.database import DatabaseInstance, DatabaseInstanceState
 from databricks.sdk.service.postgres import (
     EndpointStatusState,
     EndpointType,
@@ -22,7 +21,8 @@ from lakebase_agent.signing_in import errors_explained
 
 POSTGRES_DATABASE = "databricks_postgres"
 CHAT = "llm/v1/chat"
-CREATE_TIMEOUT = timedelta(minutes=10)
+CREATE_TIMEOUT = timedelta(minutes=20)
+SMALLEST = "CU_1"
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,18 @@ class Workspace:
             apps = [app for app in self.client.apps.list() if app.name != besides]
         return {str(app.service_principal_client_id): str(app.name) for app in apps}
 
-    def create_project(self, project: str, progress: Callable[[str], None]) -> None:
-        """Create an autoscaling project unless there is one, and wait until it is there."""
-        if project in self.projects():
-            return progress(f"the project {project} is there already")
-        progress(f"creating the project {project}, which takes a minute ...")
+    def create_project(self, project: str) -> None:
+        """Create an autoscaling project, and wait until it is there."""
         with errors_explained(self.host):
             spec = ProjectSpec(display_name=project)
             operation = self.client.postgres.create_project(Project(spec=spec), project)
             operation.wait(LroOptions(timeout=CREATE_TIMEOUT))
+
+    def create_instance(self, name: str) -> None:
+        """Create a provisioned instance of the smallest size, and wait until it is there."""
+        with errors_explained(self.host):
+            instance = DatabaseInstance(name, capacity=SMALLEST)
+            self.client.database.create_database_instance_and_wait(instance, CREATE_TIMEOUT)
 
     def instances(self) -> list[str]:
         """Return the names of the provisioned instances."""
