@@ -1,14 +1,16 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["tomlkit>=0.13.3,<1"]
+# dependencies = ["packaging>=26.1,<27", "tomlkit>=0.13.3,<1"]
 # ///
 """What Copier runs after an update: merge the dependencies in pyproject.toml as sets.
 
 git merges lines, so a package that the owner added beside a bound that the template raised is a
 conflict to it. Copier leaves the three versions of a file with conflicts in the index; they are
-merged again, package by package. Where that is not enough, git's conflict stays.
+merged again, package by package. Where that is not enough, or no version would meet what both ask
+for, git's conflict stays.
 """
 
+import copy
 import importlib.util
 import os
 import re
@@ -26,10 +28,10 @@ REQUIREMENT = re.compile(r"\s*([\w.-]+)\s*(?:\[([^]]*)\])?\s*([^;@]*)(?:;\s*(.*)
 
 
 def main() -> None:
-    """Merge, if git could not; run by uv where this Python has no tomlkit."""
+    """Merge, if git could not; run by uv where this Python lacks what that needs."""
     if not _git("ls-files", "--unmerged", "--", FILE):
         return
-    if importlib.util.find_spec("tomlkit"):
+    if _equipped():
         ours, base, theirs = (_git("show", f":{stage}:./{FILE}") for stage in (2, 1, 3))
         merged, conflicts = merge(base, ours, theirs)
         Path(FILE).write_text(merged, "utf-8", newline="\n")
@@ -41,6 +43,14 @@ def main() -> None:
         raise OSError("that needs uv, which is not installed")
 
 
+def _equipped() -> bool:
+    if not all(map(importlib.util.find_spec, ("packaging", "tomlkit"))):
+        return False
+    from packaging.specifiers import SpecifierSet
+
+    return hasattr(SpecifierSet, "is_unsatisfiable")  # since 26.1
+
+
 def merge(base: str, ours: str, theirs: str) -> tuple[str, bool]:
     """Return the merged text, and whether conflicts are in it."""
     import tomlkit
@@ -50,10 +60,13 @@ def merge(base: str, ours: str, theirs: str) -> tuple[str, bool]:
         old, own, new = (document.get(table, {}).get(key) for document in documents)
         if own is None or new is None:
             continue
-        _merge_list(old or [], own, new)
+        merged = copy.deepcopy(own)
+        _merge_list(old or [], merged, new)
+        if not all(item in own or _can_be_met(item) for item in merged):
+            continue
         for document in documents:
             if key in document.get(table, {}):
-                document[table][key] = own
+                document[table][key] = merged
     return _merge_lines(*map(tomlkit.dumps, documents))
 
 
@@ -100,6 +113,16 @@ def _merge_requirement(base: Any, ours: Any, theirs: Any) -> Any:
     extras, bounds = (_merge_set(*(_split(part[n]) for part in parts if part)) for n in (2, 3))
     text = name + (f"[{','.join(extras)}]" if extras else "") + ",".join(bounds)
     return f"{text}; {marker}" if marker else text
+
+
+def _can_be_met(requirement: Any) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    match = REQUIREMENT.fullmatch(requirement) if isinstance(requirement, str) else None
+    try:
+        return not (match and SpecifierSet(match[3]).is_unsatisfiable())
+    except InvalidSpecifier:
+        return True  # an address, or what uv will name
 
 
 def _merge_set(base: list[str], ours: list[str], theirs: list[str]) -> list[str]:

@@ -31,7 +31,7 @@ dev = [
 ]
 """
 names = st.sampled_from(["aaa", "b-b", "fastapi", "mcp", "uvicorn", "zzz"])
-bounds = st.sampled_from(["", ">=1", ">=2,<3", "==1.5", "; python_version < '3'"])
+bounds = st.sampled_from(["", ">=1", ">=2,<3", "==2.5", "; python_version < '3'"])
 dependencies = st.dictionaries(names, bounds)
 
 
@@ -114,6 +114,14 @@ def test_a_conflict_elsewhere_stays_a_conflict() -> None:
     text, conflicts = merge(PROJECT, ours, theirs)
     assert conflicts
     assert '<<<<<<< before updating\nname = "ours"' in text
+
+
+@pytest.mark.parametrize("pin", ["mcp==1.25", "mcp<1.26", "mcp[cli]~=1.25.0"])
+def test_bounds_that_no_version_meets_stay_a_conflict(pin: str) -> None:
+    ours, theirs = (PROJECT.replace("mcp>=1.25,<2", wanted) for wanted in (pin, "mcp>=1.26,<2"))
+    text, conflicts = merge(PROJECT, ours, theirs)
+    assert conflicts
+    assert f'"{pin}"' in text and '"mcp>=1.26,<2"' in text
 
 
 @given(dependencies, dependencies, dependencies)
