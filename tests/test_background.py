@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.wire import open_wire
 from tests.background_project import (
+    TERMINAL,
     Reader,
     assert_whole,
     begin,
@@ -191,6 +192,27 @@ def test_any_process_may_cancel_a_run(
     pace: Callable[[int], None],
 ) -> None:
     _assert_cancel_works(server, other, model, thread, pace)
+
+
+@once
+@pytest.mark.parametrize("by", ["server", "other"])
+def test_a_running_response_that_is_deleted_ends_and_leaves_the_thread_usable(
+    request: pytest.FixtureRequest,
+    server: Server,
+    thread: str,
+    pace: Callable[[int], None],
+    by: str,
+) -> None:
+    pace(50)
+    reader = Reader(server, response_id := begin(server, "/repeat 1000", thread))
+    _until(lambda: "word5" in reader.text)
+    deleted = request.getfixturevalue(by).http.delete(
+        f"/responses/{response_id}", headers={"X-Forwarded-User": "ada"}
+    )
+    assert deleted.status_code == 200
+    assert reader.wait(15).events[-1]["type"] not in TERMINAL
+    pace(0)
+    assert "stand-in" in server.ask("hello", thread)
 
 
 @once
