@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from tests.project import Project, Server
+from tests.project import Project, Server, install
 from tests.rendering import Combination, render
 
 MEMORY = ("short_term", "long_term", "background")
@@ -38,18 +38,16 @@ async def large(size: int) -> str:
 DECORATORS = {"langgraph": "@tool", "openai": "@function_tool"}
 
 
-def make_project(template: Path, framework: str, folder: Path) -> Project:
+def make_project(template: Path, framework: str, folder: Path, environment: Path) -> Project:
     """Return an installed project with a slow tool."""
-    combination = Combination(framework, MEMORY, "local")
-    project = Project(render(template, combination, folder / "project"), folder / "environment")
-    tools = project.folder / "agent_server" / "tools.py"
+    render(template, Combination(framework, MEMORY, "local"), folder)
+    tools = folder / "agent_server" / "tools.py"
     code = tools.read_text()
     if framework == "langgraph":
         code = code.replace("return [get_current_time]", "return [get_current_time, *TOOLS]")
         code += "\n\nTOOLS: list[BaseTool] = []\n"
     tools.write_text(code + SLOW_TOOL.format(decorator=DECORATORS[framework], list="TOOLS"))
-    project.uv("sync", "--quiet")
-    return project
+    return install(folder, environment)
 
 
 def begin(server: Server, question: str, thread: str, user: str = "ada", **headers: str) -> str:

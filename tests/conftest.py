@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.project import Project, install
 from tests.releases import Published, publish
 from tests.rendering import FRAMEWORKS, Combination, copy_template, render
 
@@ -54,9 +54,10 @@ def renders(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Renders
 
 @pytest.fixture(scope="session")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where packages go, in a folder for each framework.
+    """Return where packages go, in a folder for each framework that all test files share.
 
-    A second project there is ready sooner, but it must be synced, and takes the place of the first.
+    Their next project there is ready soon: the packages are there, and compiled. It must be synced,
+    and takes the place of the one before.
     """
     return tmp_path_factory.mktemp("environments")
 
@@ -70,27 +71,20 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
 
 
 @pytest.fixture(scope="module", params=["langgraph", "openai"])
-def project(
-    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
+def project(request: pytest.FixtureRequest, renders: Renders, environments: Path) -> Project:
     """Return an installed project with every memory."""
     combination = Combination(request.param, ("short_term", "long_term", "chat"), "local")
-    environment = tmp_path_factory.mktemp("environments") / request.param
-    project = Project(renders[combination], environment)
-    project.uv("sync", "--quiet")
-    return project
+    return install(renders[combination], environments / request.param)
 
 
 @pytest.fixture(scope="module")
-def projects(renders: Renders, tmp_path_factory: pytest.TempPathFactory) -> Projects:
+def projects(renders: Renders, environments: Path) -> Projects:
     """Return what installs a project of a framework and a flavour of Lakebase, once."""
 
     @cache
-    def install(framework: str, lakebase: str) -> Project:
+    def installed(framework: str, lakebase: str) -> Project:
         combination = Combination(framework, ("short_term", "long_term"), lakebase)
-        environment = tmp_path_factory.mktemp("environments") / str(combination)
-        project = Project(renders[combination], environment)
-        project.uv("sync", "--quiet")
-        return project
+        # Both flavours may run at once.
+        return install(renders[combination], environments / f"{framework}-{lakebase}")
 
-    return install
+    return installed

@@ -71,6 +71,13 @@ class Project:
         return {**clean_environment(), **place, **more}
 
 
+def install(folder: Path, environment: Path) -> Project:
+    """Return the project in `folder`, with its packages in `environment`."""
+    project = Project(folder, environment)
+    project.uv("sync", "--quiet")
+    return project
+
+
 class Server:
     """A project's server, in a process of its own."""
 

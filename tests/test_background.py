@@ -33,10 +33,14 @@ once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
 @pytest.fixture(scope="module", params=["langgraph", "openai"])
 def project(
-    request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    template: Path,
+    environments: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
     """Return an installed project with background responses."""
-    return make_project(template, request.param, tmp_path_factory.mktemp(request.param))
+    folder = tmp_path_factory.mktemp(request.param) / "project"
+    return make_project(template, request.param, folder, environments / request.param)
 
 
 @pytest.fixture(scope="module")

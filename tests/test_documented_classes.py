@@ -5,11 +5,12 @@ are given the same tables on the embedded Postgres.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import Renders
-from tests.project import Project, Server
+from tests.project import Project, Server, install
 from tests.rendering import Combination
 
 pytestmark = pytest.mark.generated
@@ -51,12 +52,11 @@ asyncio.run(main())
 
 @pytest.fixture
 def project(
-    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, renders: Renders, environments: Path
 ) -> Iterator[Project]:
     """Yield an installed project that has been told a name, and something to remember."""
     combination = Combination(request.param, ("short_term", "long_term"), "local")
-    project = Project(renders[combination], tmp_path_factory.mktemp("environment") / "venv")
-    project.uv("sync", "--quiet")
+    project = install(renders[combination], environments / request.param)
     with project.open_database() as url, Server(project, DATABASE_URL=url) as server:
         server.until_ready().ask("My name is Ada", "t")
         server.ask("Remember that I like teal", "u")

@@ -15,8 +15,9 @@ import pytest
 
 from benchmarks.chats import BUDGET_STATEMENTS, CHATS, SCHEMA, USER, fill, get, paths
 from benchmarks.wire import CHECK, Traffic, open_wire
-from tests.project import Project, Server
-from tests.rendering import Combination, render
+from tests.conftest import Renders
+from tests.project import Server, install
+from tests.rendering import Combination
 
 pytestmark = pytest.mark.generated
 USERS = [USER, *(f"user{n}@example.com" for n in range(4))]
@@ -46,12 +47,9 @@ class Crowded:
 
 
 @pytest.fixture(scope="module")
-def crowded(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crowded]:
+def crowded(renders: Renders, environments: Path) -> Iterator[Crowded]:
     """Yield a server with five users of a thousand chats each."""
-    folder = tmp_path_factory.mktemp("crowded")
-    combination = Combination("openai", ("chat",), "local")
-    project = Project(render(template, combination, folder / "p"), folder / "environment")
-    project.uv("sync", "--quiet")
+    project = install(renders[Combination("openai", ("chat",), "local")], environments / "openai")
     with project.open_database() as url:
         port = int(url.rsplit(":", 1)[1].split("/")[0])
         with open_wire(port) as (way, traffic):

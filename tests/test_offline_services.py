@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.project import Project
+from tests.project import Project, install
 from tests.rendering import Combination, render
 
 pytestmark = pytest.mark.generated
@@ -68,13 +68,13 @@ class User:
 
 
 @pytest.fixture(scope="module")
-def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def installed(
+    template: Path, environments: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """Return a project whose packages every test uses, and whose files every test copies."""
     combination = Combination("langgraph", ("short_term", "long_term"), "local")
     folder = render(template, combination, tmp_path_factory.mktemp("installed") / "project")
-    project = Project(folder, tmp_path_factory.mktemp("environments") / "services")
-    project.uv("sync", "--quiet")
-    return project
+    return install(folder, environments / "langgraph")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Renders
-from tests.project import Project
+from tests.project import Project, install
 from tests.rendering import MEMORIES, PAIRWISE, Combination, render
 
 pytestmark = pytest.mark.generated
@@ -21,9 +21,7 @@ COMMON = [
 @pytest.fixture
 def project(request: pytest.FixtureRequest, renders: Renders, environments: Path) -> Project:
     """Return an installed project."""
-    project = Project(renders[request.param], environments / request.param.framework)
-    project.uv("sync", "--quiet")
-    return project
+    return install(renders[request.param], environments / request.param.framework)
 
 
 @pytest.mark.parametrize("project", COMMON, indirect=True, ids=str)
@@ -41,8 +39,7 @@ def test_it_is_linted_formatted_and_typed(project: Project) -> None:
 @pytest.mark.parametrize("framework", ["langgraph", "openai"])
 def test_it_judges_itself_offline(renders: Renders, environments: Path, framework: str) -> None:
     combination = Combination(framework, ("short_term", "long_term"), "local")
-    project = Project(renders[combination], environments / framework)
-    project.uv("sync", "--quiet")
+    project = install(renders[combination], environments / framework)
     assert "3 of 3 passed" in project.uv("run", "python", "-m", "evals.run")
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.owner import edited as edit_as_owner
-from tests.project import Project, Server
+from tests.project import Project, Server, install
 from tests.releases import CURRENT, Published, commit, edit
 from tests.rendering import Combination, expected_files
 
@@ -124,8 +124,7 @@ def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
     folder = tmp_path / "my agent"
     published.generate(folder, CURRENT, Combination(framework, BOTH, "local"))
     edit(folder / "agent_server/tools.py", lambda text: text + "\n# Mine.\n")
-    project = Project(folder, environments / framework)
-    project.uv("sync", "--quiet")
+    project = install(folder, environments / framework)
     ask(project, "My name is Grace", "Remember that I like teal")
     for switch in (there, back):
         commit(folder)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.visit import Visit
 from tests.conftest import Renders
-from tests.project import Project, Server
+from tests.project import Project, Server, install
 from tests.rendering import Combination
 from tests.standin_model import StandinModel, open_standin_model
 
@@ -38,15 +39,11 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session", params=list(MEMORY))
-def project(
-    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
+def project(request: pytest.FixtureRequest, renders: Renders, environments: Path) -> Project:
     """Return an installed project with the chat page."""
-    environment = tmp_path_factory.mktemp("environments") / request.param
     combination = Combination(request.param, MEMORY[request.param], "local")
-    project = Project(renders[combination], environment)
-    project.uv("sync", "--quiet")
-    return project
+    # Its server may still run while other tests have the environment of the framework.
+    return install(renders[combination], environments / f"browser-{request.param}")
 
 
 @pytest.fixture(scope="session")
