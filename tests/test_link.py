@@ -209,6 +209,33 @@ def test_an_app_that_exists_lends_its_name(workspace: Workspace, project: Path) 
     assert f"databricks bundle deployment bind my_agent {APP} --target prod" in done.stdout
 
 
+def test_an_app_that_exists_lends_its_resources(workspace: Workspace, project: Path) -> None:
+    postgres = {"branch": BRANCH_PATH, "database": DATABASE_PATH, "permission": "CAN_CONNECT"}
+    experiment = {"experiment_id": "1001", "permission": "CAN_EDIT"}
+    resources = [{"name": "a", "postgres": postgres}, {"name": "b", "experiment": experiment}]
+    workspace.content.apps[APP].resources.extend(resources)
+    done = link(project, "--app", APP)
+    assert done.returncode == 0, done.stderr
+    found = variables(project)
+    assert (found["lakebase_database"], found["experiment_id"]) == (DATABASE_PATH, "1001")
+
+
+def test_a_person_picks_the_app_once(workspace: Workspace, project: Path) -> None:
+    person = terminal(project)
+    person.expect("Which app")
+    person.expect(APP)
+    person.send("\x1b[B\r")
+    person.expect("Which project")
+    person.expect("search")
+    person.send("\x1b[B\r")
+    person.expect("deployment bind")
+    person.expect(pexpect.EOF)
+    assert variables(project)["app_name"] == APP
+    again = terminal(project)
+    again.expect(["Which app", "nothing changed"])
+    assert again.after == "nothing changed"
+
+
 def test_in_an_adopted_project_it_sets_what_the_bundle_declares(
     workspace: Workspace, template: Path, tmp_path: Path
 ) -> None:
@@ -307,7 +334,7 @@ def commit(folder: Path) -> None:
 
 
 def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versioned: Path) -> None:
-    person = picks_autoscaling(versioned)
+    person = wants_a_new_app(picks_autoscaling(versioned))
     person.expect("Which project")
     person.expect("search")
     person.send("\x1b[B\r")
@@ -321,7 +348,7 @@ def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
     workspace: Workspace, versioned: Path
 ) -> None:
     before = contents(versioned)
-    person = picks_autoscaling(versioned)
+    person = wants_a_new_app(picks_autoscaling(versioned))
     person.expect("Which project")
     person.send("\x03")
     assert_left(person, 130, versioned, before)
@@ -382,8 +409,7 @@ def test_a_person_picks_the_profile(project: Path) -> None:
     person = terminal(project)
     person.expect("Which profile")
     person.send("\x1b[B\r")
-    person.expect("Which project")
-    person.send("\x03")
+    wants_a_new_app(person).send("\x03")
     person.expect(pexpect.EOF)
     assert person.wait() == 130
 
@@ -444,7 +470,7 @@ def picks_autoscaling(project: Path) -> "pexpect.spawn[str]":
 
 def wants_a_new_instance(project: Path) -> "pexpect.spawn[str]":
     """Run `link` on a provisioned project, and ask for an instance that is not there yet."""
-    person = terminal(project)
+    person = wants_a_new_app(terminal(project))
     person.expect("Which instance")
     person.expect("create a new one")
     person.send("\x1b[A\r")  # arrow up, Enter: the last one
@@ -468,8 +494,15 @@ def terminal(project: Path) -> "pexpect.spawn[str]":
     return pexpect.spawn(COMMAND, ["link"], cwd=str(project), encoding="utf-8", timeout=30)
 
 
+def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
+    """Answer the question for an app, which comes first."""
+    person.expect("Which app")
+    person.send("\r")
+    return person
+
+
 def test_a_person_picks_from_what_there_is(workspace: Workspace, project: Path) -> None:
-    person = terminal(project)
+    person = wants_a_new_app(terminal(project))
     person.expect("Which project")
     person.expect("search")
     person.send("\x1b[B\r")  # arrow down, Enter: the second one
@@ -481,7 +514,7 @@ def test_a_person_picks_from_what_there_is(workspace: Workspace, project: Path) 
 
 def test_ctrl_c_at_a_question_changes_nothing(workspace: Workspace, project: Path) -> None:
     before = contents(project)
-    person = terminal(project)
+    person = wants_a_new_app(terminal(project))
     person.expect("Which project")
     person.send("\x03")
     assert_left(person, 130, project, before)

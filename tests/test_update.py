@@ -443,6 +443,8 @@ def test_a_person_is_asked_what_is_new_and_may_look_it_up_at_once(
         person.send("agent-memory\r")
         person.expect("Do it now")
         person.send("y")
+        person.expect("Which app")
+        person.send("\r")
         person.expect("wrote workspace.dev.yml")
         person.expect(pexpect.EOF)
         person.close()

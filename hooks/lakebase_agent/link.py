@@ -57,8 +57,8 @@ def _look_up(
     me = workspace.me()
     say(f"signed in to {workspace.host} as {me}")
     previous = read_target(folder, options.target)
-    traced = "experiment_id" in (bundle.get("variables") or {})
-    found = LookUp(workspace, answers, options, asker, say, previous, traced).everything(me)
+    declared = bundle.get("variables") or {}
+    found = LookUp(workspace, answers, options, asker, say, previous, declared).everything(me)
     sign_in: dict[str, str | None] = {"DATABRICKS_CONFIG_PROFILE": profile or None}
     sign_in["DATABRICKS_HOST"] = None if profile else workspace.host
     text = to_target(folder, options.target, workspace.host, found.variables, bundle)
@@ -67,10 +67,10 @@ def _look_up(
         env = folder / ".env"
         old = env.read_text("utf-8") if env.is_file() else ""
         contents[env] = (to_env(old, {**sign_in, **found.env}), 0o600)
-    if options.app:
+    if app := found.variables.get("app_name"):
         key, *_ = (bundle.get("resources") or {}).get("apps") or ["<key of the app>"]
-        bind = f"databricks bundle deployment bind {key} {options.app} --target {options.target}"
-        say(f"before the first deployment to {options.app}, run: {bind}")
+        bind = f"databricks bundle deployment bind {key} {app} --target {options.target}"
+        say(f"before the first deployment to {app}, run: {bind}")
     if experiment := found.variables.get("experiment_id"):
         say(f"traces: {workspace.host}/ml/experiments/{experiment}")
     return contents

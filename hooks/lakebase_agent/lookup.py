@@ -1,7 +1,7 @@
 """What is looked up in a workspace for a project, and what was given instead."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,7 @@ class LookUp:
     asker: Asker
     say: Say
     previous: dict[str, str]
-    traced: bool  # an adopted project may have an experiment of its own
+    declared: Collection[str]  # by the bundle: that of an adopted project may have its own ways
 
     def everything(self, me: str) -> Found:
         """Return what was found; the order is that of the questions.
@@ -64,16 +64,23 @@ class LookUp:
             self._autoscaling(found, bound) if autoscaling else self._provisioned(found, bound)
             schema = f"{self.answers['memory_schema']}_{DEV}_"
             found.env["LAKEBASE_AGENT_MEMORY_SCHEMA"] = personal_schema(schema, me)
-        if self.traced:
+        if "experiment_id" in self.declared:
             self._experiment(found, bound, me)
         return found
 
     def _resources_of_app(self, found: Found) -> list[AppResource]:
-        if not self.options.app:
+        if not (name := self.options.app or self._app()):
             return []
-        app = self.workspace.app(self.options.app)
-        found.variables["app_name"] = self.options.app
+        app = self.workspace.app(name)
+        found.variables["app_name"] = name
         return app.resources or []
+
+    def _app(self) -> str:
+        """Return the app that a person picks for a target that is new; empty for a new one."""
+        asks = self.asker.interactive and "app_name" in self.declared and not self.previous
+        names = self.workspace.apps() if asks else []
+        chosen = self.asker.pick("app", "--app", "", [NEW, *names])
+        return "" if chosen == NEW else chosen
 
     def _autoscaling(self, found: Found, bound: list[AppResource]) -> None:
         paths = [r.postgres.branch for r in bound if r.postgres and r.postgres.branch]

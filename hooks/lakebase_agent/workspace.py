@@ -175,6 +175,11 @@ class Workspace:
         with errors_explained(self.host):
             return str(self.client.experiments.create_experiment(name).experiment_id)
 
+    def apps(self) -> list[str]:
+        """Return the names of the apps that one may see."""
+        with errors_explained(self.host):
+            return [str(app.name) for app in self.client.apps.list()]
+
     def app(self, name: str) -> App:
         """Return an app; raises WorkspaceError when it is not there."""
         with errors_explained(self.host):
