@@ -197,7 +197,7 @@ def test_ctrl_c_while_an_instance_is_created_changes_nothing(
     workspace.content.polls = 10**6
     before = contents(project)
     person = wants_a_new_instance(project)
-    person.expect("00:00")  # the clock of the spinner
+    person.expect("my-agent [1-9] s")  # the spinner
     person.send("\x03")
     assert_left(person, 130, project, before)
 

@@ -1,13 +1,14 @@
 """Questions to the person at the terminal, or the refusal to ask when nobody is there."""
 
+import itertools
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import questionary
-from prompt_toolkit.shortcuts import ProgressBar
-from prompt_toolkit.shortcuts.progress_bar.formatters import Label, SpinningWheel, Text, TimeElapsed
 
 from lakebase_agent.errors import UsageError, WorkspaceError
 
@@ -51,13 +52,25 @@ class Asker:
     @contextmanager
     def spinner(self, label: str) -> Iterator[None]:
         """Turn a wheel beside `label` while the body runs, when a person is here to see it."""
-        if not self.interactive:
+        done = threading.Event()
+        wheel = threading.Thread(target=_turn, args=(label, done), daemon=True)
+        if self.interactive:
+            wheel.start()
+        try:
             yield
-            return
-        parts = [SpinningWheel(), Text(" "), Label(), Text(" "), TimeElapsed()]
-        with ProgressBar(formatters=parts) as bar:
-            bar(label=label)
-            yield
+        finally:
+            done.set()
+            if self.interactive:
+                wheel.join()
+
+
+def _turn(label: str, done: threading.Event) -> None:
+    start = time.monotonic()
+    # Not prompt_toolkit's: it reads the keyboard too, and now and then missed a Ctrl-C.
+    for sign in itertools.cycle("|/-\\"):
+        print(f"\r{sign} {label} {time.monotonic() - start:.0f} s", end="", flush=True)
+        if done.wait(0.2):
+            return print()
 
 
 def _refuse(what: str, given: str, names: Sequence[str]) -> str:
