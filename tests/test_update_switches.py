@@ -20,11 +20,16 @@ MEMORY_SWITCHES = [
     (("short_term",), BOTH),
     (BOTH, ("long_term",)),
     (("long_term",), BOTH),
+    (BOTH, (*BOTH, "background", "chat")),
+    ((*BOTH, "background", "chat"), BOTH),
+    ((*BOTH, "background", "chat"), (*BOTH, "chat")),
 ]
 FLAVOUR_SWITCHES = [
     ("autoscaling", "provisioned"),
     ("local", "autoscaling"),
     ("provisioned", "local"),
+    ("provisioned", "autoscaling"),
+    ("autoscaling", "local"),
 ]
 MARK = "   (with your edits in it)"
 
