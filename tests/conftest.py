@@ -13,15 +13,16 @@ from tests.rendering import FRAMEWORKS, Combination, copy_template, render
 Projects = Callable[[str, str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
-    "test_projects", "test_on_lakebase", "test_background", "test_under_load",
-    "test_update_releases", "test_update_switches", "test_update_tables",
+    "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
+    "test_background", "test_under_load", "test_update_switches", "test_update_tables",
 )  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a process have all tests of a file and a framework: they share a project."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    place = {stem: place for place, stem in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {framework}"))

@@ -409,7 +409,8 @@ def test_a_person_picks_the_profile(project: Path) -> None:
     person = terminal(project)
     person.expect("Which profile")
     person.send("\x1b[B\r")
-    wants_a_new_app(person).send("\x03")
+    wants_a_new_app(person).expect("Which project")
+    person.send("\x03")
     person.expect(pexpect.EOF)
     assert person.wait() == 130
 
