@@ -293,6 +293,7 @@ def test_a_workspace_that_refuses_is_told_in_one_line_and_changes_nothing(
     assert contents(project) == before
 
 
+@pytest.mark.slow
 def test_a_workspace_that_is_away_is_told_in_one_line_and_changes_nothing(
     workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,8 @@ def test_another_memory_deletes_exactly_what_was_told(
     check_switch(published, tmp_path / "p", Combination(framework, start, "local"), to)
 
 
-@pytest.mark.parametrize(("start", "to"), first_and_slow(FLAVOUR_SWITCHES), ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "to"), FLAVOUR_SWITCHES, ids=str)
 def test_another_flavour_deletes_nothing_and_keeps_the_owner_s_lines(
     published: Published, tmp_path: Path, start: str, to: str
 ) -> None:
