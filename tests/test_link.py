@@ -225,9 +225,7 @@ def test_a_person_picks_the_app_once(workspace: Workspace, project: Path) -> Non
     person.expect("Which app")
     person.expect(APP)
     person.send("\x1b[B\r")
-    person.expect("Which project")
-    person.expect("search")
-    person.send("\x1b[B\r")
+    picks_the_second_project(person)
     person.expect("deployment bind")
     person.expect(pexpect.EOF)
     assert variables(project)["app_name"] == APP
@@ -336,9 +334,7 @@ def commit(folder: Path) -> None:
 
 def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versioned: Path) -> None:
     person = wants_a_new_app(picks_autoscaling(versioned))
-    person.expect("Which project")
-    person.expect("search")
-    person.send("\x1b[B\r")
+    picks_the_second_project(person)
     person.expect("wrote workspace.dev.yml")
     person.expect(pexpect.EOF)
     assert variables(versioned)["lakebase_branch"] == BRANCH_PATH
@@ -470,6 +466,13 @@ def picks_autoscaling(project: Path) -> "pexpect.spawn[str]":
     return person
 
 
+def picks_the_second_project(person: "pexpect.spawn[str]") -> None:
+    """Answer the question for a project, once all of them are shown."""
+    person.expect("Which project")
+    person.expect("search")
+    person.send("\x1b[B\r")  # arrow down, Enter
+
+
 def wants_a_new_instance(project: Path) -> "pexpect.spawn[str]":
     """Run `link` on a provisioned project, and ask for an instance that is not there yet."""
     person = wants_a_new_app(terminal(project))
@@ -505,9 +508,7 @@ def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
 
 def test_a_person_picks_from_what_there_is(workspace: Workspace, project: Path) -> None:
     person = wants_a_new_app(terminal(project))
-    person.expect("Which project")
-    person.expect("search")
-    person.send("\x1b[B\r")  # arrow down, Enter: the second one
+    picks_the_second_project(person)
     person.expect("wrote workspace.dev.yml")
     person.expect(pexpect.EOF)
     assert person.wait() == 0
