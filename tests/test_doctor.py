@@ -14,8 +14,17 @@ import pytest
 from tests.conftest import Renders
 from tests.existing_agents import WITH_APP_YAML, adopted, app_template, write_agent
 from tests.rendering import Combination
-from tests.workspace import APP, APP_PRINCIPAL, DATABASE_PATH, ME, Workspace, open_workspace
-from tests.workspace.state import App
+from tests.workspace import (
+    APP,
+    APP_PRINCIPAL,
+    DATABASE_PATH,
+    ENDPOINT_PATH,
+    INSTANCE,
+    ME,
+    Workspace,
+    open_workspace,
+)
+from tests.workspace.state import App, Endpoint
 
 pytestmark = pytest.mark.generated
 COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
@@ -122,6 +131,21 @@ def test_an_old_cli_is_a_problem(workspace: Workspace, project: Path, cli: Path)
     assert found["state"] == "problem" and "0.295.0" in found["text"]
 
 
+@pytest.mark.parametrize("says", ["Databricks, of some version", ""])
+def test_a_cli_that_does_not_say_its_version_is_told(
+    workspace: Workspace, project: Path, cli: Path, says: str
+) -> None:
+    cli.write_text(f"#!/bin/sh\necho {says}\n")
+    found = examine(workspace, project)["cli"]
+    assert found["state"] == "warning" and str(cli) in found["text"]
+
+
+def test_a_missing_cli_is_a_problem(workspace: Workspace, project: Path, cli: Path) -> None:
+    cli.unlink()
+    found = examine(workspace, project)["cli"]
+    assert found["state"] == "problem" and "install" in found["command"]
+
+
 def test_a_variable_without_a_value_is_named(workspace: Workspace, project: Path) -> None:
     (project / "workspace.prod.yml").unlink()
     found = examine(workspace, project)["bundle"]
@@ -137,6 +161,90 @@ def test_a_database_that_is_not_the_branch_s_is_a_problem(
     done = run(workspace, project, "doctor", "--target", "prod")
     assert done.returncode == 1
     assert "the bundle has another" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("state", "finding"), [("IDLE", "ok"), ("INIT", "warning"), ("DEGRADED", "warning")]
+)
+def test_an_endpoint_may_sleep_but_not_be_unwell(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch, state: str, finding: str
+) -> None:
+    endpoint = workspace.content.lakebase[ENDPOINT_PATH]
+    assert isinstance(endpoint, Endpoint)
+    monkeypatch.setattr(endpoint, "state", state)
+    assert examine(workspace, project)["lakebase"]["state"] == finding
+
+
+def test_an_endpoint_without_a_host_is_not_looked_for_elsewhere(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = workspace.content.lakebase[ENDPOINT_PATH]
+    assert isinstance(endpoint, Endpoint)
+    monkeypatch.setattr(endpoint, "host", "")
+    assert examine(workspace, project)["role"]["state"] == "skipped"
+
+
+@pytest.mark.parametrize("project", ["provisioned"], indirect=True)
+def test_a_stopped_instance_is_a_problem(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.content.instances[INSTANCE], "state", "STOPPED")
+    found = examine(workspace, project)
+    assert found["lakebase"]["state"] == "problem" and "STOPPED" in found["lakebase"]["text"]
+    assert "role" not in found  # nobody can log in there
+
+
+def test_a_branch_that_is_gone_is_a_problem(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(workspace.content.lakebase, ENDPOINT_PATH.rpartition("/endpoints/")[0])
+    found = examine(workspace, project)["lakebase"]
+    assert found["state"] == "problem" and found["command"] == "lakebase-agent link --target prod"
+
+
+def test_an_experiment_that_is_gone_is_a_problem(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.content, "experiments", [])
+    found = examine(workspace, project)["experiment"]
+    assert found["state"] == "problem" and found["command"] == "lakebase-agent link --target prod"
+
+
+def test_an_embedding_endpoint_that_is_gone_is_a_problem(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.content, "models", [])
+    found = examine(workspace, project)["embeddings"]
+    assert found["state"] == "problem" and "EMBEDDING_ENDPOINT" in found["command"]
+
+
+def test_dims_that_the_endpoint_does_not_return_are_a_problem(
+    workspace: Workspace, project: Path
+) -> None:
+    settings = project / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("1024", "768"))
+    found = examine(workspace, project)["embeddings"]
+    assert found["state"] == "problem" and "EMBEDDING_DIMS is 768" in found["text"]
+
+
+def test_an_app_that_is_not_deployed_is_told(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(workspace, TABLES.format(dims=1024))
+    monkeypatch.delitem(workspace.content.apps, APP)
+    found = examine(workspace, project)
+    assert found["app"]["command"] == "databricks bundle deploy --target prod"
+    assert (found["app"]["state"], found["privileges"]["state"]) == ("warning", "skipped")
+
+
+def test_a_role_that_may_not_log_in_is_a_problem(workspace: Workspace, project: Path) -> None:
+    with workspace.database.admin() as admin:
+        admin.execute(f'ALTER ROLE "{ME}" NOLOGIN'.encode())
+    try:
+        assert examine(workspace, project)["role"]["state"] == "problem"
+    finally:
+        with workspace.database.admin() as admin:
+            admin.execute(f'ALTER ROLE "{ME}" LOGIN'.encode())
 
 
 def test_a_column_of_another_length_is_a_problem(workspace: Workspace, project: Path) -> None:

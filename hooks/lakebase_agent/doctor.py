@@ -153,6 +153,9 @@ def _branch(patient: Patient) -> Iterator[Finding]:
         yield ok("lakebase", f"{place.endpoint} is awake")
     else:
         yield warning("lakebase", f"{place.endpoint} is {state.value if state else '?'}", "wait")
+    if not host:
+        yield skipped("role", "an endpoint that starts has no host yet")
+        return
     token = patient.workspace.endpoint_token(place.endpoint)
     yield from _database(patient, host, token)
 
