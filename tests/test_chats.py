@@ -19,9 +19,9 @@ def servers(project: Project) -> Iterator[list[Server]]:
         yield [first.until_ready(), second.until_ready()]
 
 
-def ask(server: Server, message: str, chat: str | None = None) -> tuple[str, str]:
+def ask(server: Server, message: str, chat: str | None = None, **more: str) -> tuple[str, str]:
     """Return the chat's id and the answer."""
-    body = {"message": message, **({"chatId": chat} if chat else {})}
+    body = {"message": message, **({"chatId": chat} if chat else {}), **more}
     answer = server.http.post("/api/chat", json=body, headers=ADA)
     assert answer.status_code == 200, answer.text
     return answer.headers["x-chat-id"], answer.text
@@ -47,3 +47,19 @@ def test_a_chat_goes_on_after_the_end_of_its_process(project: Project) -> None:
     with Server(project) as server:
         assert "Ada" in ask(server.until_ready(), "What is my name?", chat)[1]
         assert [m["role"] for m in messages(server, chat)] == ["user", "assistant"] * 2
+
+
+def test_the_model_does_not_see_the_answer_that_is_asked_for_again(project: Project) -> None:
+    with Server(project) as server:
+        chat, _ = ask(server.until_ready(), "first")
+        ask(server, "What time is it?", chat)
+        for _ in range(2):
+            ask(server, "What time is it?", chat, trigger="regenerate-message")
+        assert "see 3 of your messages" in ask(server, "third", chat)[1]
+
+
+def test_what_is_not_asked_again_stays_in_the_models_sight(project: Project) -> None:
+    with Server(project) as server:
+        chat, _ = ask(server.until_ready(), "first")
+        ask(server, "second", chat, trigger="regenerate-message")
+        assert "see 3 of your messages" in ask(server, "second", chat)[1]

@@ -22,6 +22,12 @@ def first_new(thread: Sequence[Said], sent: Sequence[Said]) -> int:
     return start
 
 
+def before_again(thread: Sequence[Said], sent: Sequence[Said]) -> int:
+    """Return how much of `thread` precedes its last question: all of it unless that is sent."""
+    asked = max((i for i, (role, _) in enumerate(thread) if role == "user"), default=len(thread))
+    return asked if thread[asked : asked + 1] == sent[-1:] else len(thread)
+
+
 def _repeated(thread: Sequence[Said], sent: Sequence[Said]) -> int:
     held = [text for role, text in thread if role == "user"]
     asked = [index for index, (role, _) in enumerate(sent) if role == "user"]

@@ -88,6 +88,7 @@ class Turn:
     stream: bool
     response_id: str = ""  # of the background response it makes, which may take several attempts
     metadata: dict[str, str] = field(default_factory=dict)
+    again: bool = False  # asks what the thread was asked last, for an answer instead of that one
 
     @property
     def thread_key(self) -> str:

@@ -45,7 +45,8 @@ class ChatRequest(BaseModel):
     def to_turn(self, user: User) -> Turn:
         """Return the turn this request asks for, in the thread of the chat's name."""
         message = Message(type="message", role="user", content=self.text)
-        return Turn(user, str(self.chat_id), [message], stream=True)
+        again = self.trigger == "regenerate-message"
+        return Turn(user, str(self.chat_id), [message], stream=True, again=again)
 
 
 class Title(BaseModel):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_server.history import Said, first_new
+from agent_server.history import Said, before_again, first_new
 
 U1, A1, U2, A2, U3 = [
     ("user", "one"), ("assistant", "first"), ("user", "two"), ("assistant", "second"), ("user", "3")
@@ -38,3 +38,20 @@ def test_only_what_the_thread_does_not_hold_is_new(
     thread: list[Said], sent: list[Said], new: list[Said]
 ) -> None:
     assert sent[first_new(thread, sent) :] == new
+
+
+@pytest.mark.parametrize(
+    ("thread", "sent", "kept"),
+    [
+        ([U1, A1, U2, TOOL, A2], [U2], [U1, A1]),
+        ([U1, A1], [U1], []),
+        ([U1, A1, U2], [U2], [U1, A1]),
+        ([U1, A1, U2, A2], [U1], [U1, A1, U2, A2]),
+        ([U1, A1], [U2], [U1, A1]),
+        ([], [U1], []),
+    ],
+)
+def test_only_the_last_question_is_asked_again(
+    thread: list[Said], sent: list[Said], kept: list[Said]
+) -> None:
+    assert thread[: before_again(thread, sent)] == kept

@@ -26,11 +26,14 @@ TABLES = """
         ON agent_messages (session_id, created_at)"""
 GET = "SELECT message_data FROM agent_messages WHERE session_id = %s ORDER BY created_at, id"
 ADD = """
-    WITH session AS (INSERT INTO agent_sessions (session_id) VALUES (%s)
+    WITH gone AS (DELETE FROM agent_messages WHERE id IN (
+        SELECT id FROM agent_messages WHERE session_id = %(session_id)s
+        ORDER BY created_at DESC, id DESC LIMIT %(instead_of)s)),
+    session AS (INSERT INTO agent_sessions (session_id) VALUES (%(session_id)s)
         ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP RETURNING session_id)
     INSERT INTO agent_messages (session_id, message_data)
-    SELECT session_id, item FROM session, unnest(%s::text[]) WITH ORDINALITY AS new (item, place)
-    ORDER BY place"""
+    SELECT session_id, item
+    FROM session, unnest(%(items)s::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place"""
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ class Thread:
             rows = await (await connection.execute(GET, [self.session_id])).fetchall()
             return [json.loads(row["message_data"]) for row in rows]
 
-    async def add_items(self, items: Sequence[TResponseInputItem]) -> None:
-        """Append `items`: all of them, or none when it fails."""
+    async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
+        """Append `items` in place of the last `instead_of`: all of it, or nothing when it fails."""
+        values = {"session_id": self.session_id, "instead_of": instead_of}
         async with self.pool.connection() as connection:
-            await connection.execute(ADD, [self.session_id, [json.dumps(item) for item in items]])
+            await connection.execute(ADD, {**values, "items": [json.dumps(item) for item in items]})
 
 
 async def create_thread_tables(connection: Connection) -> None:

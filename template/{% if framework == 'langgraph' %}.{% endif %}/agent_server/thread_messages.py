@@ -4,12 +4,17 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from agent_server.history import Said, first_new
+from agent_server.history import Said, before_again, first_new
 
 
 def new_messages(held: Sequence[AnyMessage], sent: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
     """Return those of the messages sent that the thread does not hold."""
     return sent[first_new(_said(held), _said(sent)) :]
+
+
+def kept_messages(held: Sequence[AnyMessage], sent: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+    """Return what of the thread stays when what it was asked last is asked again."""
+    return held[: before_again(_said(held), _said(sent))]
 
 
 def missing_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:

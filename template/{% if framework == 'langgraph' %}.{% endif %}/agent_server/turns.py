@@ -42,7 +42,7 @@ class Turns:
             how["durability"] = ("sync" if turn.response_id else "exit") if checkpointer else None
             how["config"] = {"configurable": {"thread_id": turn.thread_key}}
             how["config"]["metadata"] = {"response_id": turn.response_id}
-            sent: dict[str, Any] | None = {"incoming": to_messages(turn.items)}
+            sent: dict[str, Any] | None = {"incoming": to_messages(turn.items), "again": turn.again}
             if checkpointer and turn.response_id and await _resumes(graph, how["config"], response):
                 sent = None
             async for mode, chunk in graph.astream(sent, **how):

@@ -5,14 +5,19 @@ from typing import Any
 
 from agents import TResponseInputItem
 
-from agent_server.history import Said, first_new
+from agent_server.history import Said, before_again, first_new
+
+Items = Sequence[TResponseInputItem]
 
 
-def new_items(
-    held: Sequence[TResponseInputItem], sent: Sequence[TResponseInputItem]
-) -> list[TResponseInputItem]:
+def new_items(held: Items, sent: Items) -> list[TResponseInputItem]:
     """Return those of the items sent that the session does not hold."""
     return list(sent[first_new(_said(held), _said(sent)) :])
+
+
+def kept_items(held: Items, sent: Items) -> Items:
+    """Return what of the session stays when what it was asked last is asked again."""
+    return held[: before_again(_said(held), _said(sent))]
 
 
 def to_text(content: Any) -> str:
@@ -22,5 +27,5 @@ def to_text(content: Any) -> str:
     return content or ""
 
 
-def _said(items: Sequence[TResponseInputItem]) -> list[Said]:
+def _said(items: Items) -> list[Said]:
     return [(str(item.get("role", "tool")), to_text(item.get("content"))) for item in items]

@@ -8,7 +8,7 @@ import agents
 from agent_server.context import Context
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
-from agent_server.thread_messages import new_items, to_text
+from agent_server.thread_messages import kept_items, new_items, to_text
 from agent_server.thread_store import open_thread
 from agent_server.threads import signed, stored_answer, to_items
 
@@ -44,13 +44,16 @@ class Turns:
                 for item in stored:
                     _tell_item(item, response)
                 return response.complete()
-            new = new_items(held, to_items(turn.items))
-            context, items = Context(turn.user, self.store), [*held, *new]
+            sent = to_items(turn.items)
+            kept = kept_items(held, sent) if turn.again else held
+            new = new_items(kept, sent)
+            context, items = Context(turn.user, self.store), [*kept, *new]
             run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
             if thread:
                 # The whole turn at once: one that fails leaves nothing behind.
                 told = [item.to_input_item() for item in run.new_items]
-                await thread.add_items([*new, *signed(told, turn.response_id)])
+                added = [*new, *signed(told, turn.response_id)]
+                await thread.add_items(added, instead_of=len(held) - len(kept))
         usage = run.context_wrapper.usage
         response.count(usage.input_tokens, usage.output_tokens)
         response.complete()
