@@ -112,7 +112,7 @@ FILES: dict[Rule, str] = {
         agent_server/runs.py agent_server/security.py agent_server/settings.py
         agent_server/start.py agent_server/startup.py
         agent_server/thread_messages.py agent_server/thread_store.py agent_server/threads.py
-        agent_server/tools.py
+        agent_server/texts.py agent_server/tools.py
         agent_server/tracing.py agent_server/turns.py agent_server/workspace.py
         evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
         local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py
@@ -135,7 +135,7 @@ FILES: dict[Rule, str] = {
         agent_server/background_startup.py agent_server/background_store.py
         agent_server/background_watch.py agent_server/background_writer.py
     """,
-    openai: "agent_server/context.py",
+    openai: "agent_server/context.py agent_server/tool_failures.py",
     chat: """
         agent_server/belongings.py agent_server/chat.py agent_server/chat_requests.py
         agent_server/chat_answers.py agent_server/chats.py agent_server/me.py

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
@@ -28,6 +29,8 @@ class StandinModel:
     running: int = 0
     chunks: int = 0  # of streams, sent so far
     left: int = -1  # requests until it fails; below zero, it does not
+    refuses: bytes = b""  # what no request may hold
+    calls: str = ""  # the only thing it does, if it is set: to call this tool
     requests: list[bytes] = field(default_factory=list)
 
     def fail_after(self, requests: int) -> None:
@@ -43,6 +46,10 @@ class StandinModel:
             self.left -= 1
             if self.left == -1:
                 self.status = 500
+            if self.refuses and self.refuses in self.requests[-1]:
+                return JSONResponse({"error": {"message": SECRET}}, 400)
+            if self.calls:
+                return JSONResponse(_to_call(self.calls))
             if self.status != 200:
                 return JSONResponse({"error": {"message": SECRET}}, self.status)
             response = await answer(request)
@@ -56,6 +63,14 @@ class StandinModel:
         async for chunk in chunks:
             self.chunks += 1
             yield chunk
+
+
+def _to_call(tool: str) -> dict[str, Any]:
+    call = {"id": uuid4().hex, "type": "function", "function": {"name": tool, "arguments": "{}"}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+    head = {"id": "c", "object": "chat.completion", "created": 0, "model": "m"}
+    return {**head, "choices": [choice]}
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A generated project, as its owner finds it: formatted, linted, typed, and tested by itself."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,17 @@ def test_it_judges_itself_offline(renders: Renders, environments: Path, framewor
     combination = Combination(framework, ("short_term", "long_term"), "local")
     project = install(renders[combination], environments / framework)
     assert "3 of 3 passed" in project.uv("run", "python", "-m", "evals.run")
+
+
+@pytest.mark.parametrize("wrong", ['questions = "Hello"', "expectd = 1"])
+def test_a_case_that_is_none_is_refused(
+    renders: Renders, environments: Path, tmp_path: Path, wrong: str
+) -> None:
+    folder = shutil.copytree(renders[Combination("openai", (), "local")], tmp_path / "p")
+    (folder / "evals" / "cases.toml").write_text(f'[[case]]\nname = "n"\n{wrong}\n')
+    project = install(folder, environments / "openai")
+    judging = project.start("python", "-m", "evals.run", stderr=subprocess.PIPE)
+    assert wrong.split()[0] in judging.communicate()[1] and judging.returncode == 2
 
 
 @pytest.mark.slow

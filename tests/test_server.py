@@ -1,5 +1,6 @@
 """The server of a generated project, through what happens to servers."""
 
+import json
 import signal
 import threading
 import time
@@ -17,6 +18,14 @@ from tests.tcp_proxy import Proxy, open_proxy
 
 pytestmark = pytest.mark.generated
 NAME, SAID, LONG = "What is my name?", "What did I say?", "/repeat 2000 every 20 ms"
+
+
+def _user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def _assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,7 @@ def server(project: Project, variables: dict[str, str]) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def healthy(model: StandinModel) -> None:
     """Let every test start with a model that works."""
-    model.status, model.delay = 200, 0
+    model.status, model.delay, model.refuses, model.calls = 200, 0, b"", ""
 
 
 def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
@@ -150,6 +159,79 @@ def test_a_turn_that_failed_after_a_tool_is_stored_once_when_it_is_sent_again(
     assert server.ask(SAID, "broken-tool").count("What time is it?") == 1
 
 
+def test_what_the_model_refuses_does_not_stay_in_the_thread(
+    server: Server, model: StandinModel
+) -> None:
+    server.ask("one", "refused")
+    model.refuses = b"poison"
+    assert server.post("poison", "refused").status_code == 502
+    said = server.ask(SAID, "refused")
+    assert "one" in said and "poison" not in said
+
+
+def test_a_history_that_is_sent_again_after_failures_does_not_grow_the_thread(
+    server: Server, model: StandinModel
+) -> None:
+    history = [_user("one"), _assistant(server.ask("one", "resent")), _user("two")]
+    model.status = 500
+    for _ in range(2):
+        assert server.post(history, "resent").status_code == 502
+    model.status = 200
+    server.ask(history, "resent")
+    said = server.ask(SAID, "resent")
+    assert (said.count("one"), said.count("two")) == (1, 1)
+
+
+def test_an_answer_that_was_lost_on_its_way_is_made_again(server: Server) -> None:
+    history = [_user("one"), _assistant(server.ask("one", "lost")), _user("two")]
+    for _ in range(2):
+        server.ask(history, "lost")
+    assert server.ask(SAID, "lost").count("two") == 1
+
+
+def test_who_leaves_without_a_stream_and_asks_again_has_asked_once(
+    server: Server, model: StandinModel
+) -> None:
+    model.delay = 3
+    body = {"input": "one", "custom_inputs": {"thread_id": "left"}}
+    with pytest.raises(httpx.ReadTimeout):
+        server.http.post("/responses", json=body, headers={"X-Forwarded-User": "ada"}, timeout=1)
+    model.delay = 0
+    server.ask("one", "left")
+    assert server.ask(SAID, "left").count("one") == 1
+
+
+def test_calls_that_were_made_at_once_are_sent_on_as_one_message(
+    server: Server, model: StandinModel
+) -> None:
+    call = {"type": "function_call", "name": "get_current_time", "arguments": "{}"}
+    output = {"type": "function_call_output", "output": "noon"}
+    ids = [{"call_id": "a"}, {"call_id": "b"}]
+    items = [{**item, **each} for item in (call, output) for each in ids]
+    server.ask([_user("What time is it?"), *items, _assistant("Noon."), _user("Thanks")], "calls")
+    sent = json.loads(model.requests[-1])["messages"]
+    assert [len(m["tool_calls"]) for m in sent if m.get("tool_calls")] == [2]
+
+
+def test_a_model_that_comes_to_no_answer_is_stopped(server: Server, model: StandinModel) -> None:
+    model.calls, before = "get_current_time", len(model.requests)
+    assert server.post("hello", "endless").status_code == 502
+    assert len(model.requests) - before <= 51
+
+
+@pytest.mark.parametrize(
+    "arguments", ["{}", '{"memory_key": "k", "memory": "the \\u0000 word is xylophone"}']
+)
+def test_arguments_that_fit_no_tool_are_told_to_the_model(server: Server, arguments: str) -> None:
+    assert server.post(f"/call save_user_memory {arguments}", "unfit").status_code == 200
+    assert "xylophone" not in server.log
+
+
+def test_a_place_that_is_no_time_zone_is_told_to_the_model(server: Server) -> None:
+    answer = server.ask('/call get_current_time {"timezone": "Europe"}', "place")
+    assert "There is no time zone" in answer
+
+
 def test_a_reader_who_hangs_up_ends_the_turn_and_leaves_the_thread_usable(
     server: Server, model: StandinModel
 ) -> None:
@@ -200,6 +282,31 @@ def test_a_bad_port_is_a_clear_error(project: Project, server: Server) -> None:
     _, error = started.communicate(timeout=30)
     assert started.returncode == 2
     assert "--port" in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LOG_LEVEL", "LOUD"), ("DATABASE_URL", "mysql://ada:hidden@here/db")]
+)
+def test_a_bad_setting_is_named_before_anything_starts(
+    project: Project, variables: dict[str, str], name: str, value: str
+) -> None:
+    started = project.start("start-app", variables={**variables, name: value}, stderr=-1)
+    _, error = started.communicate(timeout=30)
+    assert started.returncode == 2
+    assert name in error and "Traceback" not in error and "hidden" not in error
+
+
+def test_a_server_of_models_needs_no_key(project: Project, variables: dict[str, str]) -> None:
+    with Server(project, **{**variables, "OPENAI_API_KEY": ""}) as server:
+        assert server.until_ready().ask("hello")
+
+
+def test_what_is_not_ready_is_said_without_the_packages_of_a_model(project: Project) -> None:
+    code = (
+        "import sys; from agent_server.errors import ApiError, to_api_error;"
+        "to_api_error(ApiError(503, 'not_ready', 'x')); sys.exit('openai' in sys.modules)"
+    )
+    assert project.start("python", "-c", code).wait() == 0
 
 
 def test_a_deployed_app_refuses_to_start_without_lakebase(

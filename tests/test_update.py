@@ -152,9 +152,10 @@ def test_a_project_without_a_version_is_told_what_to_do(
 
 
 @pytest.mark.slow
-def test_a_template_that_moved_is_named(published: Published, project: Path) -> None:
+@pytest.mark.parametrize("place", ["../gone", "."])
+def test_a_template_that_moved_is_named(published: Published, project: Path, place: str) -> None:
     path = project / ".copier-answers.yml"
-    edit(path, lambda text: text.replace("gh:org/lakebase-agent", "../gone"))
+    edit(path, lambda text: text.replace("gh:org/lakebase-agent", place))
     commit(project)
     done = published.update(project)
     assert (done.returncode, "_src_path" in done.stderr) == (2, True)

@@ -115,12 +115,16 @@ def _check(project: Path) -> dict[str, Any]:
             f"{ANSWERS} names no version of the template: it was a folder without git. Generate a "
             "project with `lakebase-agent new`, with the same answers, and move your files there."
         )
-    if ":" not in source and not Path(source).expanduser().exists():
+    if ":" not in source and not _has_template(Path(source).expanduser()):
         raise UsageError(
             f"there is no template in {source!r}, which {ANSWERS} names. Set _src_path there to "
             "where it is now, commit, and update again."
         )
     return answers
+
+
+def _has_template(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("copier.yml", "HEAD"))  # or a bare repository
 
 
 def _agree(changes: list[Change], options: UpdateOptions) -> None:

@@ -15,6 +15,10 @@ class ApiError(HTTPException):
         self.code = code
 
 
+class ModelError(Exception):
+    """The model did what no answer can be made of."""
+
+
 def to_body(error: HTTPException) -> dict[str, Any]:
     """Return the error in the shape of the OpenAI API."""
     kind = "invalid_request_error" if error.status_code < 429 else "server_error"
@@ -24,19 +28,23 @@ def to_body(error: HTTPException) -> dict[str, Any]:
 
 def to_api_error(error: BaseException) -> ApiError:
     """Return what a client may know of `error`; the log has the rest."""
+    if isinstance(error, ApiError):
+        return error
     # Here, because a server answers /health before these are imported.
+    import httpx
     import openai
     import psycopg
     from databricks.sdk.errors.base import DatabricksError
 
     match error:
-        case ApiError():
-            return error
         case SettingsError():
             return ApiError(503, "misconfigured", str(error))
         case openai.RateLimitError():
             return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
-        case openai.APIError():
+        case openai.NotFoundError():
+            text = "There is no such model: see MODEL_ENDPOINT and EMBEDDING_ENDPOINT."
+            return ApiError(502, "no_such_model", text)
+        case openai.APIError() | ModelError() | httpx.TransportError():
             return ApiError(502, "model_failed", "The model failed to answer. Try again.")
         case DatabricksError():
             text = "The workspace refuses, or Lakebase is not there. Run: lakebase-agent doctor"

@@ -8,13 +8,14 @@ Said = tuple[str, str]  # role ("user", "assistant", or anything else for tools)
 def first_new(thread: Sequence[Said], sent: Sequence[Said]) -> int:
     """Return the index in `sent` of the first message that `thread` does not hold.
 
-    Many chat clients resend the whole conversation, or its last part, with every turn: what they
-    repeat is told by the questions it starts with. A client that sends no answers repeats
-    nothing, however alike its messages are. The last question is always new, unless the thread
-    still waits for its answer: then the turn failed, and this is its retry.
+    Many chat clients resend the whole conversation, or its last part, with every turn. A client
+    that sends no answers repeats nothing, however alike its messages are. The last question is
+    always new, unless the thread still waits for its answer: then the turn failed, and this is its
+    retry.
     """
-    start = _repeated(thread, sent) if any(role == "assistant" for role, _ in sent) else 0
-    waiting = _unanswered(thread)
+    answered = after_answer(thread)
+    start = _repeated(thread[:answered], sent)
+    waiting = [text for role, text in thread[answered:] if role == "user"]
     asked = [index for index in range(start, len(sent)) if sent[index][0] == "user"]
     for count in range(min(len(waiting), len(asked)), 0, -1):
         if [sent[index][1] for index in asked[:count]] == waiting[-count:]:
@@ -22,21 +23,36 @@ def first_new(thread: Sequence[Said], sent: Sequence[Said]) -> int:
     return start
 
 
-def before_again(thread: Sequence[Said], sent: Sequence[Said]) -> int:
-    """Return how much of `thread` precedes its last question: all of it unless that is sent."""
-    asked = max((i for i, (role, _) in enumerate(thread) if role == "user"), default=len(thread))
-    return asked if thread[asked : asked + 1] == sent[-1:] else len(thread)
+def first_replaced(thread: Sequence[Said], sent: Sequence[Said], again: bool) -> int:
+    """Return the index in `thread` of a question that is asked again, for another answer.
+
+    That is the last one, once it has an answer: when the client says so (`again`), or the history
+    that it sends ends just before, because that answer was lost on its way. Without such a question
+    it is the length of `thread`.
+    """
+    last = max((i for i, (role, _) in enumerate(thread) if role == "user"), default=len(thread))
+    if thread[last:][:1] != sent[-1:] or after_answer(thread) <= last:
+        return len(thread)
+    end = after_answer(sent)
+    told, before = _questions(sent[:end]), _questions(thread[:last])
+    lost = bool(told) and told == before[-len(told) :] and len(sent) == end + 1
+    return last if again or (lost and sent[end - 1] != thread[-1]) else len(thread)
 
 
 def _repeated(thread: Sequence[Said], sent: Sequence[Said]) -> int:
-    held = [text for role, text in thread if role == "user"]
-    asked = [index for index, (role, _) in enumerate(sent) if role == "user"]
-    for count in range(min(len(held), len(asked) - 1), 0, -1):
-        if [sent[index][1] for index in asked[:count]] == held[-count:]:
-            return asked[count]
-    return 0
+    """Return the index of the first message after those, up to the last answer, that are held."""
+    end, held = after_answer(sent), iter(_questions(thread))
+    told = [index for index in range(end) if sent[index][0] == "user"]
+    for index in told:
+        if sent[index][1] not in held:  # from where the search for the one before has stopped
+            return index if index != told[0] else 0
+    return end if told or thread else 0
 
 
-def _unanswered(thread: Sequence[Said]) -> list[str]:
-    answered = max((i for i, (role, _) in enumerate(thread) if role == "assistant"), default=-1)
-    return [text for role, text in thread[answered + 1 :] if role == "user"]
+def after_answer(messages: Sequence[Said]) -> int:
+    """Return how many messages there are up to the last answer."""
+    return max((i for i, (role, _) in enumerate(messages, 1) if role == "assistant"), default=0)
+
+
+def _questions(messages: Sequence[Said]) -> list[str]:
+    return [text for role, text in messages if role == "user"]

@@ -38,10 +38,10 @@ class User:
 async def current_user(request: Request) -> User:
     """Return the user the platform names; 401 when it names none, or more than one."""
     for header in IDENTITY_HEADERS:
-        values = [value for value in request.headers.getlist(header) if value]
+        values = request.headers.getlist(header)
         if len(values) > 1:
             raise ApiError(401, "ambiguous_identity", f"{header} was sent more than once.")
-        if values:
+        if any(values):
             return User(values[0])
     if in_databricks_app():
         raise ApiError(401, "no_identity", "The request carries no signed-in user.")

@@ -6,18 +6,20 @@ import os
 from asgi_correlation_id import CorrelationIdFilter
 from pythonjsonlogger.json import JsonFormatter
 
-from agent_server.settings import in_databricks_app
+from agent_server.settings import SettingsError, in_databricks_app
 
 FORMAT = "{asctime} {levelname} [{correlation_id}] {name}: {message}"
 
 
 def configure_logs() -> None:
-    """Send every log to standard error, at LOG_LEVEL; ValueError for an unknown level."""
+    """Send every log to standard error, at LOG_LEVEL; SettingsError for an unknown level."""
     handler = logging.StreamHandler()
     handler.addFilter(CorrelationIdFilter(default_value="-"))
     formatter = JsonFormatter if in_databricks_app() else logging.Formatter
     handler.setFormatter(formatter(FORMAT, style="{"))
-    level = os.environ.get("LOG_LEVEL", "INFO").upper()
+    level = (os.environ.get("LOG_LEVEL") or "INFO").upper()
+    if level not in logging.getLevelNamesMapping():
+        raise SettingsError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}.")
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # They have a line for every call, and at DEBUG what was said.
     for name in ("httpx", "httpx2", "openai", "databricks") if level != "DEBUG" else ():

@@ -6,15 +6,29 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictStr
+from pydantic_core import from_json
 from uuid_utils.compat import uuid7
 
 from agent_server.errors import ApiError
 from agent_server.identity import User
+from agent_server.texts import UNSTORABLE
+
+MOST_SAID = 200  # characters of what is wrong, which may repeat what was sent
 
 
 def _storable(text: str) -> str:
-    if re.search("[\x00\ud800-\udfff]", text):
+    if re.search(UNSTORABLE, text):
         raise ValueError("must not hold NUL characters or halves of surrogate pairs")
+    return text
+
+
+def _arguments(text: str) -> str:
+    try:
+        arguments = from_json(text)
+    except ValueError:  # a model may have said so
+        return text
+    if not isinstance(arguments, dict):
+        raise ValueError("must be a JSON object")
     return text
 
 
@@ -55,7 +69,7 @@ class FunctionCall(BaseModel):
     type: Literal["function_call"]
     call_id: Id
     name: Id
-    arguments: Text
+    arguments: Annotated[Text, AfterValidator(_arguments)]
 
 
 class FunctionCallOutput(BaseModel):
@@ -100,8 +114,8 @@ class ResponseRequest(BaseModel):
     """The body of `POST /responses`; `model`, `temperature` and `instructions` are ignored."""
 
     input: Annotated[Text | list[AnyItem], Field(min_length=1)]
-    stream: StrictBool = False
-    background: StrictBool = False
+    stream: StrictBool | None = None
+    background: StrictBool | None = None
     custom_inputs: Place | None = None
     context: Place | None = None
     metadata: Annotated[Labels | None, Field(max_length=16)] = None
@@ -113,7 +127,7 @@ class ResponseRequest(BaseModel):
         if self.previous_response_id is not None or self.conversation is not None:
             raise bad_request("continue a thread with custom_inputs.thread_id, nothing else.")
         thread, labels = self._thread_id(), self.metadata or {}
-        return Turn(user, thread, self._items(), self.stream, metadata=labels)
+        return Turn(user, thread, self._items(), bool(self.stream), metadata=labels)
 
     def _thread_id(self) -> str:
         place, context = self.custom_inputs or Place(), self.context or Place()
@@ -141,4 +155,5 @@ def to_bad_request(errors: Sequence[Any]) -> ApiError:
     """Return the 400 for a malformed body: one line that says where it is wrong, and how."""
     deepest = max(errors, key=lambda error: len(error["loc"]))
     place = [str(part) for part in deepest["loc"][1:] if re.fullmatch(r"[a-z_]+|\d+", str(part))]
-    return bad_request(f"{'.'.join(place) or 'body'}: {deepest['msg']}")
+    text = " ".join(deepest["msg"].split())[:MOST_SAID]
+    return bad_request(f"{'.'.join(place) or 'body'}: {text}")

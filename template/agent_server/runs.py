@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 from starlette.requests import Request
 
@@ -30,16 +31,17 @@ class Run:
         reader leaves before.
         """
         begun = asyncio.create_task(self.response.events.reach(0))
-        left = asyncio.create_task(_left(request))
         try:
-            await asyncio.wait([begun, left], return_when=asyncio.FIRST_COMPLETED)
-            if not begun.done():
-                self.cancel()
+            await self._unless_left(request, begun)
             if not await begun:
                 await self.ended()
         finally:
             begun.cancel()
-            left.cancel()
+
+    async def finished(self, request: Request) -> None:
+        """Return when the run has ended; it also ends when its reader leaves. Raises as `ended`."""
+        await self._unless_left(request, self._task)
+        await self.ended()
 
     async def ended(self) -> None:
         """Return when the run has ended; raises the ApiError it failed with."""
@@ -74,6 +76,15 @@ class Run:
             await self.ended()
         finally:
             self.cancel()
+
+    async def _unless_left(self, request: Request, awaited: asyncio.Task[Any]) -> None:
+        left = asyncio.create_task(_left(request))
+        try:
+            await asyncio.wait([awaited, left], return_when=asyncio.FIRST_COMPLETED)
+            if not awaited.done():
+                self.cancel()
+        finally:
+            left.cancel()
 
     async def _execute(self, work: Coroutine[None, None, None]) -> None:
         try:

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from agent_server.turns import Turns
 
 log = logging.getLogger(__name__)
-RETRY_SECONDS, PATIENCE_SECONDS = 3, 30
+RETRY_SECONDS, PATIENCE_SECONDS = 3, 30  # the latter as long as nothing has failed
 
 
 @asynccontextmanager
 async def open_startup(app: FastAPI) -> AsyncIterator[None]:
     """Build the agent, and keep it open for as long as the server runs (the app's lifespan)."""
-    app.state.reason = "The agent is starting."
+    app.state.reason, app.state.patience = "The agent is starting.", PATIENCE_SECONDS
     async with AsyncExitStack() as stack:
         app.state.turns = asyncio.create_task(_build(stack, app.state))
         yield
@@ -33,6 +33,7 @@ async def running_turns(request: Request, patience: float = PATIENCE_SECONDS) ->
     """Return what runs turns, waiting up to `patience` seconds; else raise a 503 ApiError."""
     state = request.app.state
     try:
+        patience = min(patience, state.patience)
         turns: Turns = await asyncio.wait_for(asyncio.shield(state.turns), patience)
     except TimeoutError:
         raise ApiError(503, "not_ready", state.reason, retry_after=RETRY_SECONDS) from None
@@ -52,5 +53,5 @@ async def _build(stack: AsyncExitStack, state: Any) -> "Turns":
             reason = to_api_error(error).detail
             if reason != state.reason:  # once, not at every try
                 log.warning("not ready, trying again until it is", exc_info=error)
-            state.reason = reason
+            state.reason, state.patience = reason, RETRY_SECONDS
         await asyncio.sleep(RETRY_SECONDS)

@@ -12,6 +12,7 @@ from functools import cache
 # holds prices of models, which would be downloaded at the first turn.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 QUIET = {"MLFLOW_MODEL_CATALOG_URI": "", "MLFLOW_DISABLE_TELEMETRY": "true"}
+QUIET["MLFLOW_CONFIGURE_LOGGING"] = "false"  # its lines look like all others
 FLUSH_SECONDS = 5
 
 

@@ -11,20 +11,40 @@ import threading
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from dotenv import load_dotenv
 from mlflow.types.responses import ResponsesAgentRequest
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent_server.settings import ROOT
 from local.offline import open_offline
 
 
+class Case(BaseModel):
+    """A conversation, and what its last answer must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    questions: list[str]
+    expected: str
+
+
+class Cases(BaseModel):
+    """The file of cases."""
+
+    case: list[Case]
+
+
 def main() -> None:
-    """Run every case; exit code 1 when one fails."""
+    """Run every case; exit code 1 when one fails, 2 when the file of cases is malformed."""
     load_dotenv(ROOT / ".env")
-    cases = tomllib.loads((Path(__file__).parent / "cases.toml").read_text("utf-8"))["case"]
+    file = Path(__file__).parent / "cases.toml"
+    try:
+        cases = Cases.model_validate(tomllib.loads(file.read_text("utf-8"))).case
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        print(f"{file.name}: {error}", file=sys.stderr)
+        sys.exit(2)
     with open_offline():
         evaluate = _evaluate_with_mlflow if os.environ.get("MLFLOW_EXPERIMENT_ID") else _evaluate
         sys.exit(0 if evaluate(cases) else 1)
@@ -35,17 +55,25 @@ def says(answer: str, expected: str) -> bool:
     return bool(answer) and expected.lower() in answer.lower()
 
 
-def _evaluate(cases: list[dict[str, Any]]) -> bool:
-    passed = []
-    for case in cases:
-        answer = answer_last(case["questions"])
-        passed.append(says(answer, case["expected"]))
-        print(f"{'pass' if passed[-1] else 'FAIL'}  {case['name']}: {answer[:80]!r}")
+def _evaluate(cases: list[Case]) -> bool:
+    passed = [_judge(case) for case in cases]
     print(f"{sum(passed)} of {len(passed)} passed")
     return all(passed)
 
 
-def _evaluate_with_mlflow(cases: list[dict[str, Any]]) -> bool:
+def _judge(case: Case) -> bool:
+    try:
+        answer = answer_last(case.questions)
+    except Exception as error:  # the edge of a case: the others are judged all the same
+        print(f"FAIL  {case.name}: {error!r}")
+        return False
+    passed = says(answer, case.expected)
+    wanted = "" if passed else f", expected {case.expected!r}"
+    print(f"{'pass' if passed else 'FAIL'}  {case.name}: {answer[:80]!r}{wanted}")
+    return passed
+
+
+def _evaluate_with_mlflow(cases: list[Case]) -> bool:
     import mlflow
     from mlflow.genai.scorers import scorer
 
@@ -60,7 +88,7 @@ def _evaluate_with_mlflow(cases: list[dict[str, Any]]) -> bool:
         return says(outputs, expectations["expected"])
 
     data = [
-        {"inputs": {"questions": c["questions"]}, "expectations": {"expected": c["expected"]}}
+        {"inputs": {"questions": c.questions}, "expectations": {"expected": c.expected}}
         for c in cases
     ]
     result = mlflow.genai.evaluate(

@@ -29,6 +29,10 @@ def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
     if host:
         _check_port(host, port)
     postgres, model = _needs_postgres(), _needs_model()
+    if os.environ.get("OPENAI_BASE_URL") and not os.environ.get("OPENAI_API_KEY"):
+        os.environ["OPENAI_API_KEY"] = "none"  # which the client wants, and many servers do not
+    if _remembers() and not (postgres or lakebase_configured()):
+        _check_database_url()
     titles = {"model": _model(), "user": f"{LOCAL_USER}, unless X-Forwarded-User says otherwise"}
     if _remembers():
         titles = {"memory": _memory(), **titles}
@@ -41,13 +45,26 @@ def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
 
 
 def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            text = f"cannot listen on {host} port {port} ({error}). Choose another with --port."
-            raise SettingsError(text) from None
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        flag = "--host" if isinstance(error, socket.gaierror) else "--port"
+        text = f"cannot listen on {host} port {port} ({error}). Choose another with {flag}."
+        raise SettingsError(text) from None
+
+
+def _check_database_url() -> None:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        conninfo_to_dict(os.environ["DATABASE_URL"])
+    except ProgrammingError:  # whose text may hold the password
+        text = "DATABASE_URL must be like postgresql://user:password@host:5432/database."
+        raise SettingsError(text) from None
 
 
 def _remembers() -> bool:

@@ -15,8 +15,9 @@ def test_a_key_is_safe_in_a_namespace_and_unlike_any_other(user: str, key: str) 
     assert User(user).key == key
 
 
-def test_more_than_one_identity_is_refused(agent: Agent) -> None:
-    twice = httpx.Headers([("X-Forwarded-User", "ada"), ("X-Forwarded-User", "eve")])
+@pytest.mark.parametrize("other", ["eve", ""])
+def test_more_than_one_identity_is_refused(agent: Agent, other: str) -> None:
+    twice = httpx.Headers([("X-Forwarded-User", "ada"), ("X-Forwarded-User", other)])
     response = agent.http.post("/responses", json={"input": "hi"}, headers=twice)
     assert response.status_code == 401
 

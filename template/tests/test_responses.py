@@ -10,6 +10,7 @@ from openai import BadRequestError, OpenAI
 from tests.agent import Agent, text_of
 
 USER = {"role": "user", "content": "hello"}
+CALL = {"type": "function_call", "call_id": "c", "name": "f"}
 MALFORMED: list[Any] = [
     [],
     None,
@@ -24,6 +25,8 @@ MALFORMED: list[Any] = [
     {"input": [{"role": "wizard", "content": "hi"}]},
     {"input": [{"role": "assistant", "content": "hi"}]},
     {"input": [{**USER, "type": "input_telepathy"}]},
+    {"input": [{**USER, "type": "two\nlines" * 1000}]},
+    {"input": [USER, {**CALL, "arguments": "[1]"}]},
     {"input": "hi", "stream": "no"},
     {"input": "hi", "background": "yes"},
     {"input": "hi", "metadata": {"topic": 7}},
@@ -111,6 +114,7 @@ def test_a_malformed_body_is_a_400_with_one_line(agent: Agent, body: Any) -> Non
     assert response.status_code == 400, response.text
     message = response.json()["error"]["message"]
     assert message and "\n" not in message and "Traceback" not in message
+    assert len(message) < 300
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"input": "\xff"}'])
@@ -121,6 +125,11 @@ def test_a_body_that_is_no_json_is_a_400(agent: Agent, content: bytes) -> None:
 
 def test_a_body_above_the_limit_is_a_413(agent: Agent) -> None:
     assert agent.post({"input": "x" * (4 * 2**20)}).status_code == 413
+
+
+def test_what_is_null_is_what_is_not_sent(agent: Agent) -> None:
+    nulls = dict.fromkeys(("stream", "background", "metadata", "custom_inputs", "context"))
+    assert agent.post({"input": "hi", **nulls}).status_code == 200
 
 
 def test_every_answer_carries_a_request_id(agent: Agent) -> None:

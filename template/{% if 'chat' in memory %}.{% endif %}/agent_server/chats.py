@@ -1,7 +1,6 @@
 """The chats of each user and their messages, in the app's schema: all the SQL about them."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,8 +15,7 @@ from agent_server.identity import User
 from agent_server.lakebase import Connection, Pool
 from agent_server.migrations import migrate
 from agent_server.responses import Item
-
-UNSTORABLE = "[\x00\ud800-\udfff]"  # in a text of Postgres
+from agent_server.texts import to_storable
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS chats (
@@ -166,7 +164,7 @@ def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:
     results = {i["call_id"]: i["output"] for i in output if i["type"] == "function_call_output"}
     for item in output:
         if item["type"] == "message":
-            yield "assistant", re.sub(UNSTORABLE, "\ufffd", item["content"][0]["text"])
+            yield "assistant", to_storable(item["content"][0]["text"])
         elif item["type"] == "function_call":
             call = {"name": item["name"], "arguments": item["arguments"]}
             yield "tool", json.dumps({**call, "output": results.get(item["call_id"])})

@@ -7,6 +7,7 @@ from langchain.tools import ToolRuntime, tool
 from langchain_core.tools import BaseTool
 
 from agent_server.identity import User
+from agent_server.texts import to_storable
 
 # The model never sees or chooses the run: it holds the user and the store.
 Run = ToolRuntime[User, Any]
@@ -22,7 +23,8 @@ def memory_tools() -> list[BaseTool]:
 async def get_user_memory(runtime: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
     assert runtime.store
-    found = await runtime.store.asearch(runtime.context.namespace, query=query, limit=NEAREST)
+    place = runtime.context.namespace
+    found = await runtime.store.asearch(place, query=to_storable(query), limit=NEAREST)
     memories = [{"memory_key": item.key, **item.value} for item in found]
     return json.dumps(memories, ensure_ascii=False)
 
@@ -36,7 +38,8 @@ async def save_user_memory(runtime: Run, memory_key: str, memory: str) -> str:
         memory: One sentence that can be understood by itself.
     """
     assert runtime.store
-    await runtime.store.aput(runtime.context.namespace, memory_key, {"memory": memory})
+    place, value = runtime.context.namespace, {"memory": to_storable(memory)}
+    await runtime.store.aput(place, to_storable(memory_key), value)
     return f"Saved as {memory_key}."
 
 
@@ -44,5 +47,5 @@ async def save_user_memory(runtime: Run, memory_key: str, memory: str) -> str:
 async def delete_user_memory(runtime: Run, memory_key: str) -> str:
     """Forget one memory about the user, by the memory_key that get_user_memory returned."""
     assert runtime.store
-    await runtime.store.adelete(runtime.context.namespace, memory_key)
+    await runtime.store.adelete(runtime.context.namespace, to_storable(memory_key))
     return f"Forgot {memory_key}."

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_server.history import Said, before_again, first_new
+from agent_server.history import Said, first_new, first_replaced
 
 U1, A1, U2, A2, U3 = [
     ("user", "one"), ("assistant", "first"), ("user", "two"), ("assistant", "second"), ("user", "3")
@@ -32,6 +32,14 @@ TOOL = ("tool", "")
         ([U1, U2], [U2, U3], [U3]),
         ([U1, U2], [U1, U2], []),
         ([U1, A1, U1, U2], [U1], [U1]),
+        ([U1, A1, U2], [U1, A1, U2], []),
+        ([U1, A1, U2, TOOL], [U1, A1, U3], [U3]),
+        ([U1, A1, U2, ("user", "else"), A2], [U1, A1, ("user", "else"), A2, U3], [U3]),
+        ([U1, A1, U2, A2], [U1, A1, U3], [U3]),
+        ([U1, A1], [A1, U2], [U2]),
+        ([U1, TOOL, A1], [TOOL, A1, U2], [U2]),
+        ([], [A1, U2], [A1, U2]),
+        ([], [A1, U1, A1, U2], [A1, U1, A1, U2]),
     ],
 )
 def test_only_what_the_thread_does_not_hold_is_new(
@@ -45,13 +53,29 @@ def test_only_what_the_thread_does_not_hold_is_new(
     [
         ([U1, A1, U2, TOOL, A2], [U2], [U1, A1]),
         ([U1, A1], [U1], []),
-        ([U1, A1, U2], [U2], [U1, A1]),
+        ([U1, A1, U2], [U2], [U1, A1, U2]),
         ([U1, A1, U2, A2], [U1], [U1, A1, U2, A2]),
         ([U1, A1], [U2], [U1, A1]),
         ([], [U1], []),
     ],
 )
-def test_only_the_last_question_is_asked_again(
+def test_only_an_answered_last_question_is_asked_again(
     thread: list[Said], sent: list[Said], kept: list[Said]
 ) -> None:
-    assert thread[: before_again(thread, sent)] == kept
+    assert thread[: first_replaced(thread, sent, again=True)] == kept
+
+
+@pytest.mark.parametrize(
+    ("thread", "sent", "kept"),
+    [
+        ([U1, A1, U2, A2], [U1, A1, U2], [U1, A1]),
+        ([U1, A1, U2, A2], [U2], [U1, A1, U2, A2]),
+        ([U1, A1, U2, A2], [U1, A1, U2, A2, U2], [U1, A1, U2, A2]),
+        ([U1, A1, U1, A2], [U1, A2, U1], [U1, A1, U1, A2]),
+        ([U1, A1, U2, A2], [U1, A1, U3, U2], [U1, A1, U2, A2]),
+    ],
+)
+def test_a_history_that_ends_before_the_last_answer_has_lost_it(
+    thread: list[Said], sent: list[Said], kept: list[Said]
+) -> None:
+    assert thread[: first_replaced(thread, sent, again=False)] == kept

@@ -10,6 +10,7 @@ from agents import TResponseInputItem
 from agent_server import leases
 from agent_server.lakebase import Connection, Pool
 from agent_server.migrations import migrate
+from agent_server.texts import to_storable
 
 # As `agents.extensions.memory.SQLAlchemySession` creates them: never to be changed.
 TABLES = """
@@ -51,9 +52,11 @@ class Thread:
 
     async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
         """Append `items` in place of the last `instead_of`: all of it, or nothing when it fails."""
-        values = {"session_id": self.session_id, "instead_of": instead_of}
+        # Half a surrogate pair, which a model may say, could not be sent to it again.
+        texts = [to_storable(json.dumps(item, ensure_ascii=False)) for item in items]
+        place = {"session_id": self.session_id, "instead_of": instead_of}
         async with self.pool.connection() as connection:
-            await connection.execute(ADD, {**values, "items": [json.dumps(item) for item in items]})
+            await connection.execute(ADD, {**place, "items": texts})
 
 
 async def create_thread_tables(connection: Connection) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from agent_server.history import Said, before_again, first_new
+from agent_server.history import Said, after_answer, first_new, first_replaced
 
 
 def new_messages(held: Sequence[AnyMessage], sent: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
@@ -12,9 +12,16 @@ def new_messages(held: Sequence[AnyMessage], sent: Sequence[AnyMessage]) -> Sequ
     return sent[first_new(_said(held), _said(sent)) :]
 
 
-def kept_messages(held: Sequence[AnyMessage], sent: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
-    """Return what of the thread stays when what it was asked last is asked again."""
-    return held[: before_again(_said(held), _said(sent))]
+def kept_messages(
+    held: Sequence[AnyMessage], sent: Sequence[AnyMessage], again: bool
+) -> Sequence[AnyMessage]:
+    """Return what of the thread stays: all but what is asked again, with its answer."""
+    return held[: first_replaced(_said(held), _said(sent), again)]
+
+
+def unanswered(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+    """Return what follows the last answer."""
+    return messages[after_answer(_said(messages)) :]
 
 
 def missing_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:

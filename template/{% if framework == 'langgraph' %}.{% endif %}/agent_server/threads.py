@@ -45,7 +45,7 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
     ) -> dict[str, Any] | None:
         """Return the new messages, after results for tool calls that a crash left open."""
         held, sent = state.get("messages", []), state.get("incoming", [])
-        kept = kept_messages(held, sent) if state.get("again") else held
+        kept = kept_messages(held, sent, state.get("again", False))
         new = new_messages(kept, sent)
         for position, message in enumerate(new, start=len(kept)):
             message.id = _message_id(message, position)
@@ -54,15 +54,27 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
 
 
 def to_messages(items: Sequence[Item]) -> list[AnyMessage]:
-    """Return the items of a request as LangChain messages."""
-    return [_to_message(item) for item in items]
+    """Return the items of a request as LangChain messages; calls made at once are one message."""
+    messages: list[AnyMessage] = []
+    for item in items:
+        last = messages[-1] if messages else None
+        if isinstance(item, FunctionCall) and isinstance(last, AIMessage):
+            messages[-1] = _with_call(last, item)
+        else:
+            messages.append(_to_message(item))
+    return messages
+
+
+def _with_call(message: AIMessage, call: FunctionCall) -> AIMessage:
+    function = {"name": call.name, "arguments": call.arguments}
+    calls = message.additional_kwargs.get("tool_calls", [])
+    calls = [*calls, {"id": call.call_id, "type": "function", "function": function}]
+    return AIMessage(message.text, additional_kwargs={"tool_calls": calls})
 
 
 def _to_message(item: Item) -> AnyMessage:
     if isinstance(item, FunctionCall):
-        call = {"id": item.call_id, "type": "function"}
-        function = {"name": item.name, "arguments": item.arguments}
-        return AIMessage("", additional_kwargs={"tool_calls": [{**call, "function": function}]})
+        return _with_call(AIMessage(""), item)
     if isinstance(item, FunctionCallOutput):
         return ToolMessage(item.output, tool_call_id=item.call_id)
     return HumanMessage(item.text) if item.role == "user" else AIMessage(item.text)

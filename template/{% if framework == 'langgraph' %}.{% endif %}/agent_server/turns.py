@@ -4,18 +4,24 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import openai
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages.modifier import RemoveMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.constants import START
+from langgraph.errors import GraphRecursionError
 from langgraph.graph.state import CompiledStateGraph
 
+from agent_server.errors import ModelError
 from agent_server.identity import User
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
+from agent_server.thread_messages import unanswered
 from agent_server.thread_store import open_thread
 from agent_server.threads import to_messages
 
 MLFLOW_FLAVOR = "mlflow.langchain"
+MAX_STEPS = 50  # calls of the model, with those of the tools it asks for
 Graph = CompiledStateGraph[Any, User, Any, Any]
 
 
@@ -41,13 +47,29 @@ class Turns:
             how["stream_mode"] = ["messages", "updates"] if turn.stream else ["updates"]
             how["durability"] = ("sync" if turn.response_id else "exit") if checkpointer else None
             how["config"] = {"configurable": {"thread_id": turn.thread_key}}
+            how["config"]["recursion_limit"] = 2 * MAX_STEPS
             how["config"]["metadata"] = {"response_id": turn.response_id}
             sent: dict[str, Any] | None = {"incoming": to_messages(turn.items), "again": turn.again}
             if checkpointer and turn.response_id and await _resumes(graph, how["config"], response):
                 sent = None
-            async for mode, chunk in graph.astream(sent, **how):
-                _tell_text(chunk, response) if mode == "messages" else _tell_update(chunk, response)
+            try:
+                async for mode, chunk in graph.astream(sent, **how):
+                    tell = _tell_text if mode == "messages" else _tell_update
+                    tell(chunk, response)
+            except GraphRecursionError as error:
+                raise ModelError(f"no answer within {MAX_STEPS} steps") from error
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                if checkpointer:
+                    await _forget(graph, how["config"])
+                raise
         response.complete()
+
+
+async def _forget(graph: Graph, config: RunnableConfig) -> None:
+    """Take out of the thread what the model refuses: it would refuse every later turn too."""
+    messages = (await graph.aget_state(config)).values.get("messages", [])
+    gone = [RemoveMessage(str(message.id)) for message in unanswered(messages)]
+    await graph.aupdate_state(config, {"messages": gone}, as_node=START)
 
 
 async def _resumes(graph: Graph, config: RunnableConfig, response: ResponseBuilder) -> bool:

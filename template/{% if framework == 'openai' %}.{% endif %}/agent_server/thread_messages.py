@@ -5,7 +5,7 @@ from typing import Any
 
 from agents import TResponseInputItem
 
-from agent_server.history import Said, before_again, first_new
+from agent_server.history import Said, first_new, first_replaced
 
 Items = Sequence[TResponseInputItem]
 
@@ -15,9 +15,9 @@ def new_items(held: Items, sent: Items) -> list[TResponseInputItem]:
     return list(sent[first_new(_said(held), _said(sent)) :])
 
 
-def kept_items(held: Items, sent: Items) -> Items:
-    """Return what of the session stays when what it was asked last is asked again."""
-    return held[: before_again(_said(held), _said(sent))]
+def kept_items(held: Items, sent: Items, again: bool) -> Items:
+    """Return what of the session stays: all but what is asked again, with its answer."""
+    return held[: first_replaced(_said(held), _said(sent), again)]
 
 
 def to_text(content: Any) -> str:

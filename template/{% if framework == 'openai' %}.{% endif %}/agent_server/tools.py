@@ -1,18 +1,22 @@
 """What the agent can do besides talking: add your own tools here."""
 
 from datetime import datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from agents import Tool, function_tool
 from agents.mcp import MCPServer
 
+from agent_server.tool_failures import tell_model
 
-@function_tool
+
+# What a tool raises ends the turn, and is told to the log alone: return what the model should know.
+# Without `tell_model` the SDK tells it to the model, and so to the client.
+@function_tool(failure_error_function=tell_model)
 def get_current_time(timezone: str = "UTC") -> str:
     """Return the current date and time in an IANA time zone such as Europe/Amsterdam."""
     try:
         return datetime.now(ZoneInfo(timezone)).isoformat(timespec="seconds")
-    except (ValueError, ZoneInfoNotFoundError):
+    except (ValueError, KeyError, OSError):
         return f"There is no time zone {timezone!r}."
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import agents
 
 from agent_server.context import Context
+from agent_server.errors import ModelError
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
 from agent_server.thread_messages import kept_items, new_items, to_text
@@ -45,10 +46,13 @@ class Turns:
                     _tell_item(item, response)
                 return response.complete()
             sent = to_items(turn.items)
-            kept = kept_items(held, sent) if turn.again else held
+            kept = kept_items(held, sent, turn.again)
             new = new_items(kept, sent)
             context, items = Context(turn.user, self.store), [*kept, *new]
-            run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
+            try:
+                run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
+            except (agents.MaxTurnsExceeded, agents.ModelBehaviorError) as error:
+                raise ModelError("the model came to no answer") from error
             if thread:
                 # The whole turn at once: one that fails leaves nothing behind.
                 told = [item.to_input_item() for item in run.new_items]
