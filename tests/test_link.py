@@ -341,6 +341,7 @@ def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versione
     assert "lakebase_branch" in (versioned / "databricks.yml").read_text()
 
 
+@pytest.mark.slow
 def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
     workspace: Workspace, versioned: Path
 ) -> None:
@@ -351,6 +352,7 @@ def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
     assert_left(person, 130, versioned, before)
 
 
+@pytest.mark.slow
 def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
     workspace: Workspace, versioned: Path
 ) -> None:
@@ -361,6 +363,7 @@ def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
     assert_left(person, 3, versioned, before)
 
 
+@pytest.mark.slow
 def test_edits_that_a_lakebase_would_conflict_with_are_left_as_they_are(
     workspace: Workspace, versioned: Path
 ) -> None:

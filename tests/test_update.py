@@ -73,6 +73,7 @@ def test_how_a_user_likes_diffs_is_in_nobodys_way(
     assert answers(project)["_commit"] == CURRENT
 
 
+@pytest.mark.slow
 def test_what_changed_between_the_two_versions_is_told(published: Published, project: Path) -> None:
     said = published.update(project).stdout
     assert f"News of {CURRENT}." in said
@@ -209,6 +210,7 @@ SWITCHED = Combination("langgraph", ("long_term",), "local")
 LEASES = sorted(expected_files(EVERYTHING) - expected_files(SWITCHED))
 
 
+@pytest.mark.slow
 def test_files_that_an_answer_deletes_are_listed_with_whose_edits_they_hold(
     published: Published, current: Path
 ) -> None:
@@ -220,6 +222,7 @@ def test_files_that_an_answer_deletes_are_listed_with_whose_edits_they_hold(
     assert "delete" not in published.update(current, "--dry-run").stdout
 
 
+@pytest.mark.slow
 def test_with_nobody_there_edits_are_not_deleted_without_yes(
     published: Published, current: Path
 ) -> None:
@@ -434,6 +437,7 @@ def test_what_names_the_lakebase_of_before_is_told(published: Published, tmp_pat
     assert (project / "workspace.prod.yml").read_text() == target
 
 
+@pytest.mark.slow
 def test_a_person_is_asked_what_is_new_and_may_look_it_up_at_once(
     published: Published, current: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_every_kind_of_project_takes_this_release(
     check_update(published, tmp_path / "my agent", release, combination)
 
 
+@pytest.mark.slow
 def test_an_answer_that_was_renamed_lives_on(published: Published, tmp_path: Path) -> None:
     project = published.generate(tmp_path / "p", MADE_UP[0], llm_endpoint="mine")
     assert published.update(project, "--yes").returncode == 0
