@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from agent_server.caller import user_of
 from agent_server.identity import User
 from agent_server.opening import process_memory
-from agent_server.thread_messages import missing_results, new_messages
+from agent_server.thread_messages import kept_and_new, missing_results
 from agent_server.thread_store import open_thread
 
 
@@ -40,7 +40,8 @@ class Turn:
         sent = [m for m in messages if m.type in ("human", "ai", "tool")]
         saved = await self.checkpointer.aget_tuple(self.config) if self.checkpointer else None
         held = saved.checkpoint["channel_values"].get("messages", []) if saved else []
-        return {"messages": [*missing_results(held), *new_messages(held, sent)]}
+        _, new = kept_and_new(held, sent)
+        return {"messages": [*missing_results(held), *new]}
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from agents.result import RunResultBase
 from agent_server.caller import user_of
 from agent_server.context import Context
 from agent_server.opening import process_memory
-from agent_server.thread_messages import new_items
+from agent_server.thread_messages import kept_and_new
 from agent_server.thread_store import open_thread
 
 
@@ -30,8 +30,9 @@ class Turn:
         items = [{"role": "user", "content": items}] if isinstance(items, str) else items
         sent = [item for item in items if item.get("role") not in ("system", "developer")]
         held = await self.session.get_items() if self.session else []
-        self._new = new_items(held, sent)
-        return [*held, *self._new]
+        _, new = kept_and_new(held, sent)
+        self._new = list(new)
+        return [*held, *new]
 
     async def save(self, result: RunResultBase) -> None:
         """Add the turn to the session: all of it, so that one that fails leaves nothing behind."""

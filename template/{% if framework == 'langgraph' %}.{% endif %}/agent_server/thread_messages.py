@@ -3,28 +3,34 @@
 from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages.modifier import RemoveMessage
 
 from agent_server.history import Said, after_answer, first_new, first_replaced
 
-
-def new_messages(held: Sequence[AnyMessage], sent: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
-    """Return those of the messages sent that the thread does not hold."""
-    return sent[first_new(_said(held), _said(sent)) :]
+Messages = Sequence[AnyMessage]
 
 
-def kept_messages(
-    held: Sequence[AnyMessage], sent: Sequence[AnyMessage], again: bool
-) -> Sequence[AnyMessage]:
-    """Return what of the thread stays: all but what is asked again, with its answer."""
-    return held[: first_replaced(_said(held), _said(sent), again)]
+def kept_and_new(held: Messages, sent: Messages, again: bool = False) -> tuple[Messages, Messages]:
+    """Return what stays of the thread, and those of the messages sent that it does not hold.
+
+    What does not stay is a question that is asked again, with its answer (see `first_replaced`).
+    """
+    thread, texts = _said(held), _said(sent)
+    stays = first_replaced(thread, texts, again)
+    return held[:stays], sent[first_new(thread[:stays], texts) :]
 
 
-def unanswered(messages: Sequence[AnyMessage]) -> Sequence[AnyMessage]:
+def removals(messages: Messages) -> list[RemoveMessage]:
+    """Return what takes `messages` out of the thread."""
+    return [RemoveMessage(str(message.id)) for message in messages]
+
+
+def unanswered(messages: Messages) -> Messages:
     """Return what follows the last answer."""
     return messages[after_answer(_said(messages)) :]
 
 
-def missing_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+def missing_results(messages: Messages) -> list[AnyMessage]:
     """Return a result for each tool call that was cut off without one."""
     calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
     done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
@@ -32,7 +38,7 @@ def missing_results(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]
 
 
-def _said(messages: Sequence[AnyMessage]) -> list[Said]:
+def _said(messages: Messages) -> list[Said]:
     return [(_role(message), message.text) for message in messages]
 
 

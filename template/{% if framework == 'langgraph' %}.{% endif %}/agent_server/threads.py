@@ -7,14 +7,13 @@ from uuid import NAMESPACE_OID, uuid5
 from langchain.agents import AgentState
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
-from langchain_core.messages.modifier import RemoveMessage
 from langgraph.channels import DeltaChannel, UntrackedValue
 from langgraph.config import get_config
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 
 from agent_server.requests import FunctionCall, FunctionCallOutput, Item
-from agent_server.thread_messages import kept_messages, missing_results, new_messages
+from agent_server.thread_messages import kept_and_new, missing_results, removals
 
 # A full copy of the thread is stored once in so many steps; between them only what is new.
 STEPS_BETWEEN_COPIES = 50
@@ -45,12 +44,11 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
     ) -> dict[str, Any] | None:
         """Return the new messages, after results for tool calls that a crash left open."""
         held, sent = state.get("messages", []), state.get("incoming", [])
-        kept = kept_messages(held, sent, state.get("again", False))
-        new = new_messages(kept, sent)
+        kept, new = kept_and_new(held, sent, state.get("again", False))
         for position, message in enumerate(new, start=len(kept)):
             message.id = _message_id(message, position)
-        gone = [RemoveMessage(str(message.id)) for message in held[len(kept) :]]
-        return {"messages": [*gone, *missing_results(kept), *new]}
+        gone = held[len(kept) :]
+        return {"messages": [*removals(gone), *missing_results(kept), *new]}
 
 
 def to_messages(items: Sequence[Item]) -> list[AnyMessage]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import openai
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
-from langchain_core.messages.modifier import RemoveMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.constants import START
 from langgraph.errors import GraphRecursionError
@@ -16,7 +15,7 @@ from agent_server.errors import ModelError
 from agent_server.identity import User
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
-from agent_server.thread_messages import unanswered
+from agent_server.thread_messages import removals, unanswered
 from agent_server.thread_store import open_thread
 from agent_server.threads import to_messages
 
@@ -68,7 +67,7 @@ class Turns:
 async def _forget(graph: Graph, config: RunnableConfig) -> None:
     """Take out of the thread what the model refuses: it would refuse every later turn too."""
     messages = (await graph.aget_state(config)).values.get("messages", [])
-    gone = [RemoveMessage(str(message.id)) for message in unanswered(messages)]
+    gone = removals(unanswered(messages))
     await graph.aupdate_state(config, {"messages": gone}, as_node=START)
 
 

@@ -10,14 +10,14 @@ from agent_server.history import Said, first_new, first_replaced
 Items = Sequence[TResponseInputItem]
 
 
-def new_items(held: Items, sent: Items) -> list[TResponseInputItem]:
-    """Return those of the items sent that the session does not hold."""
-    return list(sent[first_new(_said(held), _said(sent)) :])
+def kept_and_new(held: Items, sent: Items, again: bool = False) -> tuple[Items, Items]:
+    """Return what stays of the session, and those of the items sent that it does not hold.
 
-
-def kept_items(held: Items, sent: Items, again: bool) -> Items:
-    """Return what of the session stays: all but what is asked again, with its answer."""
-    return held[: first_replaced(_said(held), _said(sent), again)]
+    What does not stay is a question that is asked again, with its answer (see `first_replaced`).
+    """
+    thread, texts = _said(held), _said(sent)
+    stays = first_replaced(thread, texts, again)
+    return held[:stays], sent[first_new(thread[:stays], texts) :]
 
 
 def to_text(content: Any) -> str:

@@ -9,7 +9,7 @@ from agent_server.context import Context
 from agent_server.errors import ModelError
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
-from agent_server.thread_messages import kept_items, new_items, to_text
+from agent_server.thread_messages import kept_and_new, to_text
 from agent_server.thread_store import open_thread
 from agent_server.threads import signed, stored_answer, to_items
 
@@ -45,9 +45,7 @@ class Turns:
                 for item in stored:
                     _tell_item(item, response)
                 return response.complete()
-            sent = to_items(turn.items)
-            kept = kept_items(held, sent, turn.again)
-            new = new_items(kept, sent)
+            kept, new = kept_and_new(held, to_items(turn.items), turn.again)
             context, items = Context(turn.user, self.store), [*kept, *new]
             try:
                 run = await (_stream if turn.stream else _run)(self.agent, items, context, response)
