@@ -1,6 +1,7 @@
 """A model server whose failures a test chooses: the template's own, with faults in front."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from uuid import uuid4
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.middleware.base import RequestResponseEndpoint
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from local.model import build_model_app
 from tests.served import served
 
 SECRET = "the model said something secret"
+HEAD = {"id": "c", "created": 0, "model": "m"}
+SILENCE = f"data: {json.dumps({**HEAD, 'object': 'chat.completion.chunk', 'choices': []})}\n\n"
 
 
 @dataclass
@@ -31,6 +34,8 @@ class StandinModel:
     left: int = -1  # requests until it fails; below zero, it does not
     refuses: bytes = b""  # what no request may hold
     calls: str = ""  # the only thing it does, if it is set: to call this tool
+    silent: bool = False  # its answers hold nothing
+    breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
     def fail_after(self, requests: int) -> None:
@@ -50,6 +55,8 @@ class StandinModel:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
             if self.calls:
                 return JSONResponse(_to_call(self.calls))
+            if self.silent:
+                return StreamingResponse(iter([SILENCE]), media_type="text/event-stream")
             if self.status != 200:
                 return JSONResponse({"error": {"message": SECRET}}, self.status)
             response = await answer(request)
@@ -60,17 +67,19 @@ class StandinModel:
             self.running -= 1
 
     async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        position = 0
         async for chunk in chunks:
             self.chunks += 1
             yield chunk
+            if (position := position + 1) > self.breaks_after:
+                raise ConnectionAbortedError
 
 
 def _to_call(tool: str) -> dict[str, Any]:
     call = {"id": uuid4().hex, "type": "function", "function": {"name": tool, "arguments": "{}"}}
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
-    head = {"id": "c", "object": "chat.completion", "created": 0, "model": "m"}
-    return {**head, "choices": [choice]}
+    return {**HEAD, "object": "chat.completion", "choices": [choice]}
 
 
 @contextmanager

@@ -2,11 +2,12 @@
 
 import pytest
 
-from local.script import HINT, Reply, reply
+from local.script import HINT, MEMORY_HINT, Reply, reply
 
 
-def answer(text: str) -> Reply:
-    return reply([{"role": "user", "content": text}], [])
+def answer(text: str, *tools: str) -> Reply:
+    functions = [{"function": {"name": tool}} for tool in tools]
+    return reply([{"role": "user", "content": text}], functions)
 
 
 def test_words_can_be_repeated() -> None:
@@ -20,3 +21,8 @@ def test_words_can_be_repeated_slowly() -> None:
 @pytest.mark.parametrize("text", ["/repeat 2 every 50", "/repeat 2 every -1 ms", "/repeat many"])
 def test_what_is_no_such_command_is_an_ordinary_message(text: str) -> None:
     assert HINT in answer(text).text
+
+
+def test_memory_is_offered_only_where_there_is_some() -> None:
+    assert MEMORY_HINT in answer("hello", "save_user_memory").text
+    assert "Remember" not in answer("hello").text

@@ -67,6 +67,7 @@ def server(project: Project, variables: dict[str, str]) -> Iterator[Server]:
 def healthy(model: StandinModel) -> None:
     """Let every test start with a model that works."""
     model.status, model.delay, model.refuses, model.calls = 200, 0, b"", ""
+    model.silent, model.breaks_after = False, 2**31
 
 
 def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
@@ -253,6 +254,33 @@ def test_a_stream_that_fails_says_so_and_holds_no_secret(
     assert SECRET not in response.text
 
 
+def test_a_stream_that_breaks_off_leaves_its_message_incomplete(
+    server: Server, model: StandinModel
+) -> None:
+    model.breaks_after = 5
+    told = server.post(LONG, stream=True).text
+    last = [json.loads(line[6:]) for line in told.splitlines() if line.startswith("data: {")][-1]
+    assert last["type"] == "response.failed"
+    assert last["response"]["output"][0]["status"] == "incomplete"
+
+
+def test_a_stream_that_holds_nothing_is_no_answer(server: Server, model: StandinModel) -> None:
+    model.silent = True
+    assert server.post("one", "silent", stream=True).status_code == 502
+    model.silent = False
+    assert server.ask("one", "silent")
+    sent = json.loads(model.requests[-1])["messages"]
+    assert [m["role"] for m in sent] == ["system", "user"]
+
+
+def test_an_answer_without_a_word_is_not_sent_to_the_model(
+    server: Server, model: StandinModel
+) -> None:
+    server.ask([_user("one"), _assistant(""), _user("two")], "wordless")
+    sent = json.loads(model.requests[-1])["messages"]
+    assert [m["role"] for m in sent] == ["system", "user", "user"]
+
+
 def test_the_official_client_works_unchanged(server: Server) -> None:
     client = OpenAI(base_url=f"http://127.0.0.1:{server.port}", api_key="none")
     with client.responses.stream(model="agent", input="What time is it?") as stream:
@@ -277,8 +305,10 @@ def test_a_client_that_echoes_the_output_does_not_grow_the_thread(server: Server
     assert answer.count("What time is it?") == 1
 
 
-def test_a_bad_port_is_a_clear_error(project: Project, server: Server) -> None:
-    started = project.start("start-app", "--port", str(server.port), stderr=-1)
+@pytest.mark.parametrize("port", ["taken", "0", "70000"])
+def test_a_bad_port_is_a_clear_error(project: Project, server: Server, port: str) -> None:
+    port = str(server.port) if port == "taken" else port
+    started = project.start("start-app", "--port", port, stderr=-1)
     _, error = started.communicate(timeout=30)
     assert started.returncode == 2
     assert "--port" in error and "Traceback" not in error
@@ -317,6 +347,16 @@ def test_a_deployed_app_refuses_to_start_without_lakebase(
     _, error = started.communicate(timeout=30)
     assert started.returncode == 2
     assert "LAKEBASE_AUTOSCALING_ENDPOINT" in error and "databricks.yml" in error
+
+
+def test_a_workspace_that_cannot_be_signed_in_to_is_told_by_its_settings(
+    project: Project, variables: dict[str, str]
+) -> None:
+    absent = {"DATABRICKS_CONFIG_FILE": "none", "DATABRICKS_CONFIG_PROFILE": "absent"}
+    with Server(project, **variables, **absent) as lost:
+        _until(lambda: "DATABRICKS_CONFIG_PROFILE" in getattr(_try(lost, "/ready"), "text", ""))
+        assert lost.http.get("/ready").status_code == 503
+        assert lost.http.get("/health").status_code == 200
 
 
 def test_vectors_that_do_not_fit_are_refused_with_all_three_lengths(

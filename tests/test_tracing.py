@@ -129,6 +129,17 @@ def test_an_mlflow_that_is_not_there_is_said_once_and_turns_go_on(
     assert "urllib3" not in server.log and server.log.count("SDK workspace client") <= 1
 
 
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "htp://here"])
+def test_an_address_that_is_none_is_said_once_and_turns_go_on(
+    project: Project, variables: dict[str, str], uri: str
+) -> None:
+    with Server(project, **variables, MLFLOW_TRACKING_URI=uri) as server:
+        _ask_promptly(server.until_ready())
+        server.stop(signal.SIGINT)
+    assert server.log.count("MLFLOW_TRACKING_URI") == 1
+    assert "Traceback" not in server.log
+
+
 def test_a_server_that_stops_sends_what_it_still_holds(
     project: Project, variables: dict[str, str]
 ) -> None:

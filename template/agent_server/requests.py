@@ -62,6 +62,12 @@ class Message(BaseModel):
         parts = self.content
         return parts if isinstance(parts, str) else "".join(part.text for part in parts)
 
+    @property
+    def counts(self) -> bool:
+        """Whether the agent hears of it: not of answers that say nothing, which models refuse."""
+        # Nor of instructions: what the agent is told to be is its owner's alone.
+        return self.role == "user" or (self.role == "assistant" and bool(self.text))
+
 
 class FunctionCall(BaseModel):
     """A tool call of an earlier turn, as clients that resend the history echo it."""
@@ -138,9 +144,7 @@ class ResponseRequest(BaseModel):
     def _items(self) -> list[Item]:
         if isinstance(self.input, str):
             return [Message(type="message", role="user", content=self.input)]
-        # Like `instructions`: what the agent is told to be is its owner's alone.
-        told = ("system", "developer")
-        items = [item for item in self.input if getattr(item, "role", "tool") not in told]
+        items = [item for item in self.input if not isinstance(item, Message) or item.counts]
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
             raise bad_request("input: must hold at least one message with the role user.")
         return items

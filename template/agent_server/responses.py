@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 from uuid import uuid4
 
+from agent_server.errors import ModelError
 from agent_server.events import Event, EventLog
 from agent_server.settings import setting
 
@@ -69,8 +70,13 @@ class ResponseBuilder:
         self._tokens.update(input_tokens=input_tokens, output_tokens=output_tokens)
 
     def complete(self) -> None:
-        """Finish the response, with its usage when the model counted its tokens."""
+        """Finish the response, with its usage when the model counted its tokens.
+
+        Raises ModelError when there is nothing in it: so end streams that are no model's.
+        """
         self.end_text()
+        if not self.body["output"]:
+            raise ModelError("the model said nothing")
         if total := self._tokens.total():
             cached = {"input_tokens_details": {"cached_tokens": 0}}
             reasoning = {"output_tokens_details": {"reasoning_tokens": 0}}
@@ -80,8 +86,15 @@ class ResponseBuilder:
     def fail(self, code: str, message: str) -> None:
         """Finish the response with an error, keeping what it holds; nothing before its start."""
         if self._sent and self.body["status"] in UNFINISHED:
+            self._interrupt()
             self.body["error"] = {"code": code, "message": message}
             self._finish("failed")
+
+    def _interrupt(self) -> None:
+        """Close the item that was being written, if there is one."""
+        self._message = None
+        if self.body["output"] and self.body["output"][-1]["status"] == "in_progress":
+            self._close(self.body["output"][-1], "incomplete")
 
     def _finish(self, status: str) -> None:
         self._begin()

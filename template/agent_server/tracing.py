@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 
+log = logging.getLogger(__name__)
 # An unreachable MLflow costs a background thread a few seconds a trace, not minutes. The catalog
 # holds prices of models, which would be downloaded at the first turn.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -38,15 +39,18 @@ def start_tracing(flavor: str) -> None:
     """Trace every run to MLFLOW_EXPERIMENT_ID, if it is set; `flavor` names the MLflow module."""
     if experiment := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         os.environ.update({"MLFLOW_TRACKING_URI": "databricks", **PATIENCE, **QUIET, **os.environ})
-        from mlflow import entities, tracing
+        from mlflow import MlflowException, entities, tracing
 
-        # Otherwise MLflow looks the experiment up in every turn, and the event loop waits for it.
-        tracing.set_destination(entities.MlflowExperimentLocation(experiment))
+        try:
+            # Else MLflow looks the experiment up in every turn, and the event loop waits for it.
+            tracing.set_destination(entities.MlflowExperimentLocation(experiment))
+        except (MlflowException, ImportError) as error:
+            return log.warning("not tracing, because of MLFLOW_TRACKING_URI: %s", error)
         importlib.import_module(flavor).autolog()
         for name in ("tracing.export.mlflow_v3", "utils.databricks_utils"):
             logging.getLogger(f"mlflow.{name}").addFilter(_say_once)
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-        logging.getLogger(__name__).info("tracing to MLflow experiment %s", experiment)
+        log.info("tracing to MLflow experiment %s", experiment)
 
 
 def _say_once(record: logging.LogRecord) -> bool:

@@ -45,12 +45,14 @@ def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
 
 
 def _check_port(host: str, port: int) -> None:
+    if not 0 < port < 2**16:
+        raise SettingsError(f"--port must be from 1 to {2**16 - 1}, not {port}.")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         flag = "--host" if isinstance(error, socket.gaierror) else "--port"
         text = f"cannot listen on {host} port {port} ({error}). Choose another with {flag}."
         raise SettingsError(text) from None

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NOTICE = "I am the offline stand-in, not a model: I follow a few fixed rules."
-HINT = (
-    'Try "My name is Ada", "What is my name?", "Remember that I like teal", '
-    '"What do you know about me?", "Forget teal" or "What time is it?".'
-)
+HINT = 'Try "My name is Ada", "What is my name?" or "What time is it?".'
+MEMORY_HINT = 'Or "Remember that I like teal", "What do you know about me?", "Forget teal".'
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,8 @@ def _answer(seen: Conversation) -> Reply:
             return rule(seen, match)
     count = len(seen.questions)
     text = f'You said: "{seen.question}". I can see {count} of your messages in this conversation.'
-    return Reply(f"{NOTICE} {text} {HINT}")
+    hint = f"{HINT} {MEMORY_HINT}" if "save_user_memory" in seen.tools else HINT
+    return Reply(f"{NOTICE} {text} {hint}")
 
 
 def _after_tools(seen: Conversation) -> Reply:

@@ -60,11 +60,6 @@ class DurableResponse(ResponseBuilder):
         self._interrupt()
         self._finish("cancelled")
 
-    def fail(self, code: str, message: str) -> None:
-        """Finish the response with an error, keeping what it holds."""
-        self._interrupt()
-        super().fail(code, message)
-
     def text(self, delta: str) -> None:
         """Append `delta` to the message being written, which is opened if there is none."""
         self._refuse_beyond(delta)
@@ -96,12 +91,6 @@ class DurableResponse(ResponseBuilder):
                 self.body["output"].append(item)
                 return True
         return False
-
-    def _interrupt(self) -> None:
-        """Close the item that was being written, if there is one."""
-        self._message = None
-        if self.body["output"] and self.body["output"][-1]["status"] == "in_progress":
-            self._close(self.body["output"][-1], "incomplete")
 
     def _replay(self, event: Item) -> None:
         output: list[Item] = self.body["output"]

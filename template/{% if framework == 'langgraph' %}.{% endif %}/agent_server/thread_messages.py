@@ -30,6 +30,12 @@ def unanswered(messages: Messages) -> Messages:
     return messages[after_answer(_said(messages)) :]
 
 
+def silent(messages: Messages) -> list[AnyMessage]:
+    """Return the answers that say nothing, which some models refuse to be told of."""
+    answers = [m for m in messages if isinstance(m, AIMessage)]
+    return [m for m in answers if not (m.text or m.tool_calls or m.invalid_tool_calls)]
+
+
 def missing_results(messages: Messages) -> list[AnyMessage]:
     """Return a result for each tool call that was cut off without one."""
     calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
@@ -45,4 +51,5 @@ def _said(messages: Messages) -> list[Said]:
 def _role(message: AnyMessage) -> str:
     if isinstance(message, HumanMessage):
         return "user"
-    return "assistant" if isinstance(message, AIMessage) and not message.tool_calls else "tool"
+    answers = isinstance(message, AIMessage) and message.text and not message.tool_calls
+    return "assistant" if answers else "tool"

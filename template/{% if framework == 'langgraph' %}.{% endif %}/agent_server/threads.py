@@ -13,7 +13,7 @@ from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 
 from agent_server.requests import FunctionCall, FunctionCallOutput, Item
-from agent_server.thread_messages import kept_and_new, missing_results, removals
+from agent_server.thread_messages import kept_and_new, missing_results, removals, silent
 
 # A full copy of the thread is stored once in so many steps; between them only what is new.
 STEPS_BETWEEN_COPIES = 50
@@ -47,7 +47,7 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         kept, new = kept_and_new(held, sent, state.get("again", False))
         for position, message in enumerate(new, start=len(kept)):
             message.id = _message_id(message, position)
-        gone = held[len(kept) :]
+        gone = [*held[len(kept) :], *silent(kept)]
         return {"messages": [*removals(gone), *missing_results(kept), *new]}
 
 
