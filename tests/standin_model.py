@@ -19,7 +19,6 @@ from tests.served import served
 
 SECRET = "the model said something secret"
 HEAD = {"id": "c", "created": 0, "model": "m"}
-SILENCE = f"data: {json.dumps({**HEAD, 'object': 'chat.completion.chunk', 'choices': []})}\n\n"
 
 
 @dataclass
@@ -34,7 +33,7 @@ class StandinModel:
     left: int = -1  # requests until it fails; below zero, it does not
     refuses: bytes = b""  # what no request may hold
     calls: str = ""  # the only thing it does, if it is set: to call this tool
-    silent: bool = False  # its answers hold nothing
+    says: str | None = None  # the only thing it says, if it is set, always as a stream
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
@@ -55,8 +54,8 @@ class StandinModel:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
             if self.calls:
                 return JSONResponse(_to_call(self.calls))
-            if self.silent:
-                return StreamingResponse(iter([SILENCE]), media_type="text/event-stream")
+            if self.says is not None:
+                return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
             if self.status != 200:
                 return JSONResponse({"error": {"message": SECRET}}, self.status)
             response = await answer(request)
@@ -80,6 +79,12 @@ def _to_call(tool: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": None, "tool_calls": [call]}
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
     return {**HEAD, "object": "chat.completion", "choices": [choice]}
+
+
+def _to_stream(text: str) -> Iterator[str]:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+    yield f"data: {json.dumps(chunk)}\n\n"
 
 
 @contextmanager

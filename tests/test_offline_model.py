@@ -26,3 +26,14 @@ def test_what_is_no_such_command_is_an_ordinary_message(text: str) -> None:
 def test_memory_is_offered_only_where_there_is_some() -> None:
     assert MEMORY_HINT in answer("hello", "save_user_memory").text
     assert "Remember" not in answer("hello").text
+
+
+def test_a_tool_of_any_name_can_be_called() -> None:
+    called = answer('/call get-forecast {"city": "Ghent"}', "get-forecast")
+    assert called == Reply(calls=[("get-forecast", {"city": "Ghent"})])
+
+
+@pytest.mark.parametrize("text", ["/call add 1 2", "/call add [1]", "/call add {1}"])
+def test_a_call_that_is_none_is_told_how_to_be_written(text: str) -> None:
+    told = answer(text, "add")
+    assert told.text and not told.calls

@@ -67,7 +67,7 @@ def server(project: Project, variables: dict[str, str]) -> Iterator[Server]:
 def healthy(model: StandinModel) -> None:
     """Let every test start with a model that works."""
     model.status, model.delay, model.refuses, model.calls = 200, 0, b"", ""
-    model.silent, model.breaks_after = False, 2**31
+    model.says, model.breaks_after = None, 2**31
 
 
 def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
@@ -170,6 +170,17 @@ def test_what_the_model_refuses_does_not_stay_in_the_thread(
     assert "one" in said and "poison" not in said
 
 
+def test_a_history_that_the_model_refuses_does_not_stay_in_the_thread(
+    server: Server, model: StandinModel
+) -> None:
+    server.ask("one", "refused-history")
+    model.refuses = b"poison"
+    history = [_user("poison"), _assistant("Well."), _user("two")]
+    assert server.post(history, "refused-history").status_code == 502
+    said = server.ask(SAID, "refused-history")
+    assert "one" in said and "two" not in said
+
+
 def test_a_history_that_is_sent_again_after_failures_does_not_grow_the_thread(
     server: Server, model: StandinModel
 ) -> None:
@@ -212,6 +223,16 @@ def test_calls_that_were_made_at_once_are_sent_on_as_one_message(
     server.ask([_user("What time is it?"), *items, _assistant("Noon."), _user("Thanks")], "calls")
     sent = json.loads(model.requests[-1])["messages"]
     assert [len(m["tool_calls"]) for m in sent if m.get("tool_calls")] == [2]
+
+
+def test_a_call_and_an_output_without_each_other_are_not_sent_on(
+    server: Server, model: StandinModel
+) -> None:
+    output = {"type": "function_call_output", "call_id": "a", "output": "noon"}
+    call = {"type": "function_call", "call_id": "b", "name": "get_current_time", "arguments": "{}"}
+    server.ask([output, _assistant("Noon."), _user("Thanks"), call, _user("Bye")], "cut")
+    sent = json.loads(model.requests[-1])["messages"]
+    assert [m["role"] for m in sent] == ["system", "assistant", "user", "user"]
 
 
 def test_a_model_that_comes_to_no_answer_is_stopped(server: Server, model: StandinModel) -> None:
@@ -265,12 +286,23 @@ def test_a_stream_that_breaks_off_leaves_its_message_incomplete(
 
 
 def test_a_stream_that_holds_nothing_is_no_answer(server: Server, model: StandinModel) -> None:
-    model.silent = True
+    model.says = ""
     assert server.post("one", "silent", stream=True).status_code == 502
-    model.silent = False
+    model.says = None
     assert server.ask("one", "silent")
     sent = json.loads(model.requests[-1])["messages"]
     assert [m["role"] for m in sent] == ["system", "user"]
+
+
+def test_an_answer_of_spaces_does_not_stay_in_the_thread(
+    server: Server, model: StandinModel
+) -> None:
+    model.says = " \n"
+    assert server.post("one", "spaces", stream=True).status_code == 200
+    model.says = None
+    server.ask("two", "spaces")
+    sent = json.loads(model.requests[-1])["messages"]
+    assert [m["role"] for m in sent] == ["system", "user", "user"]
 
 
 def test_an_answer_without_a_word_is_not_sent_to_the_model(

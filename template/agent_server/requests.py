@@ -64,9 +64,9 @@ class Message(BaseModel):
 
     @property
     def counts(self) -> bool:
-        """Whether the agent hears of it: not of answers that say nothing, which models refuse."""
-        # Nor of instructions: what the agent is told to be is its owner's alone.
-        return self.role == "user" or (self.role == "assistant" and bool(self.text))
+        """Whether the agent hears of it: models refuse what says nothing."""
+        # What the agent is told to be is its owner's alone, like `instructions`.
+        return self.role in ("user", "assistant") and bool(self.text.strip())
 
 
 class FunctionCall(BaseModel):
@@ -142,12 +142,18 @@ class ResponseRequest(BaseModel):
         return place.thread_id or place.session_id or context.conversation_id or str(uuid7())
 
     def _items(self) -> list[Item]:
-        if isinstance(self.input, str):
-            return [Message(type="message", role="user", content=self.input)]
-        items = [item for item in self.input if not isinstance(item, Message) or item.counts]
+        sent = self.input
+        if isinstance(sent, str):
+            sent = [Message(type="message", role="user", content=sent)]
+        items = [item for item in sent if not isinstance(item, Message) or item.counts]
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
-            raise bad_request("input: must hold at least one message with the role user.")
-        return items
+            raise bad_request("input: must hold a message with the role user that says something.")
+        # A client that sends the last part of a conversation may cut it between the two.
+        calls, outputs = (
+            {item.call_id for item in items if isinstance(item, kind)}
+            for kind in (FunctionCall, FunctionCallOutput)
+        )
+        return [i for i in items if isinstance(i, Message) or i.call_id in calls & outputs]
 
 
 def bad_request(text: str) -> ApiError:

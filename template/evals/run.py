@@ -11,11 +11,12 @@ import threading
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 from uuid import uuid4
 
 from dotenv import load_dotenv
 from mlflow.types.responses import ResponsesAgentRequest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent_server.settings import ROOT
 from local.offline import open_offline
@@ -26,14 +27,14 @@ class Case(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: str
-    questions: list[str]
-    expected: str
+    questions: Annotated[list[str], Field(min_length=1)]
+    expected: Annotated[str, Field(min_length=1)]
 
 
 class Cases(BaseModel):
     """The file of cases."""
 
-    case: list[Case]
+    case: Annotated[list[Case], Field(min_length=1)]
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
     file = Path(__file__).parent / "cases.toml"
     try:
         cases = Cases.model_validate(tomllib.loads(file.read_text("utf-8"))).case
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # not there, no text, no TOML, or other keys
         print(f"{file.name}: {error}", file=sys.stderr)
         sys.exit(2)
     with open_offline():

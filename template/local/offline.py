@@ -39,9 +39,15 @@ def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
     with open_services(postgres, model, ROOT) as variables:
         os.environ.update(variables)
         if host:
-            titles["open"] = f"http://{'localhost' if host in LOOPBACK else host}:{port}"
+            titles["open"] = _address(host, port)
             print("\n".join(f"  {key:<8}{text}" for key, text in titles.items()), flush=True)
         yield
+
+
+def _address(host: str, port: int) -> str:
+    name = "localhost" if host in LOOPBACK else f"[{host}]" if ":" in host else host
+    page = importlib.util.find_spec("agent_server.chat")
+    return f"http://{name}:{port}" + ("" if page else "/responses, with POST: see README.md")
 
 
 def _check_port(host: str, port: int) -> None:

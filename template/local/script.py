@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-NOTICE = "I am the offline stand-in, not a model: I follow a few fixed rules."
+NOTICE = "I am the offline stand-in, not a model, and follow a few fixed rules."
 HINT = 'Try "My name is Ada", "What is my name?" or "What time is it?".'
 MEMORY_HINT = 'Or "Remember that I like teal", "What do you know about me?", "Forget teal".'
 
@@ -140,7 +140,9 @@ def _time(seen: Conversation, _match: re.Match[str]) -> Reply:
 
 
 def _command(seen: Conversation, _match: re.Match[str]) -> Reply:
-    found = re.findall(r"/call\s+(\w+)\s*(\{.*?\})?\s*(?=/call|$)", seen.question, re.DOTALL)
+    found = re.findall(r"/call\s+([\w.-]+)\s*(\{.*?\})?\s*(?=/call|$)", seen.question, re.DOTALL)
+    if not found:
+        return Reply('Write it like this: /call get_current_time {"timezone": "UTC"}')
     try:
         calls = [(tool, json.loads(arguments or "{}")) for tool, arguments in found]
     except ValueError as error:

@@ -19,6 +19,8 @@ MALFORMED: list[Any] = [
     {},
     {"input": []},
     {"input": ""},
+    {"input": " "},
+    {"input": [{**USER, "content": "\n"}]},
     {"input": 7},
     {"input": "hi\x00"},
     {"input": "half \ud800 pair"},
@@ -75,7 +77,10 @@ def test_a_stream_ends_with_done(agent: Agent) -> None:
 
 
 def test_a_tool_call_and_its_output_are_part_of_the_response(agent: Agent) -> None:
-    output = agent.post({"input": "What time is it?"}).json()["output"]
+    response = agent.post({"input": "What time is it?"}).json()
+    if "no tool" in text_of(response):
+        pytest.skip("this agent has no tool get_current_time")
+    output = response["output"]
     assert [item["type"] for item in output] == ["function_call", "function_call_output", "message"]
     assert output[0]["name"] == "get_current_time"
     assert output[0]["call_id"] == output[1]["call_id"]

@@ -15,7 +15,7 @@ from agent_server.background_runs import Runs
 from agent_server.background_startup import current_runs
 from agent_server.errors import ApiError
 from agent_server.identity import CurrentUser
-from agent_server.requests import ResponseRequest, Turn, bad_request
+from agent_server.requests import ResponseRequest, Text, Turn, bad_request
 from agent_server.responses import UNFINISHED
 from agent_server.startup import running_turns
 
@@ -46,7 +46,7 @@ async def start_response(body: ResponseRequest, turn: Turn, request: Request) ->
 
 @router.get("/responses/{response_id}")
 async def read_response(
-    response_id: str,
+    response_id: Text,
     user: CurrentUser,
     runs: ReadyRuns,
     stream: bool = False,
@@ -61,14 +61,14 @@ async def read_response(
 
 
 @router.post("/responses/{response_id}/cancel")
-async def cancel_response(response_id: str, user: CurrentUser, runs: ReadyRuns) -> Response:
+async def cancel_response(response_id: Text, user: CurrentUser, runs: ReadyRuns) -> Response:
     """End the run of the response; one that is over stays as it is."""
     await runs.cancel(response_id, user.id)
     return JSONResponse(await _find(runs, response_id, user.id))
 
 
 @router.delete("/responses/{response_id}")
-async def delete_response(response_id: str, user: CurrentUser, runs: ReadyRuns) -> Response:
+async def delete_response(response_id: Text, user: CurrentUser, runs: ReadyRuns) -> Response:
     """End the run of the response, and forget it and its events; its thread stays."""
     await _row(runs, response_id, user.id)
     await runs.delete(response_id, user.id)

@@ -71,6 +71,11 @@ def test_a_response_that_was_not_asked_for_in_the_background_is_not_stored(agent
     assert _ask(agent, "GET", response_id)["error"]["code"] == "not_found"
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_an_id_that_is_no_text_is_a_400(agent: Agent, method: str) -> None:
+    assert agent.http.request(method, "/responses/%00", headers=agent.headers).status_code == 400
+
+
 @pytest.mark.parametrize("cursor", ["-2", "x", "9" * 30])
 def test_a_cursor_that_is_none_is_a_400(agent: Agent, cursor: str) -> None:
     response_id = _begin(agent, "hello")["id"]

@@ -16,8 +16,9 @@ OF_USER = {
     "user_id": "user_id = %(id)s",
     "chat_id": "chat_id IN (SELECT id FROM chats WHERE user_id = %(id)s)",
     "response_id": "response_id IN (SELECT id FROM responses WHERE user_id = %(id)s)",
-    # Namespaces of the store are joined by periods, of which a key holds none.
-    "prefix": "%(key)s = ANY(string_to_array(prefix, '.'))",
+    # A namespace of the store says what it holds, then whose: its parts are joined by periods, of
+    # which a key holds none.
+    "prefix": "split_part(prefix, '.', 2) = %(key)s",
     **{column: f"starts_with({column}, %(key)s || '/')" for column in THREAD_COLUMNS},
 }
 COLUMNS = """

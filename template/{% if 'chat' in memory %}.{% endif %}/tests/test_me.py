@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from tests.agent import Agent
@@ -69,9 +70,10 @@ def test_an_export_holds_every_row_of_every_table(agent: Agent) -> None:
     assert "teal" in str(export)
 
 
-def test_nobody_else_is_forgotten_or_exported(agent: Agent) -> None:
+@pytest.mark.parametrize("name", ["{}.eve", "{}/t", "memories", "%"])
+def test_nobody_else_is_forgotten_or_exported(agent: Agent, name: str) -> None:
     live(agent)
-    other = {"X-Forwarded-User": f"{agent.user}.eve"}
+    other = {"X-Forwarded-User": name.format(agent.user)}
     before = rows()
     assert agent.http.delete("/api/me", headers=other).status_code == 204
     assert rows() == before

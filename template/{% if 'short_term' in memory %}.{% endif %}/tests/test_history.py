@@ -40,6 +40,13 @@ TOOL = ("tool", "")
         ([U1, TOOL, A1], [TOOL, A1, U2], [U2]),
         ([], [A1, U2], [A1, U2]),
         ([], [A1, U1, A1, U2], [A1, U1, A1, U2]),
+        ([U1, A1, U2, TOOL, A2], [("user", "summary"), U2, TOOL, A2, U3], [U3]),
+        ([U1, TOOL, A1], [TOOL, A1, U2, A2, U3], [U2, A2, U3]),
+        ([U1, A1, U2, TOOL, A2], [U1, A1, U2, TOOL, U3], [U3]),
+        ([U1, A1, U2, A2], [U1, A1, U2, U3], [U3]),
+        ([U1, TOOL], [U1, TOOL, U2], [U2]),
+        ([U1, TOOL], [U1, TOOL], []),
+        ([U1, A1], [U1, A1, U2, TOOL], [U2, TOOL]),
     ],
 )
 def test_only_what_the_thread_does_not_hold_is_new(
@@ -69,6 +76,7 @@ def test_only_an_answered_last_question_is_asked_again(
     ("thread", "sent", "kept"),
     [
         ([U1, A1, U2, A2], [U1, A1, U2], [U1, A1]),
+        ([U1, TOOL, U2, A2], [U1, TOOL, U2], [U1, TOOL]),
         ([U1, A1, U2, A2], [U2], [U1, A1, U2, A2]),
         ([U1, A1, U2, A2], [U1, A1, U2, A2, U2], [U1, A1, U2, A2]),
         ([U1, A1, U1, A2], [U1, A2, U1], [U1, A1, U1, A2]),

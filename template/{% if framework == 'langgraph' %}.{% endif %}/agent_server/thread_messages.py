@@ -25,15 +25,16 @@ def removals(messages: Messages) -> list[RemoveMessage]:
     return [RemoveMessage(str(message.id)) for message in messages]
 
 
-def unanswered(messages: Messages) -> Messages:
-    """Return what follows the last answer."""
-    return messages[after_answer(_said(messages)) :]
+def refused(messages: Messages, sent: Messages) -> Messages:
+    """Return what the model may have refused: what was added with `sent`, or has no answer yet."""
+    new = {message.id for message in sent}
+    added = [index for index, message in enumerate(messages) if message.id in new]
+    return messages[min([after_answer(_said(messages)), *added]) :]
 
 
 def silent(messages: Messages) -> list[AnyMessage]:
     """Return the answers that say nothing, which some models refuse to be told of."""
-    answers = [m for m in messages if isinstance(m, AIMessage)]
-    return [m for m in answers if not (m.text or m.tool_calls or m.invalid_tool_calls)]
+    return [m for m in messages if isinstance(m, AIMessage) and not (m.text.strip() or _calls(m))]
 
 
 def missing_results(messages: Messages) -> list[AnyMessage]:
@@ -51,5 +52,9 @@ def _said(messages: Messages) -> list[Said]:
 def _role(message: AnyMessage) -> str:
     if isinstance(message, HumanMessage):
         return "user"
-    answers = isinstance(message, AIMessage) and message.text and not message.tool_calls
+    answers = isinstance(message, AIMessage) and message.text.strip() and not _calls(message)
     return "assistant" if answers else "tool"
+
+
+def _calls(message: AIMessage) -> bool:
+    return bool(message.tool_calls or message.invalid_tool_calls)

@@ -46,7 +46,7 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         held, sent = state.get("messages", []), state.get("incoming", [])
         kept, new = kept_and_new(held, sent, state.get("again", False))
         for position, message in enumerate(new, start=len(kept)):
-            message.id = _message_id(message, position)
+            message.id = _message_id(message, position)  # by which a turn knows its own, too
         gone = [*held[len(kept) :], *silent(kept)]
         return {"messages": [*removals(gone), *missing_results(kept), *new]}
 

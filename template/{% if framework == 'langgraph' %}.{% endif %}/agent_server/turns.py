@@ -15,7 +15,7 @@ from agent_server.errors import ModelError
 from agent_server.identity import User
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
-from agent_server.thread_messages import removals, unanswered
+from agent_server.thread_messages import refused, removals
 from agent_server.thread_store import open_thread
 from agent_server.threads import to_messages
 
@@ -48,7 +48,8 @@ class Turns:
             how["config"] = {"configurable": {"thread_id": turn.thread_key}}
             how["config"]["recursion_limit"] = 2 * MAX_STEPS
             how["config"]["metadata"] = {"response_id": turn.response_id}
-            sent: dict[str, Any] | None = {"incoming": to_messages(turn.items), "again": turn.again}
+            incoming = to_messages(turn.items)
+            sent: dict[str, Any] | None = {"incoming": incoming, "again": turn.again}
             if checkpointer and turn.response_id and await _resumes(graph, how["config"], response):
                 sent = None
             try:
@@ -59,15 +60,15 @@ class Turns:
                 raise ModelError(f"no answer within {MAX_STEPS} steps") from error
             except (openai.BadRequestError, openai.UnprocessableEntityError):
                 if checkpointer:
-                    await _forget(graph, how["config"])
+                    await _forget(graph, how["config"], incoming)
                 raise
         response.complete()
 
 
-async def _forget(graph: Graph, config: RunnableConfig) -> None:
+async def _forget(graph: Graph, config: RunnableConfig, sent: list[AnyMessage]) -> None:
     """Take out of the thread what the model refuses: it would refuse every later turn too."""
     messages = (await graph.aget_state(config)).values.get("messages", [])
-    gone = removals(unanswered(messages))
+    gone = removals(refused(messages, sent))
     await graph.aupdate_state(config, {"messages": gone}, as_node=START)
 
 
@@ -94,9 +95,12 @@ def _tell_text(chunk: Any, response: ResponseBuilder) -> None:
 
 
 def _tell_update(chunk: Any, response: ResponseBuilder) -> None:
-    for node in ("model", "tools"):
-        for message in (chunk.get(node) or {}).get("messages", []):
-            _tell_message(message, response)
+    for node, update in chunk.items():
+        # A middleware that ends the run says why.
+        ends = isinstance(update, dict) and update.get("jump_to") == "end"
+        if ends or node in ("model", "tools"):
+            for message in (update or {}).get("messages", []):
+                _tell_message(message, response)
 
 
 def _tell_message(message: AnyMessage, response: ResponseBuilder) -> None:

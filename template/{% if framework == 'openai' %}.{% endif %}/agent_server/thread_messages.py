@@ -27,5 +27,10 @@ def to_text(content: Any) -> str:
     return content or ""
 
 
+def says(item: TResponseInputItem) -> bool:
+    """Whether a model can be told of it: some refuse messages without a word."""
+    return item.get("type") != "message" or bool(to_text(item.get("content")).strip())
+
+
 def _said(items: Items) -> list[Said]:
     return [(str(item.get("role", "tool")), to_text(item.get("content"))) for item in items]

@@ -22,5 +22,6 @@ def get_current_time(timezone: str = "UTC") -> str:
 
 TOOLS: list[Tool] = [get_current_time]
 
-# Servers whose tools the agent may use, such as McpServer(url=...) from databricks_openai.agents.
+# Servers whose tools the agent may use: MCPServerStreamableHttp({"url": ...}) from agents.mcp, or
+# McpServer(url=...) from databricks_openai.agents, which signs in to a workspace at once.
 MCP_SERVERS: list[MCPServer] = []

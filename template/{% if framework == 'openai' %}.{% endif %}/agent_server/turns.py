@@ -9,7 +9,7 @@ from agent_server.context import Context
 from agent_server.errors import ModelError
 from agent_server.requests import Turn
 from agent_server.responses import ResponseBuilder
-from agent_server.thread_messages import kept_and_new, to_text
+from agent_server.thread_messages import kept_and_new, says, to_text
 from agent_server.thread_store import open_thread
 from agent_server.threads import signed, stored_answer, to_items
 
@@ -53,7 +53,7 @@ class Turns:
                 raise ModelError("the model came to no answer") from error
             if thread:
                 # The whole turn at once: one that fails leaves nothing behind.
-                told = [item.to_input_item() for item in run.new_items]
+                told = [item for made in run.new_items if says(item := made.to_input_item())]
                 added = [*new, *signed(told, turn.response_id)]
                 await thread.add_items(added, instead_of=len(held) - len(kept))
         usage = run.context_wrapper.usage
