@@ -1,5 +1,6 @@
 """What several test files share: the template, and every combination rendered from it."""
 
+import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,14 @@ LONGEST = (
     "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
     "test_background", "test_under_load", "test_update_switches", "test_update_tables",
 )  # fmt: skip
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start notice Ctrl-C.
+
+    A shell has what it runs in the background ignore it, and programs hand that on.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups

@@ -66,7 +66,7 @@ class Asker:
 
 def _turn(label: str, done: threading.Event) -> None:
     start = time.monotonic()
-    # Not prompt_toolkit's: it reads the keyboard too, and now and then missed a Ctrl-C.
+    # Not the progress bar of prompt_toolkit, which reads the keyboard, too.
     for sign in itertools.cycle("|/-\\"):
         print(f"\r{sign} {label} {time.monotonic() - start:.0f} s", end="", flush=True)
         if done.wait(0.2):
