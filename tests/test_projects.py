@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Renders
-from tests.project import Project, install
+from tests.project import Project, Server, install
 from tests.rendering import MEMORIES, PAIRWISE, Combination, render
 
 pytestmark = pytest.mark.generated
@@ -54,6 +54,18 @@ def test_a_case_that_is_none_is_refused(
     project = install(folder, environments / "openai")
     judging = project.start("python", "-m", "evals.run", stderr=subprocess.PIPE)
     assert wrong.split()[0] in judging.communicate()[1] and judging.returncode == 2
+
+
+def test_a_middleware_that_ends_the_run_has_the_last_word(
+    renders: Renders, environments: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(renders[Combination("langgraph", (), "local")], tmp_path / "p")
+    agent = folder / "agent_server" / "agent.py"
+    limit = "ModelCallLimitMiddleware(run_limit=1, exit_behavior='end')"
+    code = agent.read_text().replace("[TurnInput()]", f"[TurnInput(), middleware.{limit}]")
+    agent.write_text(code.replace("import create_agent", "import create_agent, middleware"))
+    with Server(install(folder, environments / "langgraph")) as server:
+        assert "limit" in server.until_ready().ask("What time is it?")
 
 
 @pytest.mark.slow

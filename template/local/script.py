@@ -8,7 +8,7 @@ from typing import Any
 
 NOTICE = "I am the offline stand-in, not a model, and follow a few fixed rules."
 HINT = 'Try "My name is Ada", "What is my name?" or "What time is it?".'
-MEMORY_HINT = 'Or "Remember that I like teal", "What do you know about me?", "Forget teal".'
+MEMORY_HINT = 'Also "Remember that I like teal", "What do you know about me?", "Forget teal".'
 
 
 @dataclass(frozen=True)
