@@ -33,6 +33,7 @@ class StandinModel:
     left: int = -1  # requests until it fails; below zero, it does not
     refuses: bytes = b""  # what no request may hold
     calls: str = ""  # the only thing it does, if it is set: to call this tool
+    arguments: str = "{}"  # with these
     says: str | None = None  # the only thing it says, if it is set, always as a stream
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
@@ -53,7 +54,7 @@ class StandinModel:
             if self.refuses and self.refuses in self.requests[-1]:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
             if self.calls:
-                return JSONResponse(_to_call(self.calls))
+                return JSONResponse(_to_call(self.calls, self.arguments))
             if self.says is not None:
                 return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
             if self.status != 200:
@@ -74,9 +75,10 @@ class StandinModel:
                 raise ConnectionAbortedError
 
 
-def _to_call(tool: str) -> dict[str, Any]:
-    call = {"id": uuid4().hex, "type": "function", "function": {"name": tool, "arguments": "{}"}}
-    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+def _to_call(tool: str, arguments: str) -> dict[str, Any]:
+    function = {"name": tool, "arguments": arguments}
+    call = {"id": uuid4().hex, "type": "function", "function": function}
+    message = {"role": "assistant", "content": "Well.", "tool_calls": [call]}
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
     return {**HEAD, "object": "chat.completion", "choices": [choice]}
 

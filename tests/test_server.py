@@ -67,7 +67,7 @@ def server(project: Project, variables: dict[str, str]) -> Iterator[Server]:
 def healthy(model: StandinModel) -> None:
     """Let every test start with a model that works."""
     model.status, model.delay, model.refuses, model.calls = 200, 0, b"", ""
-    model.says, model.breaks_after = None, 2**31
+    model.says, model.breaks_after, model.arguments = None, 2**31, "{}"
 
 
 def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
@@ -233,6 +233,16 @@ def test_a_call_and_an_output_without_each_other_are_not_sent_on(
     server.ask([output, _assistant("Noon."), _user("Thanks"), call, _user("Bye")], "cut")
     sent = json.loads(model.requests[-1])["messages"]
     assert [m["role"] for m in sent] == ["system", "assistant", "user", "user"]
+
+
+def test_a_call_that_cannot_be_read_does_not_stay_in_a_thread_that_the_model_refuses(
+    server: Server, model: StandinModel
+) -> None:
+    model.calls, model.arguments = "get_current_time", "unreadable"
+    server.post("one", "unread")
+    model.calls, model.refuses = "", b"unreadable"
+    server.post("two", "unread")
+    assert server.ask("three", "unread")
 
 
 def test_a_model_that_comes_to_no_answer_is_stopped(server: Server, model: StandinModel) -> None:
