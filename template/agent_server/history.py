@@ -46,12 +46,12 @@ def after_answer(messages: Sequence[Said]) -> int:
 
 def _repeated(thread: Sequence[Said], sent: Sequence[Said]) -> int:
     """Return the index of the first message after those that the thread holds with an answer."""
-    end, asked, held = _after_told(sent), _places(sent), iter(_questions(thread))
-    if not (end and thread and asked):
+    asked, held = _places(sent), iter(_questions(thread))
+    if not (_after_told(sent) and thread and asked):
         return 0
     for index in asked[:-1]:
         if sent[index][1] not in held:  # from where the search for the one before has stopped
-            return index if index != asked[0] else _after_known(thread, sent[:end])
+            return index if index != asked[0] else _after_known(thread, sent)
     return max(after_answer(sent), asked[-1])
 
 

@@ -149,11 +149,10 @@ class ResponseRequest(BaseModel):
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
             raise bad_request("input: must hold a message with the role user that says something.")
         # A client that sends the last part of a conversation may cut it between the two.
-        calls, outputs = (
-            {item.call_id for item in items if isinstance(item, kind)}
-            for kind in (FunctionCall, FunctionCallOutput)
-        )
-        return [i for i in items if isinstance(i, Message) or i.call_id in calls & outputs]
+        calls = {item.call_id for item in items if isinstance(item, FunctionCall)}
+        outputs = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
+        whole = calls & outputs
+        return [item for item in items if isinstance(item, Message) or item.call_id in whole]
 
 
 def bad_request(text: str) -> ApiError:
