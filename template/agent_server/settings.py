@@ -20,7 +20,8 @@ LIMITS = {
     "ABANDONED_SECONDS": 10,  # without a sign of life, after which another process takes a run
     "HAND_OVER_SECONDS": 5,  # for a stopping process to let go of its background runs
 }
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["lakebase-agent"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["tool"]["lakebase-agent"]
 DEFAULTS = {**LIMITS, **PROJECT}
 LAKEBASE = ("AUTOSCALING_ENDPOINT", "AUTOSCALING_PROJECT", "AUTOSCALING_BRANCH", "INSTANCE_NAME")
 WORKSPACE = ("DATABRICKS_APP_NAME", "DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFILE")

@@ -6,12 +6,14 @@ import { Conversation } from "./conversation.js";
 import { $, attempt, element, trouble } from "./dom.js";
 import "./memory.js";
 
+const name = document.title; // index.html is the only place that has it
 const me = {}; // what `api/me` says, once it has
 let meIsKnown;
 const known = new Promise((resolve) => (meIsKnown = resolve));
 const running = new Map(); // by id: a conversation that is left goes on
 const [box, scroller] = [$("message"), $("scroller")];
 const narrow = matchMedia("(max-width: 760px)");
+$("brand").textContent = name;
 let here; // the conversation that is open
 let atEnd = true;
 
@@ -50,7 +52,7 @@ function changed(conversation) {
 function draw() {
   const title = chats.titleOf(here.id) ?? (here.id ? "Conversation" : "New conversation");
   $("title").textContent = title;
-  document.title = `${title} · Agent`;
+  document.title = `${title} · ${name}`;
   $("welcome").hidden = Boolean(here.id || here.list.children.length);
   $("conversation").setAttribute("aria-busy", Boolean(here.run));
   $("send").hidden = Boolean(here.run);
