@@ -45,7 +45,7 @@ def test_a_reader_who_leaves_finds_the_whole_answer(agent: Agent) -> None:
     assert "x-response-id" not in found(agent, chat).headers
 
 
-def test_an_answer_that_is_being_made_can_be_followed(agent: Agent) -> None:
+def test_a_running_answer_can_be_followed(agent: Agent) -> None:
     chat, response_id = begin(agent, WHOLE)
     path = f"/responses/{response_id}?stream=true"
     events = agent.http.get(path, headers=agent.headers).text.split("\n\n")
@@ -55,7 +55,7 @@ def test_an_answer_that_is_being_made_can_be_followed(agent: Agent) -> None:
     assert until_kept(agent, chat)["content"].endswith("word60")
 
 
-def test_a_cancelled_answer_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:
+def test_a_cancelled_answer_is_kept_as_partial(agent: Agent) -> None:
     chat, response_id = begin(agent, LONG)
     assert cancel(agent, response_id)["status"] == "cancelled"
     kept = messages(agent, chat)[-1]
@@ -70,7 +70,7 @@ def test_a_cancelled_answer_can_be_asked_for_again(agent: Agent) -> None:
     assert [(m["role"], m["partial"]) for m in kept] == [("user", False), ("assistant", False)]
 
 
-def test_a_second_question_waits_for_its_turn_outside(agent: Agent) -> None:
+def test_a_second_question_is_refused_while_one_is_answered(agent: Agent) -> None:
     chat, response_id = begin(agent, LONG)
     body = {"message": "hello", "chatId": chat}
     answer = agent.http.post("/api/chat", json=body, headers=agent.headers)
@@ -79,7 +79,7 @@ def test_a_second_question_waits_for_its_turn_outside(agent: Agent) -> None:
     cancel(agent, response_id)
 
 
-def test_a_question_is_not_replaced_while_its_answer_is_made(agent: Agent) -> None:
+def test_a_question_is_not_replaced_while_it_is_answered(agent: Agent) -> None:
     chat, response_id = begin(agent, LONG)
     body = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
     assert agent.http.post("/api/chat", json=body, headers=agent.headers).status_code == 409
@@ -97,7 +97,7 @@ def test_nobody_else_follows_an_answer(agent: Agent, action: str) -> None:
     cancel(agent, response_id)
 
 
-def test_a_background_response_of_no_chat_leaves_none(agent: Agent) -> None:
+def test_a_background_response_without_a_chat_creates_none(agent: Agent) -> None:
     body = {"input": "hello", "background": True, "stream": True}
     agent.http.post("/responses", json=body, headers=agent.headers)
     assert agent.http.get("/api/chats", headers=agent.headers).json() == []

@@ -10,7 +10,7 @@ from tests.test_chat import messages
 LONG = "/repeat 2000 every 20 ms"
 
 
-def test_a_reader_who_leaves_keeps_what_was_said_marked_as_a_part(agent: Agent) -> None:
+def test_an_answer_whose_reader_leaves_is_kept_as_partial(agent: Agent) -> None:
     chat = str(uuid4())
     body = {"message": LONG, "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:

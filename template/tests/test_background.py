@@ -59,25 +59,25 @@ def test_a_deleted_response_is_gone(agent: Agent) -> None:
     assert _ask(agent, "GET", response_id)["error"]["code"] == "not_found"
 
 
-def test_the_same_key_begins_one_response(agent: Agent) -> None:
+def test_the_same_key_starts_one_response(agent: Agent) -> None:
     first, second = (_begin(agent, "hello", **{"Idempotency-Key": "k"}) for _ in range(2))
     assert first["id"] == second["id"]
     refused = agent.post({"input": "else", "background": True}, **{"Idempotency-Key": "k"})
     assert refused.status_code == 422
 
 
-def test_a_response_that_was_not_asked_for_in_the_background_is_not_stored(agent: Agent) -> None:
+def test_a_foreground_response_is_not_stored(agent: Agent) -> None:
     response_id = agent.post({"input": "hello"}).json()["id"]
     assert _ask(agent, "GET", response_id)["error"]["code"] == "not_found"
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_id_that_is_no_text_is_a_400(agent: Agent, method: str) -> None:
+def test_an_id_that_is_not_text_is_a_400(agent: Agent, method: str) -> None:
     assert agent.http.request(method, "/responses/%00", headers=agent.headers).status_code == 400
 
 
 @pytest.mark.parametrize("cursor", ["-2", "x", "9" * 30])
-def test_a_cursor_that_is_none_is_a_400(agent: Agent, cursor: str) -> None:
+def test_an_invalid_cursor_is_a_400(agent: Agent, cursor: str) -> None:
     response_id = _begin(agent, "hello")["id"]
     url = f"/responses/{response_id}?stream=true&starting_after={cursor}"
     assert agent.http.get(url, headers={"X-Forwarded-User": agent.user}).status_code == 400

@@ -74,7 +74,7 @@ def test_chats_are_listed_by_title_the_latest_first(agent: Agent) -> None:
     assert chats(agent, search="%") == []
 
 
-def test_a_list_goes_on_where_its_link_leads(agent: Agent) -> None:
+def test_the_link_of_a_list_leads_to_its_next_page(agent: Agent) -> None:
     asked = [ask(agent, f"chat {number}") for number in range(3)]
     found, url = [], "/api/chats?limit=2"
     while url:
@@ -84,7 +84,7 @@ def test_a_list_goes_on_where_its_link_leads(agent: Agent) -> None:
     assert found == asked[::-1]
 
 
-def test_older_messages_are_where_the_link_leads(agent: Agent) -> None:
+def test_the_link_of_messages_leads_to_older_ones(agent: Agent) -> None:
     chat = ask(agent, "one")
     ask(agent, "two", chat)
     last = agent.http.get(f"/api/chats/{chat}/messages?limit=2", headers=agent.headers)
@@ -102,7 +102,7 @@ def test_a_chat_is_renamed_and_deleted(agent: Agent) -> None:
     assert chats(agent) == []
 
 
-def test_a_chat_of_somebody_else_is_not_there(agent: Agent) -> None:
+def test_somebody_elses_chat_is_not_there(agent: Agent) -> None:
     chat = ask(agent, "secret")
     for method, path, body in routes(chat):
         answers = [
@@ -114,7 +114,7 @@ def test_a_chat_of_somebody_else_is_not_there(agent: Agent) -> None:
     assert messages(agent, chat)[0]["content"] == "secret"
 
 
-def test_nobody_writes_to_a_chat_of_somebody_else(agent: Agent) -> None:
+def test_nobody_writes_to_somebody_elses_chat(agent: Agent) -> None:
     chat = ask(agent, "secret")
     body = {"chatId": chat, "message": "let me in"}
     assert agent.http.post("/api/chat", json=body, headers=OTHER).status_code == 404

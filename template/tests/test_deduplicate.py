@@ -1,4 +1,4 @@
-"""Which messages of a request are new."""
+"""Messages of a request that the thread has already."""
 
 import pytest
 

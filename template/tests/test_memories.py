@@ -37,7 +37,7 @@ def test_a_memory_is_forgotten_whatever_its_name_is(agent: Agent, key: str) -> N
     assert [memory["memory_key"] for memory in memories(agent)] == ["other"]
 
 
-def test_all_memories_are_forgotten_and_nobody_else_s(agent: Agent) -> None:
+def test_forgetting_all_memories_leaves_everybody_elses(agent: Agent) -> None:
     other = Agent(agent.http, f"{agent.user}.eve")
     for user in (agent, other):
         user.ask("Remember that I like teal")

@@ -90,6 +90,6 @@ def test_deleting_a_chat_deletes_its_thread_and_no_other(agent: Agent) -> None:
     assert rows() == before
 
 
-def test_it_says_who_is_asking_and_that_the_model_is_a_stand_in(agent: Agent) -> None:
+def test_me_names_the_user_and_the_stand_in(agent: Agent) -> None:
     me = agent.http.get("/api/me", headers=agent.headers).json()
     assert me["user"] == agent.user and me["offline"] is True
