@@ -4,7 +4,7 @@ import argparse
 from functools import partial
 from importlib.metadata import version
 
-from lakebase_agent.new import TEMPLATE
+from lakebase_agent.new.new import TEMPLATE
 
 EXAMPLE = """\
 examples:

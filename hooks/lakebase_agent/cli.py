@@ -20,15 +20,15 @@ from copier.errors import CopierError
 
 from lakebase_agent.arguments import build_parser
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.git import GitError
-from lakebase_agent.new import (
+from lakebase_agent.new.new import (
     NewOptions,
     SourceError,
     new_project,
     read_answers_file,
     to_answers,
 )
-from lakebase_agent.update import LINK, UpdateOptions, update
+from lakebase_agent.project.git import GitError
+from lakebase_agent.update.update import LINK, UpdateOptions, update
 
 Options = TypeVar("Options")
 HOW_TO_RESOLVE = """\
@@ -101,8 +101,8 @@ def _update(options: argparse.Namespace) -> None:
 
 def _link_after_update(project: Path, interactive: bool) -> None:
     from lakebase_agent.asking import Asker
-    from lakebase_agent.link import link
-    from lakebase_agent.lookup import LinkOptions
+    from lakebase_agent.link.link import link
+    from lakebase_agent.link.lookup import LinkOptions
 
     question = "The project's Lakebase must be looked up. Do it now?"
     with suppress(KeyboardInterrupt):  # enough of questions: the update is done
@@ -112,8 +112,8 @@ def _link_after_update(project: Path, interactive: bool) -> None:
 
 
 def _adopt(options: argparse.Namespace) -> None:
-    from lakebase_agent.adopt import adopt
-    from lakebase_agent.adoption import AdoptOptions
+    from lakebase_agent.adopt.adopt import adopt
+    from lakebase_agent.adopt.adoption import AdoptOptions
     from lakebase_agent.asking import Asker
 
     asker = Asker(interactive=_somebody_there() and not options.yes)
@@ -124,8 +124,8 @@ def _adopt(options: argparse.Namespace) -> None:
 
 def _link(options: argparse.Namespace) -> None:
     from lakebase_agent.asking import Asker
-    from lakebase_agent.link import link
-    from lakebase_agent.lookup import LinkOptions
+    from lakebase_agent.link.link import link
+    from lakebase_agent.link.lookup import LinkOptions
 
     asker = Asker(interactive=_somebody_there() and not options.yes)
     link(Path(options.path).resolve(), _given(options, LinkOptions), asker, _say)
@@ -141,7 +141,7 @@ def _given(options: argparse.Namespace, kind: Callable[..., Options]) -> Options
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    from lakebase_agent.doctor import examine
+    from lakebase_agent.doctor.doctor import examine
 
     findings = []
     for finding in examine(Path(options.path).resolve(), options.target, options.profile):

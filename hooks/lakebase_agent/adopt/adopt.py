@@ -9,20 +9,26 @@ from typing import Any
 import questionary
 from ruamel.yaml import YAML
 
-from lakebase_agent.adopted_bundle import bundle_additions
-from lakebase_agent.adopted_files import add_dependencies, add_env_lines, add_settings
-from lakebase_agent.adoption import ANSWERS, Adoption, AdoptOptions, ask_adoption, noted_adoption
+from lakebase_agent.adopt.adoption import (
+    ANSWERS,
+    Adoption,
+    AdoptOptions,
+    ask_adoption,
+    noted_adoption,
+)
+from lakebase_agent.adopt.bundle import bundle_additions
+from lakebase_agent.adopt.existing_agent import ExistingAgent, examine_agent
+from lakebase_agent.adopt.files import add_dependencies, add_env_lines, add_settings
+from lakebase_agent.adopt.memory_modules import FOLDER, Rendered, merge_text, render_modules
+from lakebase_agent.adopt.wiring import wiring
 from lakebase_agent.asking import Asker
 from lakebase_agent.errors import UsageError
-from lakebase_agent.existing_agent import ExistingAgent, examine_agent
-from lakebase_agent.file_changes import Change, to_diff, write_together
-from lakebase_agent.git import uncommitted
-from lakebase_agent.memory_modules import FOLDER, Rendered, merge_text, render_modules
-from lakebase_agent.new import tag_of
-from lakebase_agent.project_files import ADOPTED, read_adopted
-from lakebase_agent.schemas import personal_schema
-from lakebase_agent.wiring import wiring
-from lakebase_agent.yaml_lines import add_to_yaml
+from lakebase_agent.new.new import tag_of
+from lakebase_agent.project.changes import Change, to_diff, write_together
+from lakebase_agent.project.files import ADOPTED, read_adopted
+from lakebase_agent.project.git import uncommitted
+from lakebase_agent.project.yaml_lines import add_to_yaml
+from lakebase_agent.workspace.schemas import personal_schema
 
 Say = Callable[[str], None]
 NOTE = "# Written by `lakebase-agent adopt`, which reads it. Belongs in git.\n"

@@ -16,8 +16,8 @@ import questionary
 from questionary import Choice
 
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.signing_in import connect, profiles
-from lakebase_agent.workspace import Workspace
+from lakebase_agent.workspace.client import Workspace
+from lakebase_agent.workspace.signing_in import connect, profiles
 
 WITHOUT = "(without a workspace)"
 ELSEWHERE = "(another one)"

@@ -12,13 +12,13 @@ from databricks.sdk.service.database import DatabaseInstanceState
 from databricks.sdk.service.postgres import EndpointStatusState
 
 from lakebase_agent.asking import Asker
-from lakebase_agent.doctor_database import Database, examine_database
+from lakebase_agent.doctor.database import Database, examine_database
+from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.findings import Finding, ok, problem, skipped, warning
-from lakebase_agent.lookup import DEV
-from lakebase_agent.project_files import read_answers, read_bundle, read_defaults, read_target
-from lakebase_agent.signing_in import connect, pick_profile
-from lakebase_agent.workspace import Workspace
+from lakebase_agent.link.lookup import DEV
+from lakebase_agent.project.files import read_answers, read_bundle, read_defaults, read_target
+from lakebase_agent.workspace.client import Workspace
+from lakebase_agent.workspace.signing_in import connect, pick_profile
 
 DEPLOY = "databricks bundle deploy"
 INSTALL_CLI = "https://docs.databricks.com/dev-tools/cli/install.html"

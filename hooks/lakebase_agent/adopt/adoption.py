@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lakebase_agent.adopt.existing_agent import KINDS, App, ExistingAgent, flavours
+from lakebase_agent.adopt.memory_modules import FOLDER, SCRIPT, Place
 from lakebase_agent.asking import Asker
 from lakebase_agent.errors import UsageError
-from lakebase_agent.existing_agent import KINDS, App, ExistingAgent, flavours
-from lakebase_agent.memory_modules import FOLDER, SCRIPT, Place
-from lakebase_agent.new import TEMPLATE
-from lakebase_agent.project_files import ADOPTED
+from lakebase_agent.new.new import TEMPLATE
+from lakebase_agent.project.files import ADOPTED
 
 MEMORIES = ("short_term", "long_term")
 OTHER_SCRIPT = "scripts/grant_lakebase_memory.py"

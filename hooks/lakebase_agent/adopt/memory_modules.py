@@ -12,8 +12,8 @@ from typing import Any
 
 from plumbum import ProcessExecutionError
 
-from lakebase_agent.new import SourceError, last_line, render
-from lakebase_agent.project_files import read_answers
+from lakebase_agent.new.new import SourceError, last_line, render
+from lakebase_agent.project.files import read_answers
 
 PACKAGE = "agent_server"
 FOLDER = "lakebase_memory"

@@ -17,7 +17,7 @@ from databricks.sdk.service.postgres import (
 )
 
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.signing_in import errors_explained
+from lakebase_agent.workspace.signing_in import errors_explained
 
 POSTGRES_DATABASE = "databricks_postgres"
 CHAT = "llm/v1/chat"

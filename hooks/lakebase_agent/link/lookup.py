@@ -9,8 +9,8 @@ from databricks.sdk.service.apps import AppResource
 
 from lakebase_agent.asking import NEW, Asker
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.schemas import personal_schema
-from lakebase_agent.workspace import Workspace
+from lakebase_agent.workspace.client import Workspace
+from lakebase_agent.workspace.schemas import personal_schema
 
 Say = Callable[[str], None]
 DEV = "dev"

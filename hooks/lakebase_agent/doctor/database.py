@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from lakebase_agent.findings import Finding, ok, problem, skipped, warning
-from lakebase_agent.workspace import POSTGRES_DATABASE
+from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
+from lakebase_agent.workspace.client import POSTGRES_DATABASE
 
 GRANT = "uv run python scripts/grant_lakebase_permissions.py"
 OWNERS = """

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping
 
-from lakebase_agent.existing_agent import IMPORTS, ExistingAgent
+from lakebase_agent.adopt.existing_agent import IMPORTS, ExistingAgent
 
 BUILDERS = {"langgraph": {"create_agent", "create_react_agent", "compile"}, "openai": {"Agent"}}
 RUNNERS = {

@@ -6,8 +6,8 @@ from typing import Any
 
 from lakebase_agent.asking import Asker
 from lakebase_agent.errors import UsageError
-from lakebase_agent.lookup import DEV, LinkOptions, LookUp, Say
-from lakebase_agent.project_files import (
+from lakebase_agent.link.lookup import DEV, LinkOptions, LookUp, Say
+from lakebase_agent.project.files import (
     read_answers,
     read_bundle,
     read_target,
@@ -16,10 +16,10 @@ from lakebase_agent.project_files import (
     to_target,
     write_all,
 )
-from lakebase_agent.rehearsal import CURRENT
-from lakebase_agent.signing_in import connect, pick_profile
-from lakebase_agent.update import UpdateOptions, open_update
-from lakebase_agent.workspace import Workspace
+from lakebase_agent.update.rehearsal import CURRENT
+from lakebase_agent.update.update import UpdateOptions, open_update
+from lakebase_agent.workspace.client import Workspace
+from lakebase_agent.workspace.signing_in import connect, pick_profile
 
 Contents = dict[Path, tuple[str, int]]  # texts and modes of files
 SWITCH = "copier update --trust -d lakebase=autoscaling (or provisioned), then link again"

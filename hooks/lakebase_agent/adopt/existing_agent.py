@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lakebase_agent.errors import UsageError
-from lakebase_agent.project_files import ANSWERS
-from lakebase_agent.yaml_lines import load_documents, read_first_document
+from lakebase_agent.project.files import ANSWERS
+from lakebase_agent.project.yaml_lines import load_documents, read_first_document
 
 PACKAGES = {
     "langgraph": {"databricks-langchain", "langgraph", "langchain"},

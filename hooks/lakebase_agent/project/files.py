@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from lakebase_agent.errors import UsageError
-from lakebase_agent.yaml_lines import read_first_document
+from lakebase_agent.project.yaml_lines import read_first_document
 
 ANSWERS = ".copier-answers.yml"
 # Variables that `link` sets, and that another flavour of Lakebase does not declare: the Databricks

@@ -3,10 +3,10 @@
 import fnmatch
 from typing import Any
 
-from lakebase_agent.adopted_files import env_entries, missing_resources
-from lakebase_agent.adoption import Adoption
-from lakebase_agent.existing_agent import ExistingAgent
-from lakebase_agent.memory_modules import Rendered
+from lakebase_agent.adopt.adoption import Adoption
+from lakebase_agent.adopt.existing_agent import ExistingAgent
+from lakebase_agent.adopt.files import env_entries, missing_resources
+from lakebase_agent.adopt.memory_modules import Rendered
 
 WHICH = ("LAKEBASE_AUTOSCALING", "LAKEBASE_INSTANCE")
 WORKSPACE_FILES = "workspace.*.yml"

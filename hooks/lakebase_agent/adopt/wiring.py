@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lakebase_agent.agent_calls import (
+from lakebase_agent.adopt.agent_calls import (
     WIDTH,
     attribute_of,
     find_calls,
@@ -13,8 +13,8 @@ from lakebase_agent.agent_calls import (
     to_lines,
     to_run,
 )
-from lakebase_agent.existing_agent import App, ExistingAgent
-from lakebase_agent.memory_modules import Place
+from lakebase_agent.adopt.existing_agent import App, ExistingAgent
+from lakebase_agent.adopt.memory_modules import Place
 
 
 def wiring(

@@ -19,7 +19,7 @@ from copier import run_copy
 from plumbum import ProcessExecutionError
 
 from lakebase_agent.errors import UsageError
-from lakebase_agent.project_files import read_answers
+from lakebase_agent.project.files import read_answers
 
 TEMPLATE = "gh:org/lakebase-agent"
 COMPUTED = ("memory_schema", "project_framework")  # answers that nobody is asked for
@@ -79,7 +79,7 @@ def new_project(options: NewOptions) -> Generated:
 
 def _ask(folder: Path, source: str, tag: str, answers: dict[str, Any]) -> dict[str, Any]:
     """Return all answers of a person, who has seen what they lead to."""
-    from lakebase_agent.wizard import agree, pick
+    from lakebase_agent.new.wizard import agree, pick
 
     answers = pick(answers)
     with tempfile.TemporaryDirectory() as place:

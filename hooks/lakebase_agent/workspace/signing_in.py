@@ -20,7 +20,7 @@ from databricks.sdk.errors.base import DatabricksError
 
 from lakebase_agent.asking import Asker
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.project_files import read_env, read_host
+from lakebase_agent.project.files import read_env, read_host
 
 DISABLED = ("FEATURE_DISABLED", "NOT_IMPLEMENTED")
 
