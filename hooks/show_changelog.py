@@ -8,7 +8,10 @@ from packaging.version import InvalidVersion, Version
 
 
 def main(changelog: Path, previous: str, current: str) -> None:
-    """Print the sections of `changelog` that are later than `previous`, up to `current`."""
+    """Print the sections of `changelog` for versions after `previous`, up to `current`.
+
+    Prints nothing if there is no changelog. Raises InvalidVersion for versions that are none.
+    """
     if not changelog.is_file():
         return
     for section in re.split(r"^(?=## )", changelog.read_text("utf-8"), flags=re.MULTILINE):

@@ -1,4 +1,4 @@
-"""What `doctor` reads in Postgres: the role, the extension, the columns, who owns and may what."""
+"""What `doctor` checks in Postgres: the role, the extension, the tables, owners and privileges."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ OWNERS = """
     SELECT DISTINCT relowner::regrole::text FROM pg_class c
     JOIN pg_namespace n ON n.oid = relnamespace
     WHERE nspname = %s AND relkind IN ('r', 'p') ORDER BY 1"""
-# What the app's role lacks, as the grant script says it.
-FORBIDDEN = """
+# Named as the grant script names them.
+MISSING_PRIVILEGES = """
     SELECT format('%%s on schema %%I', p, nspname) FROM pg_namespace n,
         unnest(ARRAY['USAGE', 'CREATE']) AS p
     WHERE nspname = %(schema)s AND NOT has_schema_privilege(%(role)s, n.oid, p)
@@ -27,23 +27,24 @@ FORBIDDEN = """
         THEN has_sequence_privilege(%(role)s, c.oid, p)
         ELSE has_table_privilege(%(role)s, c.oid, p) END
     ORDER BY 1"""
-TABLE = """
+VECTOR_TABLE = """
     SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
     WHERE nspname = %s AND relname = 'store_vectors'"""
-DIMS = """
+VECTOR_LENGTH = """
     SELECT atttypmod FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
     JOIN pg_namespace n ON n.oid = relnamespace
     WHERE nspname = %s AND relname = 'store_vectors' AND attname = 'embedding'"""
-
-SEPARATE = "give each app a LAKEBASE_AGENT_MEMORY_SCHEMA of its own"
+EXTENSION = "SELECT 1 FROM pg_extension WHERE extname = 'vector'"
+ROLE = "SELECT 1 FROM pg_roles WHERE rolname = %s"
+SEPARATE = "give each app its own LAKEBASE_AGENT_MEMORY_SCHEMA"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
     """Where an app's tables are, and who uses them.
 
-    `principal` is the app's role, empty before it is deployed; `others` are the apps that have
-    other roles; `dims` is the length of its vectors, empty without long-term memory.
+    `principal` is the app's role, empty before it is deployed; `other_apps` are the names of other
+    apps by their roles; `dims` is the length of the app's vectors, empty without long-term memory.
     """
 
     host: str
@@ -51,63 +52,66 @@ class Database:
     token: str
     schema: str
     principal: str
-    others: Mapping[str, str]
+    other_apps: Mapping[str, str]
     dims: str
     target: str
 
 
-def examine_database(place: Database) -> Iterator[Finding]:
+def check_database(database: Database) -> Iterator[Finding]:
     """Yield what is found in the app's schema."""
-    at = f"host={place.host} dbname={POSTGRES_DATABASE} sslmode=require connect_timeout=20"
-    user, token = place.user, place.token
+    where = f"host={database.host} dbname={POSTGRES_DATABASE} sslmode=require connect_timeout=20"
+    user, token = database.user, database.token
     try:
-        with psycopg.connect(at, user=user, password=token, autocommit=True) as connection:
-            yield ok("role", f"{place.user} may log in")
-            yield from _schema(connection, place)
-            yield from _vectors(connection, place)
+        with psycopg.connect(where, user=user, password=token, autocommit=True) as connection:
+            yield ok("role", f"{user} can log in")
+            yield from _check_tables(connection, database)
+            yield from _check_vectors(connection, database)
     except psycopg.OperationalError as error:
-        text = f"{place.user} can't log in at {place.host}: {' '.join(str(error).split())}"
+        text = f"{user} can't log in at {database.host}: {' '.join(str(error).split())}"
         yield problem("role", text, "ask for a role in this Lakebase, or wait until it is awake")
 
 
-def _schema(connection: psycopg.Connection, place: Database) -> Iterator[Finding]:
-    schema, principal = place.schema, place.principal
+def _check_tables(connection: psycopg.Connection, database: Database) -> Iterator[Finding]:
+    schema = database.schema
     owners = _column(connection, OWNERS, [schema])
     if not owners:
-        yield ok("tables", f"{schema} has none yet: the app makes them when it starts")
+        yield ok("tables", f"{schema} has none yet: the app creates them when it starts")
         return
     yield ok("tables", f"{schema} belongs to {', '.join(owners)}")
     if len(owners) > 1:
-        text = f"several roles made tables in {schema}: do two apps share it?"
+        text = f"several roles own tables in {schema}: do two apps share it?"
         yield warning("owners", text, SEPARATE)
-    elif other := place.others.get(owners[0].strip('"')):
+    elif other := database.other_apps.get(owners[0].strip('"')):
         yield warning("owners", f"{schema} belongs to another app, {other}", SEPARATE)
-    command = f"{GRANT} --target {place.target}"
+    yield _privileges_finding(connection, database)
+
+
+def _privileges_finding(connection: psycopg.Connection, database: Database) -> Finding:
+    principal, command = database.principal, f"{GRANT} --target {database.target}"
     if not principal:
-        yield skipped("privileges", "the app is not deployed yet")
-        return
-    if not _column(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [principal]):
+        return skipped("privileges", "the app is not deployed yet")
+    if not _column(connection, ROLE, [principal]):
         text = f"the app's service principal {principal} has no role"
-        yield problem("privileges", text, command)
+        return problem("privileges", text, command)
+    parameters = {"schema": database.schema, "role": principal}
+    if missing := _column(connection, MISSING_PRIVILEGES, parameters):
+        return problem("privileges", f"the app lacks {', '.join(missing)}", command)
+    return ok("privileges", "the app may use every table")
+
+
+def _check_vectors(connection: psycopg.Connection, database: Database) -> Iterator[Finding]:
+    schema, dims = database.schema, database.dims
+    if not dims:
         return
-    wanted = {"schema": schema, "role": principal}
-    if forbidden := _column(connection, FORBIDDEN, wanted):
-        yield problem("privileges", f"the app lacks {', '.join(forbidden)}", command)
-    else:
-        yield ok("privileges", "the app may use every table")
-
-
-def _vectors(connection: psycopg.Connection, place: Database) -> Iterator[Finding]:
-    schema, dims = place.schema, place.dims
-    known = _column(connection, "SELECT 1 FROM pg_extension WHERE extname = 'vector'", [])
-    if dims and not known and _column(connection, TABLE, [schema]):
+    if _column(connection, VECTOR_TABLE, [schema]) and not _column(connection, EXTENSION, []):
         yield problem("vector", "the extension is missing", "CREATE EXTENSION vector SCHEMA public")
-    if not dims or not (found := _column(connection, DIMS, [schema])):
+    lengths = _column(connection, VECTOR_LENGTH, [schema])
+    if not lengths:
         return
-    if str(found[0]) == dims:
+    if str(lengths[0]) == dims:
         yield ok("vectors", f"{schema}.store_vectors holds {dims} numbers each")
     else:
-        text = f"{schema}.store_vectors holds {found[0]} numbers each, EMBEDDING_DIMS is {dims}"
+        text = f"{schema}.store_vectors holds {lengths[0]} numbers each, EMBEDDING_DIMS is {dims}"
         yield problem("vectors", text, "set EMBEDDING_DIMS back, or choose another schema")
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` finds: one line each, with what mends it."""
+"""What `doctor` finds: the outcome of each check in one line, and how to fix it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check."""
+    """The outcome of one check; `command` fixes what is wrong."""
 
     check: str
     state: Literal["ok", "warning", "problem", "skipped"]
@@ -19,20 +19,20 @@ class Finding:
 
 
 def ok(check: str, text: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(check, "ok", text)
 
 
 def warning(check: str, text: str, command: str) -> Finding:
-    """It works, or will, but somebody should know."""
+    """Return a finding of something that works, or will, but that the owner should know."""
     return Finding(check, "warning", text, command)
 
 
 def problem(check: str, text: str, command: str) -> Finding:
-    """It does not work until `command` is run."""
+    """Return a finding of something that does not work until `command` is run."""
     return Finding(check, "problem", text, command)
 
 
 def skipped(check: str, text: str) -> Finding:
-    """Not looked at, because of another finding."""
+    """Return a finding that nothing was checked, because of another finding."""
     return Finding(check, "skipped", text)

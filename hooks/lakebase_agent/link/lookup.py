@@ -1,4 +1,4 @@
-"""What is looked up in a workspace for a project, and what was given instead."""
+"""What `link` looks up in a workspace for a project, and what was given instead."""
 
 import re
 from collections.abc import Callable, Collection
@@ -7,20 +7,21 @@ from typing import Any
 
 from databricks.sdk.service.apps import AppResource
 
-from lakebase_agent.asking import NEW, Asker
 from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.project.bundle import DEV
+from lakebase_agent.terminal import NEW, Asker, Say
 from lakebase_agent.workspace.client import Workspace
 from lakebase_agent.workspace.schemas import personal_schema
 
-Say = Callable[[str], None]
-DEV = "dev"
-INSTANCE_OF_ENV = "LAKEBASE_INSTANCE_NAME"
-BRANCH_OF_ENV = ("LAKEBASE_AUTOSCALING_PROJECT", "LAKEBASE_AUTOSCALING_BRANCH")
+ENDPOINT = "LAKEBASE_AUTOSCALING_ENDPOINT"
+PROJECT = "LAKEBASE_AUTOSCALING_PROJECT"
+BRANCH = "LAKEBASE_AUTOSCALING_BRANCH"
+INSTANCE = "LAKEBASE_INSTANCE_NAME"
 
 
 @dataclass(frozen=True)
 class LinkOptions:
-    """What was given on the command line; empty where it was not."""
+    """What was given on the command line; empty if it was not."""
 
     profile: str = ""
     project: str = ""
@@ -33,8 +34,8 @@ class LinkOptions:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was looked up: variables of the bundle, and of the local environment."""
+class LinkValues:
+    """What was found: variables of the bundle, and of the .env, where None removes one."""
 
     variables: dict[str, str] = field(default_factory=dict)
     env: dict[str, str | None] = field(default_factory=dict)
@@ -42,115 +43,132 @@ class Found:
 
 @dataclass(frozen=True)
 class LookUp:
-    """Everything that a project needs of a workspace."""
+    """Finds everything that a project needs of a workspace.
+
+    `linked` holds the variables of the last `link`, `declared` the names of those that the bundle
+    declares: an adopted project may declare fewer than a generated one.
+    """
 
     workspace: Workspace
     answers: dict[str, Any]
     options: LinkOptions
     asker: Asker
     say: Say
-    previous: dict[str, str]
-    declared: Collection[str]  # by the bundle: that of an adopted project may have its own ways
+    linked: dict[str, str]
+    declared: Collection[str]
 
-    def everything(self, me: str) -> Found:
-        """Return what was found; the order is that of the questions.
+    def everything(self, me: str) -> LinkValues:
+        """Return all values; a person is asked in this order. `me` is the user who is signed in.
 
-        Raises UsageError and WorkspaceError.
+        Raises UsageError, WorkspaceError, and KeyboardInterrupt.
         """
-        found = Found()
-        bound = self._resources_of_app(found)
+        values = LinkValues()
+        resources = self._find_app(values)
         if self.answers.get("memory"):
-            autoscaling = self.answers["lakebase"] == "autoscaling"
-            self._autoscaling(found, bound) if autoscaling else self._provisioned(found, bound)
-            schema = f"{self.answers['memory_schema']}_{DEV}_"
-            found.env["LAKEBASE_AGENT_MEMORY_SCHEMA"] = personal_schema(schema, me)
+            if self.answers["lakebase"] == "autoscaling":
+                self._find_branch(values, resources)
+            else:
+                self._find_instance(values, resources)
+            prefix = f"{self.answers['memory_schema']}_{DEV}_"
+            values.env["LAKEBASE_AGENT_MEMORY_SCHEMA"] = personal_schema(prefix, me)
         if "experiment_id" in self.declared:
-            self._experiment(found, bound, me)
-        return found
+            self._find_experiment(values, resources, me)
+        return values
 
-    def _resources_of_app(self, found: Found) -> list[AppResource]:
-        if not (name := self.options.app or self._app()):
+    def _find_app(self, values: LinkValues) -> list[AppResource]:
+        """Return the resources of the existing app to deploy to; none for a new app."""
+        name = self.options.app or self._pick_app()
+        if not name:
             return []
         app = self.workspace.app(name)
-        found.variables["app_name"] = name
+        values.variables["app_name"] = name
         return app.resources or []
 
-    def _app(self) -> str:
-        """Return the app that a person picks for a target that is new; empty for a new one."""
-        asks = self.asker.interactive and "app_name" in self.declared and not self.previous
+    def _pick_app(self) -> str:
+        """Return the app that a person picks for a new target; empty for a new app."""
+        asks = self.asker.interactive and "app_name" in self.declared and not self.linked
         names = self.workspace.apps() if asks else []
         chosen = self.asker.pick("app", "--app", "", [NEW, *names])
         return "" if chosen == NEW else chosen
 
-    def _autoscaling(self, found: Found, bound: list[AppResource]) -> None:
-        paths = [r.postgres.branch for r in bound if r.postgres and r.postgres.branch]
-        known = (paths or [self.previous.get("lakebase_branch", "")])[0]
-        project, branch = _parts(str(known))
+    def _find_branch(self, values: LinkValues, resources: list[AppResource]) -> None:
+        paths = [item.postgres.branch for item in resources if item.postgres]
+        known = next(filter(None, paths), None) or self.linked.get("lakebase_branch", "")
+        known_project, known_branch = _split_path(known)
+        project = self._find_project(known_project)
+        name = self._pick_branch(project, known_branch if project == known_project else "")
+        branch = self.workspace.branch(project, name)
+        values.variables["lakebase_branch"] = branch.name
+        values.variables["lakebase_database"] = branch.database
+        values.env[ENDPOINT] = branch.endpoint
+        # They would contradict the endpoint.
+        values.env.update({PROJECT: None, BRANCH: None, INSTANCE: None})
+        self.say(f"database {branch.database}")
+
+    def _find_project(self, known: str) -> str:
+        names = self.workspace.projects()
+        new = self.options.create_project
+        if new and new not in names:
+            return self._create("project", new, self.workspace.create_project)
         answered = str(self.answers.get("lakebase_project") or "")
-        given = self.options.create_project or self.options.project or project or answered
-        project, fresh = self._project(given), given != project
-        default = str(self.answers.get("lakebase_branch") or "")
-        wanted = self.options.branch or ("" if fresh else branch) or default
-        branches = self.workspace.branches(project)
-        if self.asker.interactive and not self.options.branch and wanted not in branches:
-            wanted = ""  # nobody chose it for this project
-        branch = self.asker.pick("branch", "--branch", wanted, branches)
-        place = self.workspace.branch(project, branch)
-        found.variables["lakebase_branch"] = place.name
-        found.variables["lakebase_database"] = place.database
-        # What names another place would contradict it.
-        found.env.update(dict.fromkeys((*BRANCH_OF_ENV, INSTANCE_OF_ENV)))
-        found.env["LAKEBASE_AUTOSCALING_ENDPOINT"] = place.endpoint
-        self.say(f"database {place.database}")
+        given = new or self.options.project or known or answered
+        return self._pick_or_create("project", given, names, self.workspace.create_project)
 
-    def _project(self, given: str) -> str:
-        names, create = self.workspace.projects(), self.workspace.create_project
-        if (new := self.options.create_project) and new not in names:
-            return self._created("project", new, create)
-        return self._picked("project", given, names, create)
+    def _pick_branch(self, project: str, known: str) -> str:
+        names = self.workspace.branches(project)
+        given = self.options.branch or known or str(self.answers.get("lakebase_branch") or "")
+        if self.asker.interactive and not self.options.branch and given not in names:
+            given = ""  # nobody chose it for this project
+        return self.asker.pick("branch", "--branch", given, names)
 
-    def _picked(self, what: str, given: str, names: list[str], create: Say) -> str:
-        """Return what was given, or what a person picks; it is created when it is a new one."""
+    def _find_instance(self, values: LinkValues, resources: list[AppResource]) -> None:
+        bound = [item.database.instance_name for item in resources if item.database]
+        known = bound[0] if bound else self.linked.get("lakebase_instance", "")
+        given = self.options.instance or known or str(self.answers.get("lakebase_instance") or "")
+        names = self.workspace.instances()
+        name = self._pick_or_create("instance", given, names, self.workspace.create_instance)
+        values.variables["lakebase_instance"] = name
+        values.env.update({ENDPOINT: None, PROJECT: None, BRANCH: None})
+        values.env[INSTANCE] = name
+        self.say(f"instance {name}")
+
+    def _pick_or_create(
+        self, kind: str, given: str, names: list[str], create: Callable[[str], None]
+    ) -> str:
+        """Return what was given, or what a person picks or has created."""
         offered = [*names, NEW] if self.asker.interactive and not given else names
-        name = self.asker.pick(what, f"--{what}", given, offered)
+        name = self.asker.pick(kind, f"--{kind}", given, offered)
         if name != NEW:
             return name
-        return self._created(what, self.asker.text("Its id?", self.answers["app_name"]), create)
+        return self._create(kind, self.asker.text("Its id?", self.answers["app_name"]), create)
 
-    def _created(self, what: str, name: str, create: Say) -> str:
-        self.say(f"creating the {what} {name}, which takes minutes ...")
+    def _create(self, kind: str, name: str, create: Callable[[str], None]) -> str:
+        self.say(f"creating the {kind} {name}, which takes minutes ...")
         with self.asker.spinner(name):
             create(name)
         return name
 
-    def _provisioned(self, found: Found, bound: list[AppResource]) -> None:
-        names = [r.database.instance_name for r in bound if r.database]
-        known = (names or [self.previous.get("lakebase_instance", "")])[0]
-        given = self.options.instance or known or str(self.answers.get("lakebase_instance") or "")
-        names, create = self.workspace.instances(), self.workspace.create_instance
-        name = self._picked("instance", given, names, create)
-        found.variables["lakebase_instance"] = name
-        found.env.update(dict.fromkeys(("LAKEBASE_AUTOSCALING_ENDPOINT", *BRANCH_OF_ENV)))
-        found.env[INSTANCE_OF_ENV] = name
-        self.say(f"instance {name}")
-
-    def _experiment(self, found: Found, bound: list[AppResource], me: str) -> None:
-        ids = [r.experiment.experiment_id for r in bound if r.experiment]
-        known = (ids or [self.previous.get("experiment_id", "")])[0]
-        name = f"/Users/{me}/{self.answers['app_name']}"
-        wanted = self.options.experiment or known or name
+    def _find_experiment(self, values: LinkValues, resources: list[AppResource], me: str) -> None:
+        bound = [item.experiment.experiment_id for item in resources if item.experiment]
+        known = bound[0] if bound else self.linked.get("experiment_id", "")
+        default = f"/Users/{me}/{self.answers['app_name']}"
+        wanted = self.options.experiment or known or default
         experiment = self.workspace.experiment(wanted)
         if experiment is None and self.options.experiment:
             raise WorkspaceError(
                 f"there is no experiment {wanted!r}: give its id, or its full name"
             )
         if experiment is None:
-            self.say(f"creating the experiment {name}")
-            experiment = self.workspace.experiment(name) or self.workspace.create_experiment(name)
-        found.variables["experiment_id"] = experiment
-        found.env["MLFLOW_EXPERIMENT_ID"] = experiment
+            experiment = self._create_experiment(default)
+        values.variables["experiment_id"] = experiment
+        values.env["MLFLOW_EXPERIMENT_ID"] = experiment
+
+    def _create_experiment(self, name: str) -> str:
+        self.say(f"creating the experiment {name}")
+        return self.workspace.experiment(name) or self.workspace.create_experiment(name)
 
 
-def _parts(path: str) -> tuple[str, str]:
+def _split_path(path: str) -> tuple[str, str]:
+    """Return the project and the branch of projects/P/branches/B; empty if it is another path."""
     match = re.fullmatch("projects/([^/]+)/branches/([^/]+)", path)
     return (match[1], match[2]) if match else ("", "")

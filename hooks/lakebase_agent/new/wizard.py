@@ -1,7 +1,7 @@
-"""The questions of `lakebase-agent new` that a workspace can answer, and the preview.
+"""The questions of `lakebase-agent new` whose choices come from a workspace, and the preview.
 
-Where no workspace can be reached, Copier asks the same questions without a list to pick from. What
-is picked is an answer like any other: the template never sees the list.
+If no workspace can be reached, Copier asks the same questions without a list to pick from. What is
+picked is an answer like any other: the template never sees the list.
 """
 
 import os
@@ -23,26 +23,26 @@ WITHOUT = "(without a workspace)"
 ELSEWHERE = "(another one)"
 
 
-def pick(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `given`, and what a person picks from a workspace. Raises KeyboardInterrupt."""
+def pick_answers(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given`, and what a person picks from a workspace; raises KeyboardInterrupt."""
     answers = dict(given)
-    profile = _profile(str(given.get("profile", "")))
-    workspace = _workspace(profile) if profile is not None else None
+    profile = _pick_profile(str(given.get("profile", "")))
+    workspace = _sign_in(profile) if profile is not None else None
     if workspace is None:
         return answers
     if "lakebase" not in given:
-        answers |= _lakebase(workspace)
+        answers.update(_pick_lakebase(workspace))
     if answers.get("lakebase") == "autoscaling" and "lakebase_project" in answers:
-        answers |= _branch(workspace, answers)
+        answers.update(_pick_branch(workspace, answers))
     if "model_endpoint" not in given:
-        answers |= _model(workspace)
+        answers.update(_pick_model(workspace))
     if answers.get("lakebase", "local") != "local" and profile:
         answers["profile"] = profile
     return answers
 
 
-def agree(folder: Path, answers: Mapping[str, Any], files: Sequence[str]) -> None:
-    """Show what will be generated; raises KeyboardInterrupt if it should not be."""
+def confirm(folder: Path, answers: Mapping[str, Any], files: Sequence[str]) -> None:
+    """Show what will be generated, and ask; raises KeyboardInterrupt if the answer is no."""
     print(f"\n{folder.resolve()} will have {len(files)} files:\n")
     for line in preview(files, shutil.get_terminal_size().columns):
         print(line)
@@ -55,7 +55,7 @@ def agree(folder: Path, answers: Mapping[str, Any], files: Sequence[str]) -> Non
 
 
 def preview(files: Sequence[str], columns: int) -> list[str]:
-    """Return lines that name the files, a paragraph for each folder."""
+    """Return lines of at most `columns` characters that list the files, folder by folder."""
     folders = defaultdict(list)
     for name in files:
         folder, _, base = name.rpartition("/")
@@ -69,8 +69,8 @@ def preview(files: Sequence[str], columns: int) -> list[str]:
     return lines
 
 
-def _profile(given: str) -> str | None:
-    """Return a profile, empty for what the environment says, None for no workspace."""
+def _pick_profile(given: str) -> str | None:
+    """Return a profile; empty to sign in from the environment, None to do without a workspace."""
     if given or os.environ.get("DATABRICKS_HOST"):
         return given
     names = profiles()
@@ -80,23 +80,23 @@ def _profile(given: str) -> str | None:
     return None if chosen == WITHOUT else str(chosen)
 
 
-def _workspace(profile: str) -> Workspace | None:
+def _sign_in(profile: str) -> Workspace | None:
     try:
         workspace = Workspace(connect(profile))
         print(f"Signed in to {workspace.host} as {workspace.me()}.")
-        return workspace
     except WorkspaceError as error:
-        print(f"Going on without a workspace: {error}")
+        print(f"Continuing without a workspace: {error}")
         return None
+    return workspace
 
 
-def _lakebase(workspace: Workspace) -> dict[str, Any]:
-    """Return the flavour that a person picks and which one, or nothing to have Copier ask."""
+def _pick_lakebase(workspace: Workspace) -> dict[str, Any]:
+    """Return the flavour of Lakebase and which one, or nothing if Copier should ask."""
     choices = [Choice("None yet: an embedded Postgres on this machine", {"lakebase": "local"})]
-    for name in _found(workspace.projects):
+    for name in _list(workspace.projects):
         answer = {"lakebase": "autoscaling", "lakebase_project": name}
         choices.append(Choice(f"Project {name} (autoscaling)", answer))
-    for name in _found(workspace.instances):
+    for name in _list(workspace.instances):
         answer = {"lakebase": "provisioned", "lakebase_instance": name}
         choices.append(Choice(f"Instance {name} (provisioned)", answer))
     chosen: dict[str, Any] = _select(
@@ -105,25 +105,28 @@ def _lakebase(workspace: Workspace) -> dict[str, Any]:
     return chosen
 
 
-def _branch(workspace: Workspace, answers: Mapping[str, Any]) -> dict[str, Any]:
-    names = _found(lambda: workspace.branches(str(answers["lakebase_project"])))
+def _pick_branch(workspace: Workspace, answers: Mapping[str, Any]) -> dict[str, Any]:
+    names = _list(lambda: workspace.branches(str(answers["lakebase_project"])))
     if "lakebase_branch" in answers or not names:
         return {}
-    return {"lakebase_branch": names[0] if len(names) == 1 else _select("Which branch?", names)}
+    branch = names[0] if len(names) == 1 else _select("Which branch?", names)
+    return {"lakebase_branch": branch}
 
 
-def _model(workspace: Workspace) -> dict[str, Any]:
-    names = _found(workspace.chat_endpoints)
-    chosen = _select("Which serving endpoint answers?", [*names, ELSEWHERE]) if names else ELSEWHERE
+def _pick_model(workspace: Workspace) -> dict[str, Any]:
+    names = _list(workspace.chat_endpoints)
+    if not names:
+        return {}
+    chosen = _select("Which serving endpoint answers?", [*names, ELSEWHERE])
     return {} if chosen == ELSEWHERE else {"model_endpoint": chosen}
 
 
-def _found(look_up: Callable[[], list[str]]) -> list[str]:
-    """Return what a look-up finds; nothing, and why, when the workspace refuses."""
+def _list(names: Callable[[], list[str]]) -> list[str]:
+    """Return the names; none, and print why, if the workspace refuses."""
     try:
-        return look_up()
+        return names()
     except WorkspaceError as error:
-        print(f"That can't be looked up: {error}")
+        print(f"No list to pick from: {error}")
         return []
 
 

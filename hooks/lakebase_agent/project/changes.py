@@ -4,70 +4,94 @@ import difflib
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-Change = tuple[str | None, str | None]  # a file's old and new text; None where there is none
+
+@dataclass(frozen=True)
+class Replacement:
+    """The old and the new text of a file, None where there is no file, and its permissions.
+
+    Without a `mode` a file keeps its own; a new one is readable by all, except a .env.
+    """
+
+    old: str | None
+    new: str | None
+    mode: int | None = None
 
 
-def to_diff(changes: Mapping[str, Change]) -> str:
-    """Return the changes as a unified diff; of a .env only the lines that change."""
-    text = ""
-    for name, (old, new) in changes.items():
-        before, after = ((side or "").splitlines(keepends=True) for side in (old, new))
-        left = f"a/{name}" if old is not None else "/dev/null"
-        right = f"b/{name}" if new is not None else "/dev/null"
+def to_diff(changes: Mapping[str, Replacement]) -> str:
+    """Return the changes as a unified diff; of a .env it shows only the lines that change."""
+    lines: list[str] = []
+    for name, change in changes.items():
+        before = (change.old or "").splitlines(keepends=True)
+        after = (change.new or "").splitlines(keepends=True)
+        left = f"a/{name}" if change.old is not None else "/dev/null"
+        right = f"b/{name}" if change.new is not None else "/dev/null"
         context = 0 if Path(name).name == ".env" else 3
-        for line in difflib.unified_diff(before, after, left, right, n=context):
-            ended = line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-            text += ended.replace("\r\n", "\n")
-    return text
+        lines += difflib.unified_diff(before, after, left, right, n=context)
+    return "".join(_ended(line).replace("\r\n", "\n") for line in lines)
 
 
-def write_together(folder: Path, changes: Mapping[str, Change]) -> None:
-    """Make all changes, or none: whatever fails, every file is as it was. Ctrl-C waits."""
+def _ended(line: str) -> str:
+    return line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def write_together(folder: Path, changes: Mapping[str, Replacement]) -> None:
+    """Write all new texts, or none: if one fails, every file is restored. Ctrl-C has to wait.
+
+    `changes` are by path below `folder`. Raises OSError.
+    """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".lakebase-agent-") as name:
         staged = {path: Path(name, str(number)) for number, path in enumerate(changes)}
-        for path, (_, new) in changes.items():
-            if new is not None:
-                staged[path].write_bytes(new.encode())
-                staged[path].chmod(_mode(folder / path))
-        with _no_interruption():
-            _replace(folder, changes, staged)
+        for path, change in changes.items():
+            if change.new is not None:
+                staged[path].write_bytes(change.new.encode())
+                staged[path].chmod(change.mode or _mode(folder / path))
+        with _ctrl_c_ignored():
+            _replace_all(folder, changes, staged)
 
 
-def _replace(folder: Path, changes: Mapping[str, Change], staged: Mapping[str, Path]) -> None:
-    done: list[tuple[Path, bytes | None, int]] = []
-    made: list[Path] = []
-    try:
-        for name, (_, new) in changes.items():
+def _replace_all(
+    folder: Path, changes: Mapping[str, Replacement], staged: Mapping[str, Path]
+) -> None:
+    with ExitStack() as undo:
+        for name, change in changes.items():
             path = folder / name
-            kept = path.read_bytes() if path.is_file() else None
-            mode = _mode(path)
-            for parent in reversed([p for p in path.parents if not p.exists()]):
+            for parent in reversed([parent for parent in path.parents if not parent.exists()]):
                 parent.mkdir()
-                made.append(parent)
-            if new is None:
+                undo.callback(_remove_folder, parent)
+            restore = _restorer(path)
+            if change.new is None:
                 path.unlink()
             else:
                 os.replace(staged[name], path)
-            done.append((path, kept, mode))
-    except OSError:
-        for path, kept, mode in reversed(done):
-            if kept is None:
-                path.unlink(missing_ok=True)
-            else:
-                path.write_bytes(kept)
-                path.chmod(mode)
-        for parent in reversed(made):
-            with suppress(OSError):
-                parent.rmdir()
-        raise
+            undo.callback(restore)
+        undo.pop_all()
+
+
+def _restorer(path: Path) -> Callable[[], None]:
+    """Return a function that makes a file what it is now."""
+    if not path.is_file():
+        return partial(path.unlink, missing_ok=True)
+    return partial(_restore, path, path.read_bytes(), _mode(path))
+
+
+def _restore(path: Path, content: bytes, mode: int) -> None:
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+def _remove_folder(path: Path) -> None:
+    with suppress(OSError):  # somebody else's file is in it
+        path.rmdir()
 
 
 @contextmanager
-def _no_interruption() -> Iterator[None]:
+def _ctrl_c_ignored() -> Iterator[None]:
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

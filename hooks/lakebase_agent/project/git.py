@@ -9,33 +9,38 @@ PLAIN = [part for name in SETTINGS for part in ("-c", f"{name}=false")]
 
 
 class GitError(Exception):
-    """A git command failed; the text is what it said."""
+    """A git command failed; the text is what it printed."""
 
 
 def git(folder: Path, *arguments: str, given: str = "") -> str:
-    """Return what a git command prints in `folder`, fed with `given`; raises GitError.
+    """Return what a git command prints in `folder`, with `given` as its input; raises GitError.
 
-    Not a byte is lost in either direction: what is not UTF-8 becomes surrogates.
+    Bytes that are not UTF-8 are surrogates in both texts, so that none is lost.
     """
     command = ["git", *PLAIN, *arguments]
-    fed = given.encode("utf-8", "surrogateescape")
     try:
-        done = subprocess.run(command, cwd=folder, input=fed, capture_output=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            input=given.encode("utf-8", "surrogateescape"),
+            capture_output=True,
+            check=False,
+        )
     except FileNotFoundError as error:
         raise GitError("git is not installed") from error
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace")
-        raise GitError(" ".join(said.split()) or f"git {arguments[0]} failed")
+        reason = done.stderr.decode("utf-8", "replace")
+        raise GitError(" ".join(reason.split()) or f"git {arguments[0]} failed")
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def names(folder: Path, *arguments: str) -> list[str]:
-    """Return the NUL-separated names that a git command prints."""
+    """Return the names that a git command prints, separated by NUL; raises GitError."""
     return [name for name in git(folder, *arguments).split("\0") if name]
 
 
 def uncommitted(folder: Path) -> list[str] | None:
-    """Return the files below `folder` that are not committed; None when git does not track it."""
+    """Return the uncommitted files below `folder`; None if it is not in a git repository."""
     try:
         git(folder, "rev-parse", "--show-toplevel")
         states = git(folder, "status", "--porcelain", "--", ".").splitlines()

@@ -1,52 +1,40 @@
-"""Additions to a YAML file as new lines: every other byte of it stays as it is.
+"""Adding to a YAML file by inserting lines, so that every other byte of it stays the same.
 
 A round trip through a YAML library keeps comments, but not every indentation and quote. So the
-file is parsed to find the places, lines are inserted there, and the result is parsed again.
+file is parsed to find the places, lines are inserted there, and the result is parsed to check it.
 """
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.project.yaml_documents import load_documents, round_trip_yaml
 
-Insertion = tuple[int, int, str]  # line, column, text
+BELOW = -1
+
+
+class Insertion(NamedTuple):
+    """Text to insert into a line at a column, or whole lines to insert BELOW it."""
+
+    line: int
+    column: int
+    text: str
 
 
 class PlaceError(UsageError):
-    """The file is written in a way that lines can't be added to; the text says where."""
-
-
-def load_documents(name: str, text: str) -> list[Any]:
-    """Return the documents of a YAML text called `name`; raises UsageError when it is none."""
-    try:
-        return list(YAML(typ="safe", pure=True).load_all(text))
-    except YAMLError as error:
-        raise UsageError(f"{name} is not YAML: {' '.join(str(error).split())}") from error
-
-
-def read_first_document(path: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file starts with; raises UsageError for any other file."""
-    try:
-        documents = load_documents(str(path), path.read_bytes().decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8") from error
-    if not documents or not isinstance(documents[0], dict):
-        raise UsageError(f"{path} does not hold a mapping")
-    return documents[0]
+    """Lines can't be added to a file as it is written; the text says which."""
 
 
 def add_to_yaml(name: str, text: str, addition: Mapping[str, Any], after: str = "") -> str:
     """Return `text` with `addition` in its first document.
 
-    Mappings are merged, lists get items at their end, what is there already is kept. A key that is
-    new at the top comes after the key `after`, if that is there. Raises PlaceError, and UsageError
-    for what is no YAML.
+    Mappings are merged, new items go to the end of a list, and what exists is kept. A new key at
+    the top level comes after the key `after`, if there is one. `name` is what errors call the file.
+    Raises PlaceError, and UsageError if the text is not YAML.
     """
     before = load_documents(name, text)
     wanted = [_merged(before[0] if before else {}, addition), *before[1:]]
@@ -57,15 +45,18 @@ def add_to_yaml(name: str, text: str, addition: Mapping[str, Any], after: str = 
         raise PlaceError(f"{name} does not hold a mapping")
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = text.split("\n")
-    insertions = _graft(root, addition, lines, after)
+    insertions = _additions(root, addition, lines, after)
     result = _inserted(lines, insertions, newline)
-    try:
-        written = load_documents(name, result)
-    except UsageError:
-        written = []
-    if written != wanted:
+    if not _holds(result, wanted):
         raise PlaceError(f"can't see where in {name} to add {', '.join(addition)}")
     return result
+
+
+def _holds(text: str, documents: list[Any]) -> bool:
+    try:
+        return load_documents("the result", text) == documents
+    except UsageError:
+        return False
 
 
 def _merged(old: Any, addition: Any) -> Any:
@@ -78,7 +69,7 @@ def _merged(old: Any, addition: Any) -> Any:
     return old
 
 
-def _graft(
+def _additions(
     node: MappingNode, addition: Mapping[str, Any], lines: list[str], after: str = ""
 ) -> list[Insertion]:
     found: list[Insertion] = []
@@ -89,7 +80,7 @@ def _graft(
         elif _is_empty(pair[1]):
             found += _fill(pair, value, node.start_mark.column, lines)
         elif isinstance(value, Mapping) and isinstance(pair[1], MappingNode):
-            found += _graft(pair[1], value, lines)
+            found += _additions(pair[1], value, lines)
         elif isinstance(value, list) and isinstance(pair[1], SequenceNode):
             found += _new_items(pair[1], value, lines)
     return found
@@ -102,32 +93,33 @@ def _new_key(
         return _in_flow(node, [_dump_flow(entry)[1:-1]])
     place = next((pair[1] for pair in node.value if pair[0].value == after), node)
     block = _dump(entry, node.start_mark.column)
-    return _last_line(place, lines), -1, f"\n{block}" if after else block
+    return Insertion(_last_line(place, lines), BELOW, f"\n{block}" if after else block)
 
 
 def _new_items(node: SequenceNode, items: list[Any], lines: list[str]) -> list[Insertion]:
-    held = YAML(typ="safe", pure=True)
-    old = [held.constructor.construct_document(item) for item in node.value]
+    constructor = YAML(typ="safe", pure=True).constructor
+    old = [constructor.construct_document(item) for item in node.value]
     new = [item for item in items if item not in old]
     if node.flow_style:
         return [_in_flow(node, [_dump_flow(item) for item in new])] if new else []
     line = _last_line(node, lines)
-    return [(line, -1, _dump([item], node.start_mark.column)) for item in new]
+    return [Insertion(line, BELOW, _dump([item], node.start_mark.column)) for item in new]
 
 
 def _in_flow(node: MappingNode | SequenceNode, texts: list[str]) -> Insertion:
     last = node.value[-1][1] if isinstance(node, MappingNode) else node.value[-1]
-    return last.end_mark.line, last.end_mark.column, "".join(f", {text}" for text in texts)
+    text = "".join(f", {text}" for text in texts)
+    return Insertion(last.end_mark.line, last.end_mark.column, text)
 
 
 def _fill(pair: tuple[Node, Node], value: Any, column: int, lines: list[str]) -> list[Insertion]:
-    """Return what goes below a key without a value, or with an empty `[]` or `{}`."""
+    """Return what goes below a key without a value; an empty `[]` or `{}` is removed."""
     key, old = pair
     if not isinstance(old, ScalarNode):
         line = lines[old.start_mark.line]
         start, rest = line[: old.start_mark.column], line[old.end_mark.column :]
         lines[old.start_mark.line] = start.rstrip() + rest
-    return [(key.end_mark.line, -1, _dump(value, column + 2))]
+    return [Insertion(key.end_mark.line, BELOW, _dump(value, column + 2))]
 
 
 def _is_empty(node: Node) -> bool:
@@ -137,7 +129,7 @@ def _is_empty(node: Node) -> bool:
 
 
 def _last_line(node: Any, lines: list[str]) -> int:
-    """Return the last line with something of `node` on it: comments below it are not its own."""
+    """Return the number of the last line of `node`, without the comments below it."""
     if isinstance(node, ScalarNode):
         line: int = node.end_mark.line
         if node.style in ("|", ">") and node.end_mark.column == 0:
@@ -156,12 +148,12 @@ def _last_line(node: Any, lines: list[str]) -> int:
 
 def _inserted(lines: list[str], insertions: list[Insertion], newline: str) -> str:
     lines = list(lines)
-    # From the end, so that the places before it stay true; two at one place in their order.
+    # From the end, so that the places before stay the same; two at one place keep their order.
     places = range(len(insertions))
     for place in sorted(places, key=lambda p: insertions[p][:2], reverse=True):
         line, column, text = insertions[place]
         text = text.replace("\n", newline)
-        if column >= 0:
+        if column != BELOW:
             lines[line] = lines[line][:column] + text + lines[line][column:]
         elif line == len(lines) - 1:  # the file does not end with a newline
             lines[line] += newline + text
@@ -171,11 +163,8 @@ def _inserted(lines: list[str], insertions: list[Insertion], newline: str) -> st
 
 
 def _dump(value: Any, column: int) -> str:
-    yaml = YAML()
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    # A sequence at the top would be indented by the offset.
-    if isinstance(value, list):
+    yaml = round_trip_yaml()
+    if isinstance(value, list):  # at the top it would be indented by the offset
         yaml.indent(mapping=2, sequence=2, offset=0)
     text = io.StringIO()
     yaml.dump(value, text)
@@ -183,8 +172,7 @@ def _dump(value: Any, column: int) -> str:
 
 
 def _dump_flow(value: Any) -> str:
-    yaml = YAML()
-    yaml.width = 4096
+    yaml = round_trip_yaml()
     yaml.default_flow_style = True
     text = io.StringIO()
     yaml.dump(value, text)

@@ -19,8 +19,7 @@ from typing import Any
 import yaml
 from copier import VcsRef, run_copy, run_update
 
-from lakebase_agent.new.new import plain
-from lakebase_agent.project.files import read_answers
+from lakebase_agent.project.answers import plain, read_answers
 from lakebase_agent.project.git import GitError, git, names
 
 PARSERS: dict[str, Callable[[str], Any]] = {

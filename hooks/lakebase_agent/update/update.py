@@ -10,10 +10,11 @@ from typing import Any
 import questionary
 from plumbum import ProcessExecutionError
 
-from lakebase_agent.errors import UsageError
-from lakebase_agent.new.new import SourceError, last_line
-from lakebase_agent.project.files import ANSWERS, read_adopted, read_answers, read_target
+from lakebase_agent.errors import SourceError, UsageError
+from lakebase_agent.project.answers import ANSWERS, read_adopted, read_answers
+from lakebase_agent.project.bundle import read_target
 from lakebase_agent.project.git import GitError, git, names
+from lakebase_agent.template import last_line
 from lakebase_agent.update.rehearsal import TROUBLED, Change, Rehearsal, open_rehearsal
 
 LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"

@@ -1,4 +1,4 @@
-"""What is looked up in a Databricks workspace, through the official SDK."""
+"""What the commands read and create in a Databricks workspace, through the official SDK."""
 
 import re
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from databricks.sdk.service.postgres import (
 )
 
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.workspace.signing_in import errors_explained
+from lakebase_agent.workspace.refusals import errors_explained
 
 POSTGRES_DATABASE = "databricks_postgres"
-CHAT = "llm/v1/chat"
+CHAT_TASK = "llm/v1/chat"
 CREATE_TIMEOUT = timedelta(minutes=20)
-SMALLEST = "CU_1"
+SMALLEST_INSTANCE = "CU_1"
 
 
 @dataclass(frozen=True)
 class Branch:
-    """What an app needs of a branch of an autoscaling project; full paths."""
+    """A branch of an autoscaling project, its database and its endpoint, as full paths."""
 
     name: str
     database: str
@@ -36,7 +36,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Workspace:
-    """The look-ups of `link` and `doctor`. Each raises WorkspaceError when it fails."""
+    """A workspace that one is signed in to. Every method raises WorkspaceError if it fails."""
 
     client: WorkspaceClient
 
@@ -62,9 +62,9 @@ class Workspace:
             return [_id(branch.name) for branch in found]
 
     def branch(self, project: str, branch: str) -> Branch:
-        """Return the paths of a branch, its `databricks_postgres` and where that is written.
+        """Return a branch with its database `databricks_postgres` and its read-write endpoint.
 
-        A branch has several databases and endpoints, in any order.
+        A branch may have several databases and endpoints, in any order.
         """
         name = f"projects/{project}/branches/{branch}"
         with errors_explained(self.host):
@@ -80,71 +80,71 @@ class Workspace:
                 and endpoint.status.endpoint_type == EndpointType.ENDPOINT_TYPE_READ_WRITE
             ]
         database = _first(databases, f"{name} has no database {POSTGRES_DATABASE}")
-        return Branch(name, database, _first(endpoints, f"{name} has no endpoint to write to"))
+        return Branch(name, database, _first(endpoints, f"{name} has no read-write endpoint"))
 
-    def place(self, branch: str) -> Branch:
-        """Return the paths of a branch, given its own: projects/P/branches/B."""
-        match = re.fullmatch("projects/([^/]+)/branches/([^/]+)", branch)
+    def branch_at(self, path: str) -> Branch:
+        """Return the branch at a full path, projects/P/branches/B."""
+        match = re.fullmatch("projects/([^/]+)/branches/([^/]+)", path)
         if not match:
-            raise WorkspaceError(f"{branch!r} is not the path of a branch")
+            raise WorkspaceError(f"{path!r} is not the path of a branch")
         return self.branch(match[1], match[2])
 
     def endpoint_state(self, endpoint: str) -> tuple[EndpointStatusState | None, str]:
-        """Return whether an endpoint is awake, and its direct host."""
+        """Return the state of an endpoint, and its direct host; empty if it has none yet."""
         with errors_explained(self.host):
             status = self.client.postgres.get_endpoint(endpoint).status
         host = status.hosts.host if status and status.hosts else None
         return (status.current_state if status else None, host or "")
 
     def endpoint_token(self, endpoint: str) -> str:
-        """Return a password for an endpoint, which lives an hour."""
+        """Return a password for an endpoint, valid for an hour."""
         with errors_explained(self.host):
             credential = self.client.postgres.generate_database_credential(endpoint)
         return credential.token or ""
 
     def instance_state(self, name: str) -> tuple[DatabaseInstanceState | None, str]:
-        """Return whether an instance is available, and its host."""
+        """Return the state of an instance, and its host; empty if it has none yet."""
         with errors_explained(self.host):
             instance = self.client.database.get_database_instance(name)
         return instance.state, instance.read_write_dns or ""
 
     def instance_token(self, name: str) -> str:
-        """Return a password for an instance, which lives an hour."""
+        """Return a password for an instance, valid for an hour."""
         with errors_explained(self.host):
             credential = self.client.database.generate_database_credential(instance_names=[name])
         return credential.token or ""
 
     def embedding_length(self, endpoint: str) -> int:
-        """Return how long the vectors of a serving endpoint are."""
+        """Return the number of dimensions of what a serving endpoint returns; 0 for no vectors."""
         with errors_explained(self.host):
             answer = self.client.serving_endpoints.query(endpoint, input=["length"])
-        return len((answer.data or [])[0].embedding or []) if answer.data else 0
+        return len(answer.data[0].embedding or []) if answer.data else 0
 
     def service_principal(self, app: str) -> str:
-        """Return the client id of an app's service principal; empty when there is no such app."""
+        """Return the client id of an app's service principal; empty if there is no such app."""
         with errors_explained(self.host):
             try:
                 return self.client.apps.get(app).service_principal_client_id or ""
             except NotFound:
                 return ""
 
-    def principals(self, besides: str) -> dict[str, str]:
-        """Return the names of the other apps that one may see, by their service principals."""
+    def apps_by_principal(self) -> dict[str, str]:
+        """Return the names of the apps that one may see, by their service principals."""
         with errors_explained(self.host):
-            apps = [app for app in self.client.apps.list() if app.name != besides]
+            apps = list(self.client.apps.list())
         return {str(app.service_principal_client_id): str(app.name) for app in apps}
 
     def create_project(self, project: str) -> None:
-        """Create an autoscaling project, and wait until it is there."""
+        """Create an autoscaling project, and wait for it, at most CREATE_TIMEOUT."""
         with errors_explained(self.host):
             spec = ProjectSpec(display_name=project)
             operation = self.client.postgres.create_project(Project(spec=spec), project)
             operation.wait(LroOptions(timeout=CREATE_TIMEOUT))
 
     def create_instance(self, name: str) -> None:
-        """Create a provisioned instance of the smallest size, and wait until it is there."""
+        """Create a provisioned instance, and wait for it, at most CREATE_TIMEOUT."""
         with errors_explained(self.host):
-            instance = DatabaseInstance(name, capacity=SMALLEST)
+            instance = DatabaseInstance(name, capacity=SMALLEST_INSTANCE)
             self.client.database.create_database_instance_and_wait(instance, CREATE_TIMEOUT)
 
     def instances(self) -> list[str]:
@@ -153,13 +153,13 @@ class Workspace:
             return [item.name for item in self.client.database.list_database_instances()]
 
     def chat_endpoints(self) -> list[str]:
-        """Return the names of the serving endpoints that answer chats."""
+        """Return the names of the serving endpoints of chat models."""
         with errors_explained(self.host):
             found = self.client.serving_endpoints.list()
-            return [str(endpoint.name) for endpoint in found if endpoint.task == CHAT]
+            return [str(endpoint.name) for endpoint in found if endpoint.task == CHAT_TASK]
 
     def experiment(self, name_or_id: str) -> str | None:
-        """Return the id of an experiment, given its id or its name; None when it is not there."""
+        """Return the id of an experiment, given its id or its name; None if there is none."""
         with errors_explained(self.host):
             try:
                 if name_or_id.isdigit():
@@ -181,7 +181,7 @@ class Workspace:
             return [str(app.name) for app in self.client.apps.list()]
 
     def app(self, name: str) -> App:
-        """Return an app; raises WorkspaceError when it is not there."""
+        """Return an app; raises WorkspaceError if there is none of this name."""
         with errors_explained(self.host):
             return self.client.apps.get(name)
 

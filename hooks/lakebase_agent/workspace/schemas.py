@@ -3,13 +3,16 @@
 import hashlib
 import re
 
-SCHEMA_BYTES = 63  # of a name in Postgres
+MAX_BYTES = 63  # of a name in Postgres
 
 
 def personal_schema(prefix: str, user: str) -> str:
-    """Return the schema of one developer: a table that they create is not the app's."""
+    """Return the schema of one developer, `prefix` and their name, of at most 63 bytes.
+
+    Each has their own, because the app could not alter tables that they create.
+    """
     name = re.sub("[^a-z0-9_]", "_", user.split("@")[0].lower())
-    room = SCHEMA_BYTES - len(prefix)
-    if len(name) > room:
-        name = name[: room - 7] + "_" + hashlib.sha256(user.encode()).hexdigest()[:6]
+    length = MAX_BYTES - len(prefix)
+    if len(name) > length:
+        name = name[: length - 7] + "_" + hashlib.sha256(user.encode()).hexdigest()[:6]
     return prefix + name

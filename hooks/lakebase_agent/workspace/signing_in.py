@@ -1,56 +1,23 @@
-"""Signing in to a workspace, and what its refusals mean in one line."""
+"""Signing in to a workspace: the profiles of the Databricks CLI, and which one to use."""
 
 import configparser
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.config import Config
-from databricks.sdk.errors import (
-    OperationFailed,
-    PermissionDenied,
-    TooManyRequests,
-    Unauthenticated,
-)
-from databricks.sdk.errors.base import DatabricksError
 
-from lakebase_agent.asking import Asker
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.project.files import read_env, read_host
-
-DISABLED = ("FEATURE_DISABLED", "NOT_IMPLEMENTED")
-
-
-@contextmanager
-def errors_explained(host: str) -> Iterator[None]:
-    """Turn what the SDK raises into a WorkspaceError of one line with what mends it."""
-    try:
-        yield
-    except DatabricksError as error:
-        raise WorkspaceError(_explanation(error)) from error
-    except (requests.RequestException, TimeoutError, OperationFailed) as error:
-        raise WorkspaceError(f"{host} can't be reached ({_line(error)}). Is it right?") from error
-
-
-def _explanation(error: DatabricksError) -> str:
-    if error.error_code in DISABLED:
-        return "Lakebase is not enabled in this workspace. Ask an administrator to enable it."
-    match error:
-        case Unauthenticated():
-            return f"not signed in ({_line(error)}). Run: databricks auth login"
-        case PermissionDenied():
-            return f"no permission ({_line(error)}). Ask for access, or use another --profile."
-        case TooManyRequests():
-            return "the workspace limits requests. Try again in a minute."
-    return f"the workspace refuses: {_line(error)}"
+from lakebase_agent.project.bundle import read_host
+from lakebase_agent.project.env_file import read_env
+from lakebase_agent.terminal import Asker
+from lakebase_agent.workspace.refusals import in_one_line
 
 
 def profiles() -> dict[str, str]:
-    """Return the hosts of the profiles in the configuration of the Databricks CLI, by name."""
+    """Return the workspaces' addresses in the configuration of the Databricks CLI, by profile."""
     path = os.environ.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
     parser = configparser.ConfigParser(default_section="", interpolation=None)
     parser.read(Path(path).expanduser(), encoding="utf-8")
@@ -59,7 +26,7 @@ def profiles() -> dict[str, str]:
 
 
 def _to_host(text: str) -> str:
-    """Return a host as the SDK spells it."""
+    """Return an address as the SDK spells it."""
     host = text.rstrip("/")
     return host if "://" in host or not host else f"https://{host}"
 
@@ -67,40 +34,41 @@ def _to_host(text: str) -> str:
 def pick_profile(
     folder: Path, target: str, given: str, answers: Mapping[str, Any], asker: Asker
 ) -> str:
-    """Return the profile to sign in with; empty where the SDK finds the way itself.
+    """Return the profile to sign in with; empty to leave it to the SDK.
 
-    Without one given it is the one of the last `link`, or the only one of the target's workspace.
+    If none is given, it is that of the last `link`, or the only one of the target's workspace.
+    Raises KeyboardInterrupt if a person is asked.
     """
     if known := given or _known_profile(folder, target) or str(answers.get("profile") or ""):
         return known
-    names = profiles()
-    asks = asker.interactive and len(names) > 1
-    return asker.pick("profile", "--profile", "", list(names)) if asks else ""
+    names = list(profiles())
+    if asker.interactive and len(names) > 1:
+        return asker.pick("profile", "--profile", "", names)
+    return ""
 
 
 def _known_profile(folder: Path, target: str) -> str:
     chosen = os.environ.get("DATABRICKS_CONFIG_PROFILE", "")
     if chosen or os.environ.get("DATABRICKS_HOST"):
         return chosen
-    host, noted = read_host(folder, target), read_env(folder).get("DATABRICKS_CONFIG_PROFILE", "")
-    here = [name for name, its_host in profiles().items() if host and its_host == host]
-    return noted if noted in here else here[0] if len(here) == 1 else ""
+    host = read_host(folder, target)
+    linked = read_env(folder).get("DATABRICKS_CONFIG_PROFILE", "")
+    of_the_workspace = [name for name, its_host in profiles().items() if host and its_host == host]
+    if linked in of_the_workspace:
+        return linked
+    return of_the_workspace[0] if len(of_the_workspace) == 1 else ""
 
 
 def connect(profile: str) -> WorkspaceClient:
-    """Return a client of the workspace, by a profile or by what the environment says.
+    """Return a client of the workspace of a profile, or of the environment if it is empty.
 
-    Raises WorkspaceError when nothing says how to sign in.
+    Raises WorkspaceError if neither says how to sign in.
     """
     try:
         config = Config(profile=profile or None, retry_timeout_seconds=4, http_timeout_seconds=20)
         return WorkspaceClient(config=config)
     except ValueError as error:
         raise WorkspaceError(
-            f"can't sign in ({_line(error)}). Run: databricks auth login --host "
+            f"can't sign in ({in_one_line(error)}). Run: databricks auth login --host "
             "https://<your workspace>, or choose another with --profile"
         ) from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
