@@ -26,16 +26,9 @@ APP_YAML = ("app.yaml", "app.yml")
 MEMORY_FOLDER = "lakebase_memory"
 # Folders with code that is not the agent's.
 OTHER_FOLDERS = {
-    "tests",
-    "test",
-    "evals",
-    "scripts",
-    "notebooks",
-    "node_modules",
-    "build",
-    "dist",
+    "tests", "test", "evals", "scripts", "notebooks", "node_modules", "build", "dist",
     MEMORY_FOLDER,
-}
+}  # fmt: skip
 KINDS = {"autoscaling": "postgres", "provisioned": "database"}  # of resources, by flavour
 PREFIXES = {"autoscaling": "LAKEBASE_AUTOSCALING", "provisioned": "LAKEBASE_INSTANCE"}
 POETRY = """\
@@ -125,7 +118,7 @@ class ExistingAgent:
         return list(first.get("env") or [])
 
     def default_target(self) -> str:
-        """Return the target that the bundle's commands use if none is given; `dev` if it has none."""
+        """Return the target that the bundle's commands use by default; `dev` without targets."""
         targets = self.bundle.get("targets") or {}
         default = [name for name, target in targets.items() if (target or {}).get("default")]
         return str((default or [*targets, "dev"])[0])
@@ -145,11 +138,8 @@ class ExistingAgent:
         names = [str(entry.get("name")) for entry in self.env(app)]
         for file in (".env", ".env.example"):
             names += re.findall(r"^\s*(LAKEBASE_\w+)\s*=", self.text(file), re.MULTILINE)
-        return [
-            flavour
-            for flavour, prefix in PREFIXES.items()
-            if any(name.startswith(prefix) for name in names)
-        ]
+        text = " ".join(names)
+        return [flavour for flavour, prefix in PREFIXES.items() if prefix in text]
 
 
 def examine_agent(folder: Path) -> ExistingAgent:
