@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lakebase_agent.cli import main
-from lakebase_agent.schemas import personal_schema
+from lakebase_agent.workspace.schemas import personal_schema
 from tests.conftest import Renders
 from tests.existing_agents import adopted, app_template, write_agent
 from tests.rendering import Combination, render

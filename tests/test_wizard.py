@@ -8,7 +8,7 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.wizard import preview
+from lakebase_agent.new.wizard import preview
 from tests.project import clean_environment
 from tests.workspace import BRANCH, INSTANCE, ME, PROJECT, Workspace, open_workspace
 
