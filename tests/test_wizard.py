@@ -120,7 +120,7 @@ def test_a_workspace_that_refuses_is_told_and_done_without(
 ) -> None:
     variables = {**workspace.variables(), "DATABRICKS_TOKEN": "wrong"}
     person = Person(tmp_path, template, **variables)
-    person.terminal.expect_exact("Going on without a workspace")
+    person.terminal.expect_exact("Continuing without a workspace")
     without_a_workspace(person)
     person.answer("Generate it?", "y")
     assert person.ends() == 0
