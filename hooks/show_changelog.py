@@ -10,7 +10,8 @@ from packaging.version import InvalidVersion, Version
 def main(changelog: Path, previous: str, current: str) -> None:
     """Print the sections of `changelog` for versions after `previous`, up to `current`.
 
-    Prints nothing if there is no changelog. Raises InvalidVersion for versions that are none.
+    Prints nothing if there is no changelog. Raises InvalidVersion if one of the two is not a
+    version.
     """
     if not changelog.is_file():
         return

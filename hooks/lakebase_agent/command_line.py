@@ -14,7 +14,7 @@ Options = TypeVar("Options")
 
 @dataclass(frozen=True)
 class Command:
-    """A command of `lakebase-agent`; `run` does it, and returns the exit code."""
+    """A command of `lakebase-agent`; `run` executes it, and returns the exit code."""
 
     name: str
     summary: str
@@ -42,7 +42,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def add_texts(parser: argparse.ArgumentParser, metavar: str, texts: dict[str, str]) -> None:
-    """Add flags that take a text, each with its help; they are empty when they are not given."""
+    """Add flags that take a text, by name, each with its help; the default is empty."""
     for name, text in texts.items():
         parser.add_argument(f"--{name}", default="", metavar=metavar, help=text)
 

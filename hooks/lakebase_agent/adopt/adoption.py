@@ -1,4 +1,4 @@
-"""What an adoption is: the answers, where the modules go, and the note that remembers both."""
+"""An adoption: its answers, where its modules go, and the note that records both."""
 
 import io
 from collections.abc import Mapping
@@ -43,8 +43,8 @@ class AdoptOptions:
 class Adoption:
     """The answers to the template, the app, and where things go.
 
-    `noted` says that an earlier run adopted the project, `version` at which version of the
-    template; that is empty for a template without versions.
+    `noted` is true if an earlier run adopted the project; `version` is the template's version
+    then, empty if it had none.
     """
 
     answers: dict[str, Any]
@@ -85,7 +85,7 @@ def _refuse_answers(options: AdoptOptions) -> None:
 
 
 def to_note(adoption: Adoption, version: str, answers: Mapping[str, Any]) -> str:
-    """Return the text of the note; `answers` are all that `version` of the template has."""
+    """Return the text of the note; `answers` are all that the template was rendered with."""
     note = {
         "source": adoption.source,
         "version": version,

@@ -31,7 +31,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Resources:
-    """The resources that an app lacks, and how the app calls all that it needs."""
+    """The resources that an app lacks, and the names in the app of all that it needs."""
 
     missing: list[dict[str, Any]]
     names: dict[str, str]
@@ -89,7 +89,7 @@ def _entries(
 ) -> list[dict[str, Any]]:
     """Return the entries of `variables` that an environment lacks.
 
-    One that names a Lakebase in any way lacks no variable that names one.
+    An environment that names a Lakebase in any way needs no other variable that does.
     """
     names = {str(entry.get("name")) for entry in there}
     has_lakebase = any(name.startswith(LAKEBASE_PREFIXES) for name in names)
@@ -107,7 +107,7 @@ def _entries(
 
 
 def _resources(adoption: Adoption, new: Rendered) -> dict[str, dict[str, Any]]:
-    """Return the resources that an app needs, by the names that they have if they are free."""
+    """Return the resources that an app needs, by their preferred names."""
     resources: dict[str, dict[str, Any]] = {}
     if adoption.answers["lakebase"] == "autoscaling":
         resources["postgres"] = {
@@ -132,7 +132,7 @@ def _resources(adoption: Adoption, new: Rendered) -> dict[str, dict[str, Any]]:
 
 
 def _find_resources(listed: Sequence[Any], needed: Mapping[str, Mapping[str, Any]]) -> Resources:
-    """Find the resources in those that an app lists; one that is missing gets a free name."""
+    """Look for resources among those that an app lists; a missing one gets a free name."""
     there = [item for item in listed if isinstance(item, dict)]
     taken = {str(item.get("name")) for item in there}
     found = Resources([], {})
@@ -145,7 +145,7 @@ def _find_resources(listed: Sequence[Any], needed: Mapping[str, Mapping[str, Any
 
 
 def _gives(item: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
-    """Return whether a resource gives the same; any Lakebase will do."""
+    """Return whether a resource gives access to the same; any Lakebase will do."""
     kind, value = next(iter(content.items()))
     if kind not in item:
         return False
@@ -162,7 +162,7 @@ def _declarations(
 ) -> dict[str, Any]:
     """Return the variables that additions to the bundle need, and the files where `link` sets them.
 
-    An empty `schema` is not a variable.
+    The schema is a variable unless it is empty.
     """
     variables = _lakebase_variables(missing)
     include = [] if not variables or _includes_targets(agent) else [TARGET_FILES]

@@ -40,7 +40,7 @@ REWORDED = {
     ),
     "is off: `copier update --trust -d memory=...` adds it.": "is off.",
 }
-# The modules pass arguments that earlier versions of the first don't accept; what it requires can't
+# The modules pass arguments that older versions of the first don't accept. What it requires can't
 # be imported with a newer mcp.
 ALWAYS = ["databricks-ai-bridge[memory]>=0.20,<1", "mcp>=1.25,<2"]
 LANGGRAPH_POSTGRES = ("langgraph.checkpoint.postgres", "langgraph.store.postgres")

@@ -31,14 +31,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Merged:
-    """The text of a module, None to have none, and whether conflicts are marked in it."""
+    """The text of a module, None to delete it, and whether conflicts are marked in it."""
 
     text: str | None
     conflict: bool = False
 
 
 def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
-    """Return what changes, new files first: what is shown last is read.
+    """Return what changes, new files first, so that changes to the owner's are shown last.
 
     Raises UsageError if a file can't be changed, and SourceError.
     """

@@ -1,4 +1,4 @@
-"""What `lakebase-agent adopt` must know of an agent: detected, given, or asked."""
+"""What `lakebase-agent adopt` needs to know about an agent: detected, given, or asked."""
 
 import re
 from pathlib import Path
@@ -107,7 +107,7 @@ def _given_answers(options: AdoptOptions) -> dict[str, str]:
 
 
 def _source(given: str) -> str:
-    """Return where the template is: a folder by its full path, for the next run to find."""
+    """Return where the template is; a folder by its full path, so that the next run finds it."""
     if given and (Path(given) / "copier.yml").is_file():
         return str(Path(given).resolve())
     return given or TEMPLATE

@@ -1,4 +1,4 @@
-"""The lines with which an owner connects their agent to the memory, in terms of their own code."""
+"""The lines that connect an agent to its memory, in terms of its owner's own code."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What `doctor` checks of the project's Lakebase: that it is there, awake, and what is in it."""
+"""What `doctor` checks of a project's Lakebase: that it exists, is awake, and what is in it."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from lakebase_agent.doctor.linked_project import LinkedProject
 
 
 def check_lakebase(project: LinkedProject) -> Iterator[Finding]:
-    """Yield what is found of the branch or the instance, and its database.
+    """Yield the state of the branch or the instance, and what is found in its database.
 
     Raises WorkspaceError.
     """

@@ -1,4 +1,4 @@
-"""Calling git."""
+"""Running git."""
 
 import subprocess
 from pathlib import Path
@@ -15,7 +15,7 @@ class GitError(Exception):
 def git(folder: Path, *arguments: str, given: str = "") -> str:
     """Return what a git command prints in `folder`, with `given` as its input; raises GitError.
 
-    Bytes that are not UTF-8 are surrogates in both texts, so that none is lost.
+    Bytes that are not UTF-8 are kept as surrogates in both texts.
     """
     command = ["git", *PLAIN, *arguments]
     try:

@@ -29,7 +29,7 @@ def read_settings(folder: Path) -> dict[str, str]:
 
 
 def add_dependencies(text: str, wanted: Sequence[str], replaceable: Sequence[str] = ()) -> str:
-    """Return the text of a pyproject.toml with what it lacks of the requirements `wanted`.
+    """Return the text of a pyproject.toml with the requirements `wanted` that it lacks.
 
     The owner's bounds are kept: only requirements that are in `replaceable` are replaced. Raises
     UsageError if the dependencies can't be edited.
@@ -69,7 +69,7 @@ def _with_extras(own: str, requirement: str) -> str:
 
 
 def add_settings(text: str, settings: Mapping[str, str | int]) -> str:
-    """Return the text of a pyproject.toml with what its own settings lack of `settings`."""
+    """Return the text of a pyproject.toml with the `settings` that it lacks."""
     document = tomlkit.parse(text)
     table = document.get("tool", {}).get("lakebase-agent")
     if table is None:

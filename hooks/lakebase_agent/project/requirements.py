@@ -8,9 +8,9 @@ PARTS = re.compile(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\[([^]]*)\])?(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Requirement:
-    """A requirement: a name, extras, and what follows, which is bounds and a marker, or an address.
+    """A requirement on a package, in parts as they were written.
 
-    Each part is as it was written.
+    The `rest` is bounds and a marker, or an address.
     """
 
     name: str

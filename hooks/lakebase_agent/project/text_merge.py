@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Labels(NamedTuple):
-    """How the conflict markers call the three versions."""
+    """What the conflict markers call the three versions."""
 
     ours: str
     base: str

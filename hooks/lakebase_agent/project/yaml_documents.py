@@ -13,7 +13,7 @@ from lakebase_agent.errors import UsageError
 def load_documents(name: str, text: str) -> list[Any]:
     """Return the documents of a YAML text as plain values; raises UsageError if it is not valid.
 
-    `name` is what the error calls it.
+    `name` is what errors call it.
     """
     try:
         return list(YAML(typ="safe", pure=True).load_all(text))

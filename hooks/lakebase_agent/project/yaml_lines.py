@@ -26,7 +26,7 @@ class Insertion(NamedTuple):
 
 
 class PlaceError(UsageError):
-    """Lines can't be added to a file as it is written; the text says which."""
+    """Lines can't be added to a file because of how it is written; the text says which."""
 
 
 def add_to_yaml(name: str, text: str, addition: Mapping[str, Any], after: str = "") -> str:

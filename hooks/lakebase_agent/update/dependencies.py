@@ -1,6 +1,7 @@
 """Merging the dependencies in pyproject.toml package by package, where git merges lines.
 
-Imports only the standard library, packaging and tomlkit: `hooks/merge_dependencies.py` runs it.
+It imports only the standard library, packaging and tomlkit, because `hooks/merge_dependencies.py`
+runs it outside this package's environment.
 """
 
 import copy
