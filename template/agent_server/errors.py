@@ -35,6 +35,14 @@ def to_api_error(error: BaseException) -> ApiError:
     """Return what a client may know of `error`; the log has the rest."""
     if isinstance(error, ApiError):
         return error
+    if known := _of_dependency(error):
+        return known
+    if cause := error.__cause__ or error.__context__:
+        return to_api_error(cause)
+    return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
+
+
+def _of_dependency(error: BaseException) -> ApiError | None:
     # Imported here, because a server answers /health before these are loaded.
     import httpx
     import openai
@@ -60,6 +68,4 @@ def to_api_error(error: BaseException) -> ApiError:
             return ApiError(503, "database_permission", text)
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
-    if cause := error.__cause__ or error.__context__:
-        return to_api_error(cause)
-    return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
+    return None

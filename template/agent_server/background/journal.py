@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -153,17 +153,24 @@ class Journal:
             return
         # As they are now: more is emitted while this is saved.
         entries = [(attempt, attempt.entry()) for attempt in due]
+        held = await self._write(connection, entries)
+        for attempt, entry in entries:
+            if entry.id in held:
+                attempt.mark_saved(entry)
+            if attempt.saved_whole or entry.id not in held:
+                self.drop(entry.id)
+
+    async def _write(
+        self, connection: Connection, entries: Sequence[tuple[Attempt, store.Entry]]
+    ) -> set[str]:
+        """Return the ids of the responses that were still this process's."""
         last = [(attempt, entry) for attempt, entry in entries if entry.body]
         async with connection.transaction() if last and self._on_finish else nullcontext():
             held = await store.write(connection, [entry for _, entry in entries])
             for attempt, entry in last:
                 if entry.id in held:
                     await finish(connection, self._on_finish, attempt.turn, attempt.response.body)
-        for attempt, entry in entries:
-            if entry.id in held:
-                attempt.mark_saved(entry)
-            if attempt.saved_whole or entry.id not in held:
-                self.drop(entry.id)
+        return held
 
     def _due(self) -> list[Attempt]:
         now = time.monotonic()

@@ -163,17 +163,14 @@ async def events(connection: Connection, response_id: str) -> list[str]:
 
 async def write(connection: Connection, entries: Sequence[Entry]) -> set[str]:
     """Save the entries; return the ids of the responses that their claims still held."""
+    states = [(entry.id, entry.claim, entry.status, entry.body) for entry in entries]
     added = [(e.id, e.start + i, *event) for e in entries for i, event in enumerate(e.events)]
-    saved = await fetch(
-        connection,
-        WRITE,
-        ids=[entry.id for entry in entries],
-        claims=[entry.claim for entry in entries],
-        states=[entry.status for entry in entries],
-        bodies=[entry.body for entry in entries],
-        owners=[event[0] for event in added],
-        places=[event[1] for event in added],
-        kinds=[event[2] for event in added],
-        events=[event[3] for event in added],
-    )
-    return {row["id"] for row in saved}
+    values = {
+        **_columns(states, "ids", "claims", "states", "bodies"),
+        **_columns(added, "owners", "places", "kinds", "events"),
+    }
+    return {row["id"] for row in await fetch(connection, WRITE, **values)}
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, list[Any]]:
+    return {name: [row[column] for row in rows] for column, name in enumerate(names)}

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
 from agent_server.background import store
 from agent_server.background.runs import BackgroundRuns
@@ -56,29 +57,42 @@ async def _read(runs: BackgroundRuns, response_id: str, position: int) -> AsyncI
 
     A run of this process is read from memory, any other from the database.
     """
-    changed: asyncio.Event | None = None
-    complete = False
     with ExitStack() as stack:
-        while not complete and not runs.stopping:
+        changed: asyncio.Event | None = None
+        while not runs.stopping:
             attempt = runs.get(response_id)
             if attempt and attempt.saved.start <= position:
                 async for event in attempt.saved.read(position):
                     yield event
                     position += 1
-                complete = attempt.saved_whole
+                if attempt.saved_whole:
+                    return
                 continue
-            page = await store.rows(runs.pool, store.READ, id=response_id, position=position)
-            if not page:
-                break
-            for row in page if page[0]["kind"] else ():
-                yield row["kind"], row["event"]
+            page = await _read_page(runs, response_id, position)
+            for event in page.events:
+                yield event
                 position += 1
-            complete = page[0]["status"] not in UNFINISHED and not page[0]["kind"]
-            if not complete and not page[0]["kind"]:
-                runs.request_recovery(at_once=page[0]["free"])
-                if changed is None:
-                    changed = stack.enter_context(runs.notifications.subscribe(response_id))
+            if page.complete:
+                return
+            if not page.events:
+                runs.request_recovery(at_once=page.free)
+                changed = changed or stack.enter_context(runs.notifications.subscribe(response_id))
                 await changed.wait()
                 changed.clear()
-    if not complete:
+    raise HandedOverError
+
+
+@dataclass(frozen=True)
+class _Page:
+    events: Sequence[Event]
+    complete: bool  # there are no events and will be none
+    free: bool  # no process has the run
+
+
+async def _read_page(runs: BackgroundRuns, response_id: str, position: int) -> _Page:
+    rows = await store.rows(runs.pool, store.READ, id=response_id, position=position)
+    if not rows:  # the response was deleted
         raise HandedOverError
+    events = [(row["kind"], row["event"]) for row in rows if row["kind"]]
+    finished = rows[0]["status"] not in UNFINISHED
+    return _Page(events, finished and not events, rows[0]["free"])

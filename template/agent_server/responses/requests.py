@@ -83,11 +83,16 @@ class ResponseRequest(BaseModel):
         items = [item for item in sent if not isinstance(item, Message) or item.counts]
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
             raise bad_request("input: must hold a message with the role user that is not empty.")
-        # A client that sends the last part of a conversation may cut it between the two.
-        calls = {item.call_id for item in items if isinstance(item, FunctionCall)}
-        outputs = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
-        whole = calls & outputs
-        return [item for item in items if isinstance(item, Message) or item.call_id in whole]
+        return _without_halves(items)
+
+
+def _without_halves(items: list[Item]) -> list[Item]:
+    """Leave out calls without an output, and outputs without a call."""
+    # A client that sends the last part of a conversation may cut it between the two.
+    calls = {item.call_id for item in items if isinstance(item, FunctionCall)}
+    outputs = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
+    whole = calls & outputs
+    return [item for item in items if isinstance(item, Message) or item.call_id in whole]
 
 
 def to_bad_request(errors: Sequence[Any]) -> ApiError:
