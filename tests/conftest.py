@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project, install
-from tests.releases import Published, publish
-from tests.rendering import FRAMEWORKS, Combination, copy_template, render
+from tests.support.project import Project, install
+from tests.support.releases import Published, publish
+from tests.support.rendering import FRAMEWORKS, Combination, copy_template, render
 
 Projects = Callable[[str, str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.

@@ -7,8 +7,8 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
-from tests.project import Server
-from tests.standin_model import SECRET, StandinModel
+from tests.standins.model import SECRET, StandinModel
+from tests.support.project import Server
 
 NAME = "What is my name?"
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import Visit
-from tests.project import Project, Server
+from tests.support.project import Project, Server
 
 DESKTOP, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=390, height=780)
 CODE = "Look:\n\n```python\nprint('" + "long " * 40 + "')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
-from tests.project import Project, Server
-from tests.standin_model import StandinModel
+from tests.standins.model import StandinModel
+from tests.support.project import Project, Server
 
 pytestmark = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
