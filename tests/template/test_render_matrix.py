@@ -1,4 +1,7 @@
-"""What is rendered, for every combination of answers."""
+"""What is rendered, for every combination of answers.
+
+Each test goes over all combinations and collects what is wrong, with the combination in front.
+"""
 
 import ast
 import json
@@ -6,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -30,17 +34,40 @@ SCHEMA = REPOSITORY.parent / "shared" / "reference" / "bundle-schema.json"
 LEFTOVER = r"\{%|(?<!\$)\{\{ |^\s*#:"
 # What the server has by itself, and what each choice adds to it.
 SERVER_LINES, CHOICE_LINES, SCRIPT_LINES = 1247, {"background": 779, "chat": 370}, 166
-every = pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".yml": yaml.safe_load,
+}
+Find = Callable[[Path, Combination], Iterable[object]]
+
+
+def every(renders: Renders, find: Find) -> list[str]:
+    """Return what `find` finds in the projects, each with the combination in front."""
+    return [f"{c}: {found}" for c in COMBINATIONS for found in find(renders[c], c)]
 
 
 def files(project: Path) -> list[Path]:
+    """Return the files of a project."""
     return [path for path in project.rglob("*") if path.is_file()]
 
 
-def functions(project: Path) -> list[ast.AST]:
-    trees = [ast.parse(path.read_text()) for path in (project / "agent_server").glob("*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    return [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+@cache
+def problem_of(suffix: str, text: str) -> str:
+    """Return why a file's text is not valid in its own language, or nothing."""
+    try:
+        PARSERS.get(suffix, str)(text)
+    except (SyntaxError, ValueError, yaml.YAMLError) as error:
+        return str(error)
+    return ""
+
+
+@cache
+def lengths(text: str) -> list[int]:
+    """Return how long each function of a module is."""
+    nodes = ast.walk(ast.parse(text))
+    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [(node.end_lineno or node.lineno) - node.lineno for node in functions]
 
 
 @cache
@@ -50,25 +77,34 @@ def bundle_validator() -> Any:
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
-@every
-def test_a_project_has_exactly_its_files(renders: Renders, combination: Combination) -> None:
-    project = renders[combination]
-    assert {str(p.relative_to(project)) for p in files(project)} == expected_files(combination)
+def bundle_of(project: Path) -> Any:
+    """Return the bundle of a project."""
+    return yaml.safe_load((project / "databricks.yml").read_text())
 
 
-@every
-def test_every_file_parses_in_its_own_language(renders: Renders, combination: Combination) -> None:
-    parsers: dict[str, Any] = {".py": ast.parse, ".toml": tomllib.loads, ".yml": yaml.safe_load}
-    for path in files(renders[combination]):
-        parsers.get(path.suffix, str)(path.read_text("utf-8"))
+def test_a_project_has_exactly_its_files(renders: Renders) -> None:
+    def find(project: Path, combination: Combination) -> set[str]:
+        found = {path.relative_to(project).as_posix() for path in files(project)}
+        return found ^ expected_files(combination)
+
+    assert every(renders, find) == []
 
 
-@every
-def test_nothing_of_the_template_language_is_left(
-    renders: Renders, combination: Combination
-) -> None:
-    for path in files(renders[combination]):
-        assert not re.search(LEFTOVER, path.read_text("utf-8"), re.MULTILINE), path
+def test_every_file_parses_in_its_own_language(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> Iterator[str]:
+        for path in files(project):
+            if problem := problem_of(path.suffix, path.read_text("utf-8")):
+                yield f"{path.relative_to(project)}: {problem}"
+
+    assert every(renders, find) == []
+
+
+def test_nothing_of_the_template_language_is_left(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> list[Path]:
+        texts = {path.relative_to(project): path.read_text("utf-8") for path in files(project)}
+        return [path for path, text in texts.items() if re.search(LEFTOVER, text, re.MULTILINE)]
+
+    assert every(renders, find) == []
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=str)
@@ -83,109 +119,125 @@ def test_a_fresh_project_needs_no_formatter_and_no_linter(
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("framework", ["langgraph", "openai"])
-@pytest.mark.parametrize("name", OWNED)
-def test_an_owned_file_is_the_same_for_every_memory_and_lakebase(
-    renders: Renders, framework: str, name: str
-) -> None:
-    contents = {(renders[c] / name).read_bytes() for c in COMBINATIONS if c.framework == framework}
-    assert len(contents) == 1
+def test_an_owned_file_is_the_same_for_every_memory_and_lakebase(renders: Renders) -> None:
+    def find(project: Path, combination: Combination) -> list[str]:
+        first = renders[next(c for c in COMBINATIONS if c.framework == combination.framework)]
+        return [n for n in OWNED if (project / n).read_bytes() != (first / n).read_bytes()]
+
+    assert every(renders, find) == []
 
 
-@every
-def test_the_owner_has_little_code(renders: Renders, combination: Combination) -> None:
-    project = renders[combination]
-    more = sum(CHOICE_LINES.get(choice, 0) for choice in combination.memory)
-    for folder, most in {"agent_server": SERVER_LINES + more, "scripts": SCRIPT_LINES}.items():
-        code = list((project / folder).glob("*.py"))
-        assert sum(map(code_lines, code)) <= most
-        assert all(len(path.read_text().splitlines()) <= 200 for path in code)
-    assert sum(code_lines(project / name) for name in OWNED) <= 120
+def test_the_owner_has_little_code(renders: Renders) -> None:
+    def find(project: Path, combination: Combination) -> Iterator[str]:
+        more = sum(CHOICE_LINES.get(choice, 0) for choice in combination.memory)
+        for folder, most in {"agent_server": SERVER_LINES + more, "scripts": SCRIPT_LINES}.items():
+            code = list((project / folder).glob("*.py"))
+            if (lines := sum(map(code_lines, code))) > most:
+                yield f"{folder}: {lines} lines of code"
+            yield from (p.name for p in code if len(p.read_text().splitlines()) > 200)
+        if (lines := sum(code_lines(project / name) for name in OWNED)) > 120:
+            yield f"the owner's files: {lines} lines of code"
+
+    assert every(renders, find) == []
 
 
-@every
-def test_functions_are_short(renders: Renders, combination: Combination) -> None:
-    lengths = [f.end_lineno - f.lineno for f in functions(renders[combination])]  # type: ignore[attr-defined]
-    assert median(lengths) <= 10
-    assert max(lengths) <= 40
+def test_functions_are_short(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> Iterator[str]:
+        modules = (project / "agent_server").glob("*.py")
+        found = [length for path in modules for length in lengths(path.read_text())]
+        if median(found) > 10 or max(found) > 40:
+            yield f"median {median(found)}, longest {max(found)}"
+
+    assert every(renders, find) == []
 
 
-@every
-def test_the_bundle_is_one_the_databricks_cli_accepts(
-    renders: Renders, combination: Combination
-) -> None:
-    if not SCHEMA.exists():
-        pytest.skip(f"{SCHEMA} is not here; it is the JSON schema of bundles")
-    bundle = yaml.safe_load((renders[combination] / "databricks.yml").read_text())
-    assert not list(bundle_validator().iter_errors(bundle))
+@pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA}, the schema of bundles, is not here")
+def test_the_bundle_is_one_the_databricks_cli_accepts(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> Iterator[object]:
+        yield from bundle_validator().iter_errors(bundle_of(project))
+
+    assert every(renders, find) == []
 
 
-@pytest.mark.skipif(not SCHEMA.exists(), reason="the JSON schema of bundles is not here")
+@pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA}, the schema of bundles, is not here")
 def test_the_bundle_check_finds_a_misspelt_key() -> None:
     bundle = {"resources": {"apps": {"a": {"name": "a", "source_code_pth": "."}}}}
     assert list(bundle_validator().iter_errors(bundle))
 
 
-@every
-def test_the_bundle_names_a_lakebase_only_when_one_is_needed_and_chosen(
-    renders: Renders, combination: Combination
-) -> None:
-    bundle = yaml.safe_load((renders[combination] / "databricks.yml").read_text())
-    kinds = {key for r in bundle["resources"]["apps"]["my_agent"]["resources"] for key in r}
-    named = {"autoscaling": {"postgres"}, "provisioned": {"database"}, "local": set()}
-    wanted = named[combination.lakebase] if combination.memory else set()
-    assert kinds & {"postgres", "database"} == wanted
+def test_the_bundle_names_a_lakebase_only_when_one_is_needed_and_chosen(renders: Renders) -> None:
+    named = {"autoscaling": {"postgres"}, "provisioned": {"database"}, "local": set[str]()}
+
+    def find(project: Path, combination: Combination) -> set[str]:
+        resources = bundle_of(project)["resources"]["apps"]["my_agent"]["resources"]
+        kinds = {key for resource in resources for key in resource} & {"postgres", "database"}
+        return kinds ^ (named[combination.lakebase] if combination.memory else set())
+
+    assert every(renders, find) == []
 
 
-@every
-def test_the_bundle_refers_only_to_resources_and_variables_it_has(
-    renders: Renders, combination: Combination
-) -> None:
-    text = (renders[combination] / "databricks.yml").read_text()
-    bundle = yaml.safe_load(text)
-    app = bundle["resources"]["apps"]["my_agent"]
-    sources = {env["value_from"] for env in app["config"]["env"] if "value_from" in env}
-    assert sources == {resource["name"] for resource in app["resources"]}
-    assert set(re.findall(r"\$\{var\.(\w+)\}", text)) == set(bundle["variables"])
+def test_the_bundle_refers_only_to_resources_and_variables_it_has(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> set[str]:
+        text, bundle = (project / "databricks.yml").read_text(), bundle_of(project)
+        app = bundle["resources"]["apps"]["my_agent"]
+        sources = {env["value_from"] for env in app["config"]["env"] if "value_from" in env}
+        variables = set(re.findall(r"\$\{var\.(\w+)\}", text))
+        resources = {resource["name"] for resource in app["resources"]}
+        return (sources ^ resources) | (variables ^ set(bundle["variables"]))
+
+    assert every(renders, find) == []
 
 
-@every
-def test_each_target_has_an_app_and_a_schema_of_its_own(
-    renders: Renders, combination: Combination
-) -> None:
-    bundle = yaml.safe_load((renders[combination] / "databricks.yml").read_text())
-    dev, prod = (bundle["targets"][name]["variables"] for name in ("dev", "prod"))
-    assert (dev["app_name"], prod["app_name"]) == ("my-agent-dev", "my-agent")
-    schemas = ("my_agent_dev", "my_agent") if combination.memory else (None, None)
-    assert (dev.get("memory_schema"), prod.get("memory_schema")) == schemas
+def test_each_target_has_an_app_and_a_schema_of_its_own(renders: Renders) -> None:
+    def find(project: Path, combination: Combination) -> Iterator[object]:
+        targets = bundle_of(project)["targets"]
+        dev, prod = (targets[name]["variables"] for name in ("dev", "prod"))
+        if (apps := (dev["app_name"], prod["app_name"])) != ("my-agent-dev", "my-agent"):
+            yield apps
+        schemas = ("my_agent_dev", "my_agent") if combination.memory else (None, None)
+        if (found := (dev.get("memory_schema"), prod.get("memory_schema"))) != schemas:
+            yield found
+
+    assert every(renders, find) == []
 
 
 def test_the_longest_app_name_has_room_for_the_target(template: Path, tmp_path: Path) -> None:
     project = render(template, COMBINATIONS[0], tmp_path, app_name="a" * 25 + "-bcde")
-    bundle = yaml.safe_load((project / "databricks.yml").read_text())
+    bundle = bundle_of(project)
     assert bundle["targets"]["dev"]["variables"]["app_name"] == "a" * 25 + "-dev"
 
 
-@every
-def test_the_example_environment_sets_nothing_and_names_what_fits(
-    renders: Renders, combination: Combination
-) -> None:
-    text = (renders[combination] / ".env.example").read_text()
-    assert all(line.startswith("#") for line in text.split("\n") if line)
-    fits = {"autoscaling": "AUTOSCALING_BRANCH", "provisioned": "INSTANCE_NAME", "local": None}
-    named = re.findall(r"^# LAKEBASE_(AUTOSCALING_BRANCH|INSTANCE_NAME)=", text, re.MULTILINE)
-    assert named == [fits[combination.lakebase]] * bool(
-        combination.memory and fits[combination.lakebase]
-    )
-    assert ("EMBEDDING_DIMS" in text) == ("long_term" in combination.memory)
+def test_the_example_environment_sets_nothing(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> list[str]:
+        lines = (project / ".env.example").read_text().split("\n")
+        return [line for line in lines if line and not line.startswith("#")]
+
+    assert every(renders, find) == []
 
 
-@every
-def test_a_project_depends_on_the_documented_package(
-    renders: Renders, combination: Combination
-) -> None:
-    project = tomllib.loads((renders[combination] / "pyproject.toml").read_text())["project"]
-    package = {"langgraph": "databricks-langchain", "openai": "databricks-openai"}
-    wanted = f"{package[combination.framework]}[memory]"
-    assert any(dependency.startswith(wanted) for dependency in project["dependencies"])
-    assert all("<" in dependency for dependency in project["dependencies"])
+def test_the_example_environment_names_what_fits_the_project(renders: Renders) -> None:
+    fits = {"autoscaling": ["AUTOSCALING_BRANCH"], "provisioned": ["INSTANCE_NAME"], "local": []}
+
+    def find(project: Path, combination: Combination) -> Iterator[object]:
+        text = (project / ".env.example").read_text()
+        pattern = r"^# LAKEBASE_(AUTOSCALING_BRANCH|INSTANCE_NAME)="
+        named = re.findall(pattern, text, re.MULTILINE)
+        if named != (fits[combination.lakebase] if combination.memory else []):
+            yield named
+        if ("EMBEDDING_DIMS" in text) != ("long_term" in combination.memory):
+            yield "EMBEDDING_DIMS"
+
+    assert every(renders, find) == []
+
+
+def test_a_project_depends_on_the_documented_package(renders: Renders) -> None:
+    packages = {"langgraph": "databricks-langchain", "openai": "databricks-openai"}
+
+    def find(project: Path, combination: Combination) -> Iterator[str]:
+        given = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+        wanted = f"{packages[combination.framework]}[memory]"
+        if not any(dependency.startswith(wanted) for dependency in given):
+            yield f"not {wanted}"
+        yield from (dependency for dependency in given if "<" not in dependency)
+
+    assert every(renders, find) == []
