@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.project import Project, install
 from tests.support.releases import Published, publish
-from tests.support.rendering import FRAMEWORKS, Combination, copy_template, render
+from tests.support.rendering import FRAMEWORKS, Combination, copy_questions, copy_template, render
 
 Projects = Callable[[str, str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
@@ -59,6 +59,12 @@ class Renders(dict[Combination, Path]):
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the template without git."""
     return copy_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template's questions and hooks; it renders nothing but the answers."""
+    return copy_questions(tmp_path_factory.mktemp("questions"))
 
 
 @pytest.fixture(scope="session")

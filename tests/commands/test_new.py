@@ -77,16 +77,16 @@ def release_of_the_future(clone: Path) -> None:
     release(clone, "v999.0.0")
 
 
-def test_a_folder_is_a_source(template: Path, home: Path) -> None:
-    done = new(home, "my agent", "--source", template, "--defaults", "--data", "framework=openai")
+def test_a_folder_is_a_source(questions: Path, home: Path) -> None:
+    done = new(home, "my agent", "--source", questions, "--defaults", "--data", "framework=openai")
     assert done.returncode == 0, done.stderr
     assert answers(home / "my agent")["framework"] == "openai"
     assert (home / "my agent" / ".git").is_dir()
 
 
-def test_several_answers_are_given_at_once(template: Path, home: Path) -> None:
+def test_several_answers_are_given_at_once(questions: Path, home: Path) -> None:
     data = ["--data", "memory=[short_term]", "--data", "app_name=other", "--data", "memory=[]"]
-    assert new(home, "p", "--source", template, "--defaults", *data).returncode == 0
+    assert new(home, "p", "--source", questions, "--defaults", *data).returncode == 0
     assert answers(home / "p")["memory"] == []
     assert answers(home / "p")["app_name"] == "other"
 
@@ -136,11 +136,11 @@ def test_an_update_that_changes_the_framework_is_refused(published: Path, home: 
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_a_failure_is_one_line_and_leaves_nothing(
-    template: Path, home: Path, arguments: list[str], code: int, reason: str
+    questions: Path, home: Path, arguments: list[str], code: int, reason: str
 ) -> None:
     (home / "full").mkdir()
     (home / "full" / "file").touch()
-    source = [] if "--source" in arguments else ["--source", str(template)]
+    source = [] if "--source" in arguments else ["--source", str(questions)]
     done = new(home, *arguments, *source)
     assert done.returncode == code
     assert reason in done.stderr.strip().splitlines()[-1]
@@ -163,9 +163,11 @@ def test_without_git_a_url_can_not_be_reached(home: Path, monkeypatch: pytest.Mo
     assert (done.returncode, "git is not installed" in done.stderr) == (3, True)
 
 
-def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(template: Path, home: Path) -> None:
+def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(
+    questions: Path, home: Path
+) -> None:
     terminal, inside = pty.openpty()
-    command = [str(COMMAND), "new", "p", "--source", str(template)]
+    command = [str(COMMAND), "new", "p", "--source", str(questions)]
     process = subprocess.Popen(command, cwd=home, stdin=inside, stdout=inside, stderr=inside)
     said = b""
     while b"called?" not in said:
@@ -175,32 +177,32 @@ def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(template: Path, 
     assert not (home / "p").exists()
 
 
-def test_answers_come_from_a_file_and_data_wins(template: Path, home: Path) -> None:
+def test_answers_come_from_a_file_and_data_wins(questions: Path, home: Path) -> None:
     text = "_commit: v1\nframework: openai\nmemory: [short_term]\napp_name: from-file\n"
     (home / "answers.yml").write_text(text)
     given = ("--answers", "answers.yml", "--data", "app_name=from-data", "--defaults")
-    assert new(home, "p", "--source", template, *given).returncode == 0
+    assert new(home, "p", "--source", questions, *given).returncode == 0
     found = answers(home / "p")
     assert (found["framework"], found["memory"]) == ("openai", ["short_term"])
     assert found["app_name"] == "from-data"
 
 
 def test_what_is_another_projects_alone_is_not_taken_from_its_answers(
-    template: Path, home: Path
+    questions: Path, home: Path
 ) -> None:
-    new(home, "first", "--source", template, "--defaults")
+    new(home, "first", "--source", questions, "--defaults")
     given = ("--answers", "first/.copier-answers.yml", "--defaults")
     changed = ("--data", "app_name=second", "--data", "framework=openai")
-    assert new(home, "second", "--source", template, *given, *changed).returncode == 0
+    assert new(home, "second", "--source", questions, *given, *changed).returncode == 0
     found = answers(home / "second")
     assert (found["memory_schema"], found["project_framework"]) == ("second", "openai")
 
 
 @pytest.mark.parametrize("text", ["- a list", "{not: [yaml", None])
-def test_a_file_without_answers_is_refused(template: Path, home: Path, text: str | None) -> None:
+def test_a_file_without_answers_is_refused(questions: Path, home: Path, text: str | None) -> None:
     if text:
         (home / "answers.yml").write_text(text)
-    done = new(home, "p", "--source", template, "--answers", "answers.yml", "--defaults")
+    done = new(home, "p", "--source", questions, "--answers", "answers.yml", "--defaults")
     assert (done.returncode, "answers.yml" in done.stderr) == (2, True)
     assert not (home / "p").exists()
 
@@ -214,8 +216,8 @@ def test_json_is_all_that_a_program_reads(template: Path, home: Path) -> None:
     assert len(found["next"]) == 3
 
 
-def test_the_next_three_commands_come_last(template: Path, home: Path) -> None:
-    said = new(home, "my agent", "--source", template, "--defaults").stdout.splitlines()
+def test_the_next_three_commands_come_last(questions: Path, home: Path) -> None:
+    said = new(home, "my agent", "--source", questions, "--defaults").stdout.splitlines()
     assert [line.strip() for line in said[-3:]] == [
         'cd "my agent"', "uv run start-app", "uv run pytest",
     ]  # fmt: skip

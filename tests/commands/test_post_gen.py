@@ -48,18 +48,18 @@ def test_a_new_project_is_a_repository_with_one_commit(template: Path, home: Pat
 
 
 def test_without_a_git_identity_only_the_first_commit_has_a_neutral_one(
-    template: Path, home: Path
+    questions: Path, home: Path
 ) -> None:
     (home / ".gitconfig").write_text("[user]\nuseConfigOnly = true\n")
-    said = copy(template, home / "p")
+    said = copy(questions, home / "p")
     assert git(home / "p", "log", "--format=%ae") == "lakebase-agent@localhost"
     assert "does not know your name" in said
     assert "lakebase-agent" not in (home / "p" / ".git" / "config").read_text()
 
 
-def test_inside_a_repository_nothing_is_committed(template: Path, home: Path) -> None:
+def test_inside_a_repository_nothing_is_committed(questions: Path, home: Path) -> None:
     git(home, "init", "--quiet")
-    said = copy(template, home / "p")
+    said = copy(questions, home / "p")
     assert not (home / "p" / ".git").exists()
     assert git(home, "rev-list", "--all") == ""
     assert "inside a git repository" in said
@@ -89,29 +89,29 @@ def test_a_commit_that_is_refused_leaves_the_project_and_says_why(
 
 
 def test_the_hook_can_be_switched_off(
-    template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    questions: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAKEBASE_AGENT_NO_HOOKS", "1")
-    copy(template, home / "p")
+    copy(questions, home / "p")
     assert not (home / "p" / ".git").exists()
 
 
-def test_a_quiet_copy_says_nothing(template: Path, home: Path) -> None:
-    assert copy(template, home / "p", "--quiet") == ""
+def test_a_quiet_copy_says_nothing(questions: Path, home: Path) -> None:
+    assert copy(questions, home / "p", "--quiet") == ""
     assert (home / "p" / ".git").is_dir()
 
 
-def test_a_refused_answer_leaves_nothing_behind(template: Path, home: Path) -> None:
-    command = [*COPIER, "--data", "app_name=Not This", str(template), str(home / "p")]
+def test_a_refused_answer_leaves_nothing_behind(questions: Path, home: Path) -> None:
+    command = [*COPIER, "--data", "app_name=Not This", str(questions), str(home / "p")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Validation error for question 'app_name'" in done.stderr.splitlines()[-1]
     assert not (home / "p").exists()
 
 
-def test_the_hook_needs_only_the_standard_library(template: Path, home: Path) -> None:
+def test_the_hook_needs_only_the_standard_library(questions: Path, home: Path) -> None:
     (home / "p").mkdir()
-    hook = template / "hooks" / "post_gen.py"
+    hook = questions / "hooks" / "post_gen.py"
     command = [sys.executable, "-I", "-S", str(hook), "p", "local"]
     subprocess.run(command, cwd=home / "p", check=True, capture_output=True)
     assert (home / "p" / ".git").is_dir()
@@ -129,20 +129,20 @@ def uv(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_project_on_lakebase_is_linked_without_a_question(
-    template: Path, home: Path, uv: Path
+    questions: Path, home: Path, uv: Path
 ) -> None:
-    copy(template, home / "p", "-d", "lakebase=autoscaling")
+    copy(questions, home / "p", "-d", "lakebase=autoscaling")
     assert uv.read_text().endswith("lakebase-agent link --yes\n")
 
 
 def test_a_link_that_fails_leaves_the_project_and_says_how_to_finish(
-    template: Path, home: Path, uv: Path
+    questions: Path, home: Path, uv: Path
 ) -> None:
-    said = copy(template, home / "p", "-d", "lakebase=provisioned")
+    said = copy(questions, home / "p", "-d", "lakebase=provisioned")
     assert git(home / "p", "status", "--porcelain") == ""
     assert "lakebase-agent link" in said and "with a first commit" in said
 
 
-def test_a_local_project_is_not_linked(template: Path, home: Path, uv: Path) -> None:
-    copy(template, home / "p")
+def test_a_local_project_is_not_linked(questions: Path, home: Path, uv: Path) -> None:
+    copy(questions, home / "p")
     assert not uv.exists()

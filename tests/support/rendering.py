@@ -10,6 +10,8 @@ from typing import Any
 from copier import run_copy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ANSWERS = "{{ _copier_conf.answers_file }}.jinja"
+IGNORED = shutil.ignore_patterns("__pycache__", ".*_cache")
 OWNED = ("agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py")
 FRAMEWORKS = ("langgraph", "openai")
 MEMORIES = ("short_term", "long_term", "background", "chat")
@@ -158,9 +160,19 @@ def expected_files(combination: Combination) -> set[str]:
 
 def copy_template(destination: Path) -> Path:
     """Copy what Copier reads, without git, so that the working tree is what is rendered."""
-    for name in ("template", "hooks"):
-        ignored = shutil.ignore_patterns("__pycache__", ".*_cache")
-        shutil.copytree(REPOSITORY / name, destination / name, ignore=ignored)
+    shutil.copytree(REPOSITORY / "template", destination / "template", ignore=IGNORED)
+    return _copy_questions_and_hooks(destination)
+
+
+def copy_questions(destination: Path) -> Path:
+    """Copy the questions and the hooks, with a template that renders the answers alone."""
+    (destination / "template").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "template" / ANSWERS, destination / "template")
+    return _copy_questions_and_hooks(destination)
+
+
+def _copy_questions_and_hooks(destination: Path) -> Path:
+    shutil.copytree(REPOSITORY / "hooks", destination / "hooks", ignore=IGNORED)
     shutil.copy(REPOSITORY / "copier.yml", destination)
     return destination
 

@@ -28,9 +28,9 @@ def answers(project: Path) -> dict[str, object]:
     ],
 )
 def test_an_app_is_called_like_its_folder(
-    template: Path, tmp_path: Path, folder: str, name: str
+    questions: Path, tmp_path: Path, folder: str, name: str
 ) -> None:
-    run_copy(str(template), tmp_path / folder, defaults=True, quiet=True, skip_tasks=True)
+    run_copy(str(questions), tmp_path / folder, defaults=True, quiet=True, skip_tasks=True)
     assert answers(tmp_path / folder)["app_name"] == name
 
 
@@ -58,21 +58,21 @@ def test_an_app_is_called_like_its_folder(
     ],
 )
 def test_an_answer_that_can_not_work_is_refused_in_one_line(
-    template: Path, tmp_path: Path, question: str, answer: object
+    questions: Path, tmp_path: Path, question: str, answer: object
 ) -> None:
     given = {"lakebase": "autoscaling", "embedding_endpoint": "mine", question: answer}
     with pytest.raises(ValueError, match=question) as refusal:
-        render(template, COMBINATIONS[0], tmp_path / "p", **{"memory": ["long_term"], **given})
+        render(questions, COMBINATIONS[0], tmp_path / "p", **{"memory": ["long_term"], **given})
     assert "\n" not in str(refusal.value).strip()
     assert not (tmp_path / "p").exists()
 
 
 def test_the_folder_where_one_is_names_the_app(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "Here We Are").mkdir()
     monkeypatch.chdir(tmp_path / "Here We Are")
-    run_copy(str(template), ".", defaults=True, quiet=True, skip_tasks=True)
+    run_copy(str(questions), ".", defaults=True, quiet=True, skip_tasks=True)
     assert answers(Path())["app_name"] == "here-we-are"
 
 
@@ -81,17 +81,17 @@ def test_the_folder_where_one_is_names_the_app(
     [("my-agent", "my_agent"), ("pg-tips", "app_pg_tips"), ("public", "app_public")],
 )
 def test_the_schema_is_called_like_the_app_where_postgres_allows_it(
-    template: Path, tmp_path: Path, name: str, schema: str
+    questions: Path, tmp_path: Path, name: str, schema: str
 ) -> None:
-    project = render(template, COMBINATIONS[0], tmp_path / "p", app_name=name)
+    project = render(questions, COMBINATIONS[0], tmp_path / "p", app_name=name)
     assert answers(project)["memory_schema"] == schema
 
 
 def test_another_app_name_keeps_the_schema_and_so_the_memory(
-    template: Path, tmp_path: Path
+    questions: Path, tmp_path: Path
 ) -> None:
-    render(template, COMBINATIONS[0], tmp_path, app_name="first")
-    project = render(template, COMBINATIONS[0], tmp_path, app_name="second")
+    render(questions, COMBINATIONS[0], tmp_path, app_name="first")
+    project = render(questions, COMBINATIONS[0], tmp_path, app_name="second")
     assert answers(project)["app_name"] == "second"
     assert answers(project)["memory_schema"] == "first"
 
@@ -105,21 +105,21 @@ def test_a_project_keeps_its_framework(template: Path, tmp_path: Path) -> None:
 
 
 def test_only_an_unknown_embedding_endpoint_has_its_vectors_length_remembered(
-    template: Path, tmp_path: Path
+    questions: Path, tmp_path: Path
 ) -> None:
     combination = Combination("langgraph", ("long_term",), "local")
-    known = render(template, combination, tmp_path / "known", embedding_dims=7)
+    known = render(questions, combination, tmp_path / "known", embedding_dims=7)
     custom = {"embedding_endpoint": "mine", "embedding_dims": 7}
-    unknown = render(template, combination, tmp_path / "unknown", **custom)
+    unknown = render(questions, combination, tmp_path / "unknown", **custom)
     assert "embedding_dims" not in answers(known)
     assert answers(unknown)["embedding_dims"] == 7
 
 
 @pytest.mark.parametrize("lakebase", ["local", "autoscaling", "provisioned"])
 def test_what_belongs_to_another_lakebase_is_not_remembered(
-    template: Path, tmp_path: Path, lakebase: str
+    questions: Path, tmp_path: Path, lakebase: str
 ) -> None:
-    project = render(template, Combination("langgraph", (), lakebase), tmp_path)
+    project = render(questions, Combination("langgraph", (), lakebase), tmp_path)
     remembered = {key for key in answers(project) if key.startswith("lakebase_")}
     wanted = {"autoscaling": {"project", "branch"}, "provisioned": {"instance"}, "local": set()}
     assert remembered == {f"lakebase_{name}" for name in wanted[lakebase]}
