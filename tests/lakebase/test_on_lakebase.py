@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from typing import Literal
 
 import httpx
@@ -54,6 +55,16 @@ REFUSALS = {
 }
 
 
+# For what no framework has a part in: where the database is, and how a start goes on.
+once = pytest.mark.parametrize("framework", ["langgraph"], indirect=True)
+# Each framework keeps its memory in both flavours; which variables name one is not its concern.
+PLACED = [
+    *product(("langgraph", "openai"), ("endpoint", "instance")),
+    ("langgraph", "branch"),
+    ("langgraph", "both"),
+]
+
+
 @pytest.fixture(scope="module", params=["langgraph", "openai"])
 def framework(request: pytest.FixtureRequest) -> str:
     """Return each framework."""
@@ -96,7 +107,7 @@ def serve_deployed(project: Project, workspace: Workspace, **more: str) -> Serve
     return Server(project, **deployed, **ENDPOINT, **more)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("framework", "place"), PLACED, indirect=["framework"])
 def test_memory_on_lakebase_survives_a_restart(
     projects: Projects, framework: str, workspace: Workspace, place: str
 ) -> None:
@@ -109,6 +120,7 @@ def test_memory_on_lakebase_survives_a_restart(
         assert "teal" in server.ask("What do you know about me?", user=place)
 
 
+@once
 def test_an_instance_may_be_named_by_its_host(
     projects: Projects, framework: str, workspace: Workspace
 ) -> None:
@@ -154,6 +166,7 @@ def test_a_deployed_app_owns_its_schema(project: Project, workspace: Workspace) 
         assert admin.execute(owners).fetchall() == [(APP_PRINCIPAL,)]
 
 
+@once
 def test_a_developer_has_a_schema_of_their_own_without_saying_so(
     project: Project, workspace: Workspace
 ) -> None:
@@ -226,12 +239,14 @@ def test_while_no_token_is_to_be_had_turns_are_a_503_and_then_work_again(
     assert server.ask("hello", "tokens")
 
 
+@once
 def test_a_sleeping_database_only_delays_the_start(project: Project, workspace: Workspace) -> None:
     workspace.database.asleep(failures=2, seconds=2)
     with serve(project, workspace) as server:
         assert server.until_ready().ask("hello")
 
 
+@once
 @pytest.mark.parametrize("how", ["forbidden", "unauthenticated"])
 @pytest.mark.parametrize("path", REFUSALS)
 def test_a_start_waits_for_a_workspace_that_refuses_and_says_what_it_refused(
@@ -247,6 +262,7 @@ def test_a_start_waits_for_a_workspace_that_refuses_and_says_what_it_refused(
         assert server.until_ready().ask("hello")
 
 
+@once
 def test_a_start_says_when_the_database_lets_nobody_in(
     project: Project, workspace: Workspace
 ) -> None:
@@ -258,6 +274,7 @@ def test_a_start_says_when_the_database_lets_nobody_in(
         assert server.until_ready().ask("hello")
 
 
+@once
 @pytest.mark.parametrize("both", CONTRADICTIONS, ids=" and ".join)
 def test_variables_that_name_different_lakebases_are_refused(
     project: Project, both: dict[str, str]
@@ -270,6 +287,7 @@ def test_variables_that_name_different_lakebases_are_refused(
         assert f"{name}={value!r}" in error
 
 
+@once
 @pytest.mark.parametrize("half", BOTH)
 def test_a_project_without_a_branch_is_refused_and_the_other_way_round(
     project: Project, half: str
@@ -280,6 +298,7 @@ def test_a_project_without_a_branch_is_refused_and_the_other_way_round(
     assert all(name in error for name in BOTH) and BOTH[half] in error
 
 
+@once
 def test_a_server_that_waits_for_a_workspace_stops_promptly(
     project: Project, workspace: Workspace
 ) -> None:

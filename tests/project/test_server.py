@@ -17,6 +17,8 @@ from tests.standins.tcp_proxy import Proxy, open_proxy
 from tests.support.project import Project, Server
 
 pytestmark = pytest.mark.generated
+# For what no framework has a part in.
+once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 NAME, SAID, LONG = "What is my name?", "What did I say?", "/repeat 2000 every 20 ms"
 
 
@@ -70,6 +72,7 @@ def healthy(model: StandinModel) -> None:
     model.says, model.breaks_after, model.arguments = None, 2**31, "{}"
 
 
+@once
 def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
     with Server(project) as server:
         server.until_ready()
@@ -347,6 +350,7 @@ def test_a_client_that_echoes_the_output_does_not_grow_the_thread(server: Server
     assert answer.count("What time is it?") == 1
 
 
+@once
 @pytest.mark.parametrize("port", ["taken", "0", "70000"])
 def test_a_bad_port_is_a_clear_error(project: Project, server: Server, port: str) -> None:
     port = str(server.port) if port == "taken" else port
@@ -356,6 +360,7 @@ def test_a_bad_port_is_a_clear_error(project: Project, server: Server, port: str
     assert "--port" in error and "Traceback" not in error
 
 
+@once
 @pytest.mark.parametrize(
     ("name", "value"), [("LOG_LEVEL", "LOUD"), ("DATABASE_URL", "mysql://ada:hidden@here/db")]
 )
@@ -373,6 +378,7 @@ def test_a_server_of_models_needs_no_key(project: Project, variables: dict[str, 
         assert server.until_ready().ask("hello")
 
 
+@once
 def test_what_is_not_ready_is_said_without_the_packages_of_a_model(project: Project) -> None:
     code = (
         "import sys; from agent_server.errors import ApiError, to_api_error;"
@@ -381,6 +387,7 @@ def test_what_is_not_ready_is_said_without_the_packages_of_a_model(project: Proj
     assert project.start("python", "-c", code).wait() == 0
 
 
+@once
 def test_a_deployed_app_refuses_to_start_without_lakebase(
     project: Project, variables: dict[str, str]
 ) -> None:
@@ -401,6 +408,7 @@ def test_a_workspace_that_cannot_be_signed_in_to_is_told_by_its_settings(
         assert lost.http.get("/health").status_code == 200
 
 
+@once
 def test_vectors_that_do_not_fit_are_refused_with_all_three_lengths(
     project: Project, variables: dict[str, str], server: Server
 ) -> None:
@@ -424,6 +432,7 @@ def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
     assert "Ada" in server.ask(NAME, "away")
 
 
+@once
 def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy) -> None:
     with proxy.switched_off():
         response = server.http.get("/api/chats", headers={"X-Forwarded-User": "ada"})
@@ -434,7 +443,7 @@ def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy
     assert response.headers["connection"] == "close"
 
 
-@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
+@once
 def test_a_database_that_did_not_answer_is_found_again(server: Server, proxy: Proxy) -> None:
     with proxy.switched_off(silent=True):
         assert server.post("hello", "silent").status_code == 503
@@ -453,7 +462,7 @@ def test_a_turn_that_outlives_its_lease_while_the_database_is_away_is_a_503(
     assert turn.result().headers["retry-after"]
 
 
-@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
+@once
 def test_a_reader_who_hangs_up_before_the_first_word_ends_the_turn(
     server: Server, model: StandinModel
 ) -> None:

@@ -12,6 +12,8 @@ from tests.standins.model import StandinModel, open_standin_model
 from tests.support.project import Project, Server
 
 pytestmark = pytest.mark.generated
+# For what comes before a framework's own tracing.
+once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 EXPERIMENT = "7"
 FAILED = "Failed to send trace"
 PROMPT_SECONDS, STOP_SECONDS = 5, 10
@@ -129,6 +131,7 @@ def test_an_mlflow_that_is_not_there_is_said_once_and_turns_go_on(
     assert "urllib3" not in server.log and server.log.count("SDK workspace client") <= 1
 
 
+@once
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "htp://here"])
 def test_an_address_that_is_none_is_said_once_and_turns_go_on(
     project: Project, variables: dict[str, str], uri: str
