@@ -11,7 +11,7 @@ from tests.support.project import Project, install
 from tests.support.releases import Published, publish
 from tests.support.rendering import FRAMEWORKS, Combination, copy_questions, copy_template, render
 
-Projects = Callable[[str, str], Project]
+Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
     "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
@@ -100,12 +100,11 @@ def project(request: pytest.FixtureRequest, renders: Renders, environments: Path
 
 @pytest.fixture(scope="module")
 def projects(renders: Renders, environments: Path) -> Projects:
-    """Return what installs a project of a framework and a flavour of Lakebase, once."""
+    """Return what installs a framework's project for Lakebase; its code fits every flavour."""
 
     @cache
-    def installed(framework: str, lakebase: str) -> Project:
-        combination = Combination(framework, ("short_term", "long_term"), lakebase)
-        # Both flavours may run at once.
-        return install(renders[combination], environments / f"{framework}-{lakebase}")
+    def installed(framework: str) -> Project:
+        combination = Combination(framework, ("short_term", "long_term"), "autoscaling")
+        return install(renders[combination], environments / framework)
 
     return installed

@@ -15,7 +15,7 @@ import yaml
 from tests.standins.model import open_standin_model
 from tests.standins.workspace.embedded import EmbeddedPostgres
 from tests.support.existing_agents import adopted, forgetful, write_agent
-from tests.support.project import Project, free_port
+from tests.support.project import Project, free_port, install
 
 pytestmark = pytest.mark.generated
 
@@ -121,9 +121,7 @@ def agent(
     said = adopted(folder, template, *flags)
     main = folder / "agent" / "main.py"
     main.write_text(connect(main.read_text(), said))
-    project = Project(folder, home / "environment")
-    project.uv("sync", "--quiet")
-    return Adopted(project, variables)
+    return Adopted(install(folder, home / "environment"), variables)
 
 
 def test_it_remembers_what_was_said_and_so_does_the_next_process(agent: Adopted) -> None:

@@ -32,10 +32,10 @@ pytestmark = [
 NAME = "What is my name?"
 BOTH = {"LAKEBASE_AUTOSCALING_PROJECT": PROJECT, "LAKEBASE_AUTOSCALING_BRANCH": BRANCH}
 PLACES = {
-    "endpoint": ("autoscaling", ENDPOINT),
-    "branch": ("autoscaling", BOTH),
-    "both": ("autoscaling", {**ENDPOINT, **BOTH}),
-    "instance": ("provisioned", {"LAKEBASE_INSTANCE_NAME": INSTANCE}),
+    "endpoint": ENDPOINT,
+    "branch": BOTH,
+    "both": {**ENDPOINT, **BOTH},
+    "instance": {"LAKEBASE_INSTANCE_NAME": INSTANCE},
 }
 TRACED = {"MLFLOW_EXPERIMENT_ID": "1001", "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "100"}
 CONTRADICTIONS = [
@@ -73,8 +73,8 @@ def framework(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def project(projects: Projects, framework: str) -> Project:
-    """Return an installed project on autoscaling Lakebase."""
-    return projects(framework, "autoscaling")
+    """Return an installed project."""
+    return projects(framework)
 
 
 @pytest.fixture(scope="module")
@@ -109,23 +109,20 @@ def serve_deployed(project: Project, workspace: Workspace, **more: str) -> Serve
 
 @pytest.mark.parametrize(("framework", "place"), PLACED, indirect=["framework"])
 def test_memory_on_lakebase_survives_a_restart(
-    projects: Projects, framework: str, workspace: Workspace, place: str
+    project: Project, workspace: Workspace, place: str
 ) -> None:
-    flavour, variables = PLACES[place]
-    with serve(projects(framework, flavour), workspace, variables) as server:
+    with serve(project, workspace, PLACES[place]) as server:
         server.until_ready().ask("My name is Ada", "t", place)
         server.ask("Remember that I like teal", user=place)
-    with serve(projects(framework, flavour), workspace, variables) as server:
+    with serve(project, workspace, PLACES[place]) as server:
         assert "Ada" in server.until_ready().ask(NAME, "t", place)
         assert "teal" in server.ask("What do you know about me?", user=place)
 
 
 @once
-def test_an_instance_may_be_named_by_its_host(
-    projects: Projects, framework: str, workspace: Workspace
-) -> None:
+def test_an_instance_may_be_named_by_its_host(project: Project, workspace: Workspace) -> None:
     host = {"LAKEBASE_INSTANCE_NAME": workspace.database.host}
-    with serve(projects(framework, "provisioned"), workspace, host) as server:
+    with serve(project, workspace, host) as server:
         assert _tried(server).status_code == 200
 
 

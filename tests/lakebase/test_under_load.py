@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 
 import httpx
 import pytest
@@ -24,6 +25,8 @@ USERS, TOKEN_SECONDS = 8, 5
 ROUNDS, ROUND_SECONDS = 10, 6
 NOTICE_SECONDS = 5
 SAID = "What did I say?"
+# For what no framework has a part in: the pool, its tokens, and a restart that lets turns end.
+once = pytest.mark.parametrize("server", ["langgraph"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def server(
 ) -> Iterator[Server]:
     """Yield a running server of each framework, whose database passwords are soon too old."""
     workspace.identities.credential_seconds = TOKEN_SECONDS
-    with serve(projects(request.param, "autoscaling"), workspace) as server:
+    with serve(projects(request.param), workspace) as server:
         yield server.until_ready()
 
 
@@ -117,6 +120,7 @@ def talking(server: Server, name: str) -> Iterator[Crowd]:
         task.result()
 
 
+@once
 def test_tokens_that_live_for_seconds_fail_no_turn(server: Server, workspace: Workspace) -> None:
     crowd, database = Crowd(server, "tokens"), workspace.database
     before = len(database.logins)
@@ -129,7 +133,11 @@ def test_tokens_that_live_for_seconds_fail_no_turn(server: Server, workspace: Wo
     assert database.refused == [] and len(database.logins) - before > ROUNDS
 
 
-@pytest.mark.parametrize("how", ["fast", "immediate", "away"])
+@pytest.mark.parametrize(
+    ("server", "how"),
+    [("langgraph", "fast"), *product(("langgraph", "openai"), ("immediate", "away"))],
+    indirect=["server"],
+)
 def test_an_outage_of_the_database_loses_nothing_and_is_told_as_it_is(
     server: Server, workspace: Workspace, how: str
 ) -> None:

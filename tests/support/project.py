@@ -1,8 +1,10 @@
 """A generated project on this machine: install it, run its commands, start its server."""
 
+import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -73,9 +75,18 @@ class Project:
 
 
 def install(folder: Path, environment: Path) -> Project:
-    """Return the project in `folder`, with its packages in `environment`."""
-    project = Project(folder, environment)
+    """Return the project in `folder`, with its packages in `environment`.
+
+    What the same requirements resolve to is asked of the package index once, and kept beside the
+    environment. What does not fit a lock, uv resolves again.
+    """
+    project, lock = Project(folder, environment), folder / "uv.lock"
+    digest = hashlib.sha256((folder / "pyproject.toml").read_bytes()).hexdigest()
+    kept = environment.parent / f"{digest}.lock"
+    if kept.exists() and not lock.exists():
+        shutil.copy(kept, lock)
     project.uv("sync", "--quiet")
+    shutil.copy(lock, kept)
     return project
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -123,6 +124,16 @@ def test_an_owned_file_is_the_same_for_every_memory_and_lakebase(renders: Render
     def find(project: Path, combination: Combination) -> list[str]:
         first = renders[next(c for c in COMBINATIONS if c.framework == combination.framework)]
         return [n for n in OWNED if (project / n).read_bytes() != (first / n).read_bytes()]
+
+    assert every(renders, find) == []
+
+
+def test_the_code_is_the_same_for_every_lakebase(renders: Renders) -> None:
+    def find(project: Path, combination: Combination) -> list[str]:
+        local = renders[replace(combination, lakebase="local")]
+        names = [path.relative_to(project).as_posix() for path in project.rglob("*.py")]
+        names.append("pyproject.toml")
+        return [n for n in names if (project / n).read_bytes() != (local / n).read_bytes()]
 
     assert every(renders, find) == []
 

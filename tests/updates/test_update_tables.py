@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.background_project import Reader, begin, read
-from tests.support.project import Project, Server
+from tests.support.project import Project, Server, install
 from tests.support.releases import MADE_UP, Published, commit, git, releases_of
 from tests.support.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combination
 
@@ -27,12 +27,7 @@ def project(
     release, framework = request.param
     everything = Combination(framework, MEMORIES, "local")
     folder = published.generate(tmp_path / "p", release, everything)
-    return installed(Project(folder, environments / framework))
-
-
-def installed(project: Project) -> Project:
-    project.uv("sync", "--quiet")
-    return project
+    return install(folder, environments / framework)
 
 
 def update(published: Published, project: Project) -> None:
@@ -41,7 +36,7 @@ def update(published: Published, project: Project) -> None:
     done = published.update(project.folder, "--yes")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     commit(project.folder, "update")
-    installed(project)
+    install(project.folder, project.environment)
 
 
 def talk(server: Server) -> None:
@@ -99,7 +94,7 @@ def test_what_users_said_outlives_an_update_and_a_way_back(
         assert get(server, "/api/chats")[0]["pinned"] is False
         check_remembered(server)
     git(project.folder, "checkout", "--quiet", "HEAD~1")
-    with Server(installed(project)) as server:
+    with Server(install(project.folder, project.environment)) as server:
         check_remembered(server)
         assert (LATER in server.log) == recorded
 
