@@ -28,7 +28,8 @@ from tests.support.rendering import REPOSITORY
 pytestmark = pytest.mark.generated
 SAID = "What did I say?"
 Variables = dict[str, str]
-# What no framework has a part in.
+# For what no framework has a part in, or what another test shows of both: a turn that is taken up
+# again, and one that is cancelled.
 once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
 
@@ -128,6 +129,7 @@ def test_a_reader_at_another_process_sees_a_kill_as_a_pause(
     _assert_answered_once(server, response_id, "/repeat 60", "word60", thread)
 
 
+@once
 def test_the_next_turn_of_a_thread_waits_until_a_dead_run_of_it_is_finished(
     project: Project, variables: Variables, server: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
@@ -141,6 +143,7 @@ def test_the_next_turn_of_a_thread_waits_until_a_dead_run_of_it_is_finished(
     assert read(server, response_id)["status"] == "completed"
 
 
+@once
 def test_a_turn_of_a_thread_does_not_overtake_a_run_that_lives(
     server: Server, other: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
@@ -151,6 +154,7 @@ def test_a_turn_of_a_thread_does_not_overtake_a_run_that_lives(
     _cancel(server, response_id)
 
 
+@once
 def test_a_second_process_reads_along_without_polling(
     server: Server, other: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
@@ -189,6 +193,7 @@ def test_a_cancelled_run_stops_its_model_and_leaves_the_thread_usable(
     _assert_cancel_works(server, server, model, thread, pace)
 
 
+@once
 def test_any_process_may_cancel_a_run(
     server: Server,
     other: Server,
@@ -331,6 +336,7 @@ def test_a_run_that_kills_every_process_is_given_up(
     assert events[-1]["response"]["error"]["code"] == "too_many_attempts"
 
 
+@once
 def test_a_server_that_is_told_to_stop_hands_its_runs_over(
     project: Project, variables: Variables, thread: str, pace: Callable[[int], None]
 ) -> None:
@@ -349,6 +355,7 @@ def test_a_server_that_is_told_to_stop_hands_its_runs_over(
         _assert_answered_once(server, response_id, "/repeat 60", "word60", thread)
 
 
+@once
 def test_two_hundred_streams_at_once_lose_nothing(
     server: Server, pace: Callable[[int], None]
 ) -> None:
@@ -375,6 +382,7 @@ def test_a_user_with_too_many_runs_is_told_to_wait(
         _cancel(server, response_id, "busy")
 
 
+@once
 def test_a_hundred_tokens_cost_at_most_25_statements(
     project: Project, variables: Variables, thread: str, pace: Callable[[int], None]
 ) -> None:
