@@ -44,7 +44,7 @@ def ask(client: Path, server: Server, *questions: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_two_turns_are_one_chat(client: Path, server: Server) -> None:
+def test_two_turns_make_one_chat(client: Path, server: Server) -> None:
     shown = ask(client, server, "My name is Ada", NAME)
     assert shown["status"] == "ready"
     assert [role for role, _ in shown["messages"]] == ["user", "assistant"] * 2
@@ -52,9 +52,9 @@ def test_two_turns_are_one_chat(client: Path, server: Server) -> None:
     assert shown["history"] == shown["messages"]
 
 
-def test_another_chat_knows_nothing_of_it(client: Path, server: Server) -> None:
+def test_another_chat_does_not_see_the_first(client: Path, server: Server) -> None:
     assert "Ada" not in ask(client, server, NAME)["messages"][-1][1]
 
 
-def test_an_answer_streams(client: Path, server: Server) -> None:
+def test_an_answer_is_streamed(client: Path, server: Server) -> None:
     assert ask(client, server, "/repeat 5000")["steps"] > 1

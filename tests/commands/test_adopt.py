@@ -32,6 +32,10 @@ from tests.support.rendering import copy_template
 AUTOSCALING = ("--lakebase", "autoscaling")
 NOTHING = '[project]\nname = "a"\ndependencies = []'
 MEMORY = "agent_server/lakebase_memory"
+THEIR_LAKEBASE = """\
+        - name: 'memory'
+          database: {instance_name: ours, database_name: d, permission: CAN_CONNECT}
+"""
 SHAPES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "langgraph": (app_template("langgraph"), AUTOSCALING),
     "openai": (app_template("openai"), ("--instance", "memory")),
@@ -88,13 +92,13 @@ def shape(
     return Adopted(folder, before, snapshot(folder), said)
 
 
-def test_of_what_the_owner_has_only_requirements_change(shape: Adopted) -> None:
+def test_only_requirements_among_the_owners_lines_change(shape: Adopted) -> None:
     changed = removed_lines(shape.before, shape.after)
     allowed = "(databricks|psycopg|openai|langgraph|config: {command|dev: {mode|include: \\[)"
     assert [line for line in changed if not re.search(allowed, line, re.IGNORECASE)] == []
 
 
-def test_nothing_else_of_the_owner_is_touched(shape: Adopted) -> None:
+def test_none_of_the_owners_other_files_are_touched(shape: Adopted) -> None:
     touched = {name for name, text in shape.before.items() if shape.after[name] != text}
     assert touched <= {"pyproject.toml", "databricks.yml", "app.yaml", ".env", ".env.example"}
 
@@ -127,12 +131,12 @@ def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
     assert found - own == known - own | {"workspace"}
 
 
-def test_its_modules_name_no_command_of_a_generated_project(shape: Adopted) -> None:
+def test_its_modules_mention_no_command_of_a_generated_project(shape: Adopted) -> None:
     for name in own_files(shape):
         assert not re.search(b"start-app|copier |agent_server/", shape.after[name]), name
 
 
-def test_settings_are_found_from_where_the_modules_are(shape: Adopted) -> None:
+def test_settings_are_found_relative_to_the_modules(shape: Adopted) -> None:
     path = shape.folder / shape.place["folder"] / "settings.py"
     values: dict[str, Any] = {"__file__": str(path), "__name__": "settings"}
     exec(path.read_text(), values)
@@ -140,13 +144,13 @@ def test_settings_are_found_from_where_the_modules_are(shape: Adopted) -> None:
     assert "LAKEBASE_AGENT_MEMORY_SCHEMA" in values["DEFAULTS"]
 
 
-def test_what_it_says_fits_80_columns(shape: Adopted) -> None:
+def test_its_output_fits_80_columns(shape: Adopted) -> None:
     told = shape.said.partition("\n  add ")[2]
     assert "open_turn(" in told
     assert [line for line in told.splitlines() if len(line) > 80] == []
 
 
-def test_code_that_it_shows_is_python(shape: Adopted) -> None:
+def test_the_code_it_prints_is_valid_python(shape: Adopted) -> None:
     told = shape.said.partition("Now connect")[2].partition("Then:")[0]
     blocks = re.findall(r"(?:^    .*\n)+", told, re.MULTILINE)
     assert len(blocks) >= 4
@@ -172,7 +176,7 @@ def test_the_app_gets_its_lakebase(agent: Path, template: Path) -> None:
     assert bundle["include"] == ["workspace.*.yml"]
 
 
-def test_a_bound_of_the_owner_stays(agent: Path, template: Path) -> None:
+def test_the_owners_version_bounds_are_kept(agent: Path, template: Path) -> None:
     adopted(agent, template, *AUTOSCALING)
     text = (agent / "pyproject.toml").read_text()
     listed = tomllib.loads(text)["project"]["dependencies"]
@@ -182,7 +186,9 @@ def test_a_bound_of_the_owner_stays(agent: Path, template: Path) -> None:
     assert "# the model" in text
 
 
-def test_a_resource_that_only_has_the_name_is_left_alone(template: Path, tmp_path: Path) -> None:
+def test_an_unrelated_resource_of_the_same_name_is_left_alone(
+    template: Path, tmp_path: Path
+) -> None:
     folder = write_agent(tmp_path / "a", ODD)
     adopted(folder, template, "--lakebase", "provisioned")
     bundle, second = yaml.safe_load_all((folder / "databricks.yml").read_text())
@@ -196,14 +202,10 @@ def test_a_resource_that_only_has_the_name_is_left_alone(template: Path, tmp_pat
     assert second == {"second": "document"}
 
 
-def test_a_lakebase_that_is_there_is_used(template: Path, tmp_path: Path) -> None:
-    theirs = """\
-        - name: 'memory'
-          database: {instance_name: ours, database_name: d, permission: CAN_CONNECT}
-"""
+def test_an_existing_lakebase_is_used(template: Path, tmp_path: Path) -> None:
     files = app_template("langgraph")
     note = "\n        # NOTE"
-    files["databricks.yml"] = files["databricks.yml"].replace(note, theirs + note)
+    files["databricks.yml"] = files["databricks.yml"].replace(note, THEIR_LAKEBASE + note)
     folder = write_agent(tmp_path / "a", files)
     adopted(folder, template)
     bundle = yaml.safe_load((folder / "databricks.yml").read_text())
@@ -214,7 +216,7 @@ def test_a_lakebase_that_is_there_is_used(template: Path, tmp_path: Path) -> Non
     assert "lakebase_instance" not in bundle["variables"]
 
 
-def test_app_yaml_gets_the_environment_and_keeps_its_line_ends(
+def test_app_yaml_gets_the_environment_and_keeps_its_line_endings(
     template: Path, tmp_path: Path
 ) -> None:
     folder = write_agent(tmp_path / "a", WITH_APP_YAML)
@@ -239,14 +241,14 @@ def test_the_diff_is_what_is_written(agent: Path, template: Path, tmp_path: Path
     assert snapshot(copy) == snapshot(agent)
 
 
-def test_a_secret_of_the_env_file_is_not_shown(agent: Path, template: Path) -> None:
+def test_a_secret_in_the_env_file_is_not_shown(agent: Path, template: Path) -> None:
     said = adopted(agent, template, "--project", "memory")
     assert "+LAKEBASE_AUTOSCALING_PROJECT=memory" in said
     assert "dapi-secret" not in said
     assert "dapi-secret" in (agent / ".env").read_text()
 
 
-def test_lines_to_wire_in_are_in_terms_of_their_code(agent: Path, template: Path) -> None:
+def test_the_lines_to_paste_are_written_for_the_owners_code(agent: Path, template: Path) -> None:
     said = adopted(agent, template, *AUTOSCALING)
     assert "from agent_server.lakebase_memory.turn import open_turn" in said
     assert (
@@ -260,9 +262,7 @@ def test_lines_to_wire_in_are_in_terms_of_their_code(agent: Path, template: Path
     assert f"agent_server/agent.py:{number}: build" in said
 
 
-def test_what_the_memory_takes_the_place_of_is_left_out_and_told(
-    template: Path, tmp_path: Path
-) -> None:
+def test_what_the_memory_replaces_is_left_out_and_reported(template: Path, tmp_path: Path) -> None:
     call = 'Runner.run_sync(agent, "hi", session=mine, context=also_mine)'
     files = forgetful("openai")
     files["agent/main.py"] = f"from agents import Agent, Runner\n\nagent = Agent('x')\n{call}\n"
@@ -296,7 +296,7 @@ def test_only_short_term_memory_needs_no_embeddings(agent: Path, template: Path)
         ({**WITH_APP_YAML, "app.py": "", "pyproject.toml": NOTHING}, AUTOSCALING, "--framework: "),
     ],
 )  # fmt: skip
-def test_what_it_does_not_know_is_refused_and_left_alone(
+def test_an_unsupported_project_is_refused_and_left_alone(
     template: Path, tmp_path: Path, files: dict[str, str], flags: tuple[str, ...], said: str
 ) -> None:
     folder = write_agent(tmp_path / "a", {"README.md": "", **files})
@@ -316,7 +316,7 @@ def test_imports_decide_between_two_frameworks(template: Path, tmp_path: Path) -
     assert (folder / MEMORY / "context.py").is_file()
 
 
-def test_uncommitted_work_is_refused(agent: Path, template: Path) -> None:
+def test_uncommitted_changes_are_refused(agent: Path, template: Path) -> None:
     (agent / "README.md").write_text("# Mine\n")
     done = run(agent, template, *AUTOSCALING)
     assert (done.returncode, "commit or stash" in done.stderr) == (2, True)
@@ -329,20 +329,24 @@ def test_a_folder_without_git_is_adopted(template: Path, tmp_path: Path) -> None
     assert (folder / MEMORY / "turn.py").is_file()
 
 
-def test_without_a_person_it_needs_yes(agent: Path, template: Path) -> None:
+def test_without_a_terminal_it_needs_yes(agent: Path, template: Path) -> None:
     done = run(agent, template, *AUTOSCALING, yes=False)
     assert (done.returncode, "Add --yes" in done.stderr) == (2, True)
     assert not (agent / MEMORY).exists()
 
 
-@pytest.mark.parametrize("answer", ["\x03", "n\r"], ids=["ctrl-c", "no"])
-def test_a_no_leaves_all_as_it_was(agent: Path, template: Path, answer: str) -> None:
-    before = snapshot(agent)
-    command = [str(PROGRAMS / "lakebase-agent"), "adopt", str(agent), "--source", str(template)]
+def at_terminal(agent: Path, template: Path) -> "pexpect.spawn[str]":
+    """Run the command in a terminal, as a person does."""
+    options = ["adopt", str(agent), "--source", str(template), *AUTOSCALING]
     variables = {k: v for k, v in clean_environment().items() if k != "CI"}
-    child = pexpect.spawn(
-        command[0], [*command[1:], *AUTOSCALING], env=variables, encoding="utf-8", timeout=60
-    )
+    program = str(PROGRAMS / "lakebase-agent")
+    return pexpect.spawn(program, options, env=variables, encoding="utf-8", timeout=60)
+
+
+@pytest.mark.parametrize("answer", ["\x03", "n\r"], ids=["ctrl-c", "no"])
+def test_declining_changes_nothing(agent: Path, template: Path, answer: str) -> None:
+    before = snapshot(agent)
+    child = at_terminal(agent, template)
     child.expect(r"Change these \d+ files")
     child.send(answer)
     child.expect("nothing was written")
@@ -352,7 +356,7 @@ def test_a_no_leaves_all_as_it_was(agent: Path, template: Path, answer: str) -> 
     assert snapshot(agent) == before
 
 
-def test_a_failure_in_the_middle_leaves_all_as_it_was(agent: Path, template: Path) -> None:
+def test_a_failure_halfway_through_changes_nothing(agent: Path, template: Path) -> None:
     (agent / ".env.example").unlink()
     commit(agent)
     before = snapshot(agent)
@@ -364,7 +368,7 @@ def test_a_failure_in_the_middle_leaves_all_as_it_was(agent: Path, template: Pat
     assert not (agent / MEMORY).exists()
 
 
-def test_update_says_what_to_do_in_an_adopted_project(agent: Path, template: Path) -> None:
+def test_update_in_an_adopted_project_points_to_adopt(agent: Path, template: Path) -> None:
     adopted(agent, template, *AUTOSCALING)
     command = [str(PROGRAMS / "lakebase-agent"), "update", str(agent)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -400,11 +404,7 @@ def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases:
     edit(module, lambda text: text + "# mine\n")
     (agent / MEMORY / "memory.py").unlink()
     commit(agent)
-    release(
-        releases,
-        "CONNECT_SECONDS, SETUP_SECONDS = 10, 60",
-        "CONNECT_SECONDS, SETUP_SECONDS = 9, 60",
-    )
+    release(releases, "SETUP_SECONDS = 10, 60", "SETUP_SECONDS = 9, 60")
     adopted(agent, releases)
     assert "SETUP_SECONDS = 9, 60" in module.read_text()
     assert module.read_text().endswith("# mine\n")
@@ -412,7 +412,7 @@ def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases:
     assert "psycopg[binary,pool]>=3.3" in (agent / "pyproject.toml").read_text()
 
 
-def test_a_conflict_is_listed_and_ends_with_1(agent: Path, releases: Path) -> None:
+def test_a_conflict_is_listed_and_exits_with_1(agent: Path, releases: Path) -> None:
     adopted(agent, releases, *AUTOSCALING)
     module = agent / MEMORY / "lakebase.py"
     edit(module, lambda text: text.replace("SECONDS = 10, 60", "SECONDS = 7, 60"))
@@ -424,7 +424,7 @@ def test_a_conflict_is_listed_and_ends_with_1(agent: Path, releases: Path) -> No
     assert "<<<<<<<" in module.read_text()
 
 
-def test_answers_are_not_asked_twice(agent: Path, template: Path) -> None:
+def test_an_answer_that_is_known_cannot_be_given_again(agent: Path, template: Path) -> None:
     adopted(agent, template, *AUTOSCALING)
     commit(agent)
     done = run(agent, template, "--memory", "short_term")

@@ -124,7 +124,7 @@ def agent(
     return Adopted(install(folder, home / "environment"), variables)
 
 
-def test_it_remembers_what_was_said_and_so_does_the_next_process(agent: Adopted) -> None:
+def test_it_remembers_a_conversation_across_processes(agent: Adopted) -> None:
     with agent.process() as process:
         process.ask("My name is Ada", "one")
         assert "Ada" in process.ask("What is my name?", "one")
@@ -132,7 +132,7 @@ def test_it_remembers_what_was_said_and_so_does_the_next_process(agent: Adopted)
         assert "Ada" in process.ask("What is my name?", "one")
 
 
-def test_another_thread_and_another_user_know_nothing_of_it(agent: Adopted) -> None:
+def test_another_thread_and_another_user_do_not_see_it(agent: Adopted) -> None:
     with agent.process() as process:
         process.ask("My name is Ada", "two")
         assert "Ada" not in process.ask("What is my name?", "three")
@@ -146,7 +146,7 @@ def test_a_fact_is_known_in_every_thread_of_its_user_alone(agent: Adopted) -> No
         assert "teal" not in process.ask("What do you know about me?", "four", user="eve")
 
 
-def test_its_grant_script_runs_as_its_errors_say(agent: Adopted) -> None:
+def test_the_grant_script_runs_as_its_errors_suggest(agent: Adopted) -> None:
     noted = yaml.safe_load((agent.project.folder / ".lakebase-agent.yml").read_text())
     command = noted["place"]["run_script"].split()
     assert command[:2] == ["uv", "run"]

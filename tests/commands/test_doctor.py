@@ -109,7 +109,7 @@ def make(workspace: Workspace, statements: str, role: str = APP_PRINCIPAL) -> No
 
 
 @pytest.mark.parametrize("project", ["autoscaling", "provisioned"], indirect=True)
-def test_a_project_in_order_has_no_problem(workspace: Workspace, project: Path) -> None:
+def test_a_healthy_project_has_no_problem(workspace: Workspace, project: Path) -> None:
     make(workspace, TABLES.format(dims=1024))
     found = examine(workspace, project)
     assert {finding["state"] for finding in found.values()} == {"ok"}, found
@@ -132,7 +132,7 @@ def test_an_old_cli_is_a_problem(workspace: Workspace, project: Path, cli: Path)
 
 
 @pytest.mark.parametrize("says", ["Databricks, of some version", ""])
-def test_a_cli_that_does_not_say_its_version_is_told(
+def test_a_cli_without_a_version_is_a_warning(
     workspace: Workspace, project: Path, cli: Path, says: str
 ) -> None:
     cli.write_text(f"#!/bin/sh\necho {says}\n")
@@ -153,9 +153,7 @@ def test_a_variable_without_a_value_is_named(workspace: Workspace, project: Path
     assert found["command"] == "lakebase-agent link --target prod"
 
 
-def test_a_database_that_is_not_the_branch_s_is_a_problem(
-    workspace: Workspace, project: Path
-) -> None:
+def test_a_database_of_another_branch_is_a_problem(workspace: Workspace, project: Path) -> None:
     path = project / "workspace.prod.yml"
     path.write_text(path.read_text().replace(DATABASE_PATH, f"{DATABASE_PATH}x"))
     done = run(workspace, project, "doctor", "--target", "prod")
@@ -175,7 +173,7 @@ def test_an_endpoint_may_sleep_but_not_be_unwell(
     assert examine(workspace, project)["lakebase"]["state"] == finding
 
 
-def test_an_endpoint_without_a_host_is_not_looked_for_elsewhere(
+def test_an_endpoint_without_a_host_skips_the_role_check(
     workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint = workspace.content.lakebase[ENDPOINT_PATH]
@@ -218,7 +216,7 @@ def test_an_embedding_endpoint_that_is_gone_is_a_problem(
     assert found["state"] == "problem" and "EMBEDDING_ENDPOINT" in found["command"]
 
 
-def test_dims_that_the_endpoint_does_not_return_are_a_problem(
+def test_dims_that_differ_from_the_endpoints_are_a_problem(
     workspace: Workspace, project: Path
 ) -> None:
     settings = project / "pyproject.toml"
@@ -227,7 +225,7 @@ def test_dims_that_the_endpoint_does_not_return_are_a_problem(
     assert found["state"] == "problem" and "EMBEDDING_DIMS is 768" in found["text"]
 
 
-def test_an_app_that_is_not_deployed_is_told(
+def test_an_app_that_is_not_deployed_is_a_warning(
     workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(workspace, TABLES.format(dims=1024))
@@ -237,7 +235,7 @@ def test_an_app_that_is_not_deployed_is_told(
     assert (found["app"]["state"], found["privileges"]["state"]) == ("warning", "skipped")
 
 
-def test_a_role_that_may_not_log_in_is_a_problem(workspace: Workspace, project: Path) -> None:
+def test_a_role_that_cannot_log_in_is_a_problem(workspace: Workspace, project: Path) -> None:
     with workspace.database.admin() as admin:
         admin.execute(f'ALTER ROLE "{ME}" NOLOGIN'.encode())
     try:
@@ -255,7 +253,7 @@ def test_a_column_of_another_length_is_a_problem(workspace: Workspace, project: 
     )  # fmt: skip
 
 
-def test_tables_that_the_app_may_not_use_are_named(workspace: Workspace, project: Path) -> None:
+def test_tables_that_the_app_cannot_use_are_named(workspace: Workspace, project: Path) -> None:
     make(workspace, TABLES.format(dims=1024), role=ME)
     found = examine(workspace, project)["privileges"]
     assert "my_agent.store_vectors" in found["text"]
@@ -283,7 +281,7 @@ def test_a_database_without_the_extension_is_a_problem(workspace: Workspace, pro
     assert examine(workspace, project)["vector"]["command"].startswith("CREATE EXTENSION vector")
 
 
-def test_a_schema_of_another_app_is_told(
+def test_a_schema_of_another_app_is_reported(
     workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(workspace.content.apps, "other", App("other", ME))
@@ -291,12 +289,12 @@ def test_a_schema_of_another_app_is_told(
     assert "another app, other" in examine(workspace, project)["owners"]["text"]
 
 
-def test_two_owners_of_one_schema_are_told(workspace: Workspace, project: Path) -> None:
+def test_two_owners_of_one_schema_are_a_warning(workspace: Workspace, project: Path) -> None:
     make(workspace, TABLES.format(dims=1024) + "CREATE TABLE my_agent.other ();")
     assert examine(workspace, project)["owners"]["state"] == "warning"
 
 
-def test_an_adopted_project_in_order_has_no_problem(
+def test_a_healthy_adopted_project_has_no_problem(
     workspace: Workspace, template: Path, cli: Path, tmp_path: Path
 ) -> None:
     workspace.database.reset()
@@ -322,12 +320,12 @@ def test_an_adopted_project_without_a_bundle_is_linked_and_examined(
     assert "problem" not in found.values(), done.stdout
 
 
-def test_who_is_not_signed_in_is_told_how(workspace: Workspace, project: Path) -> None:
+def test_a_user_who_is_not_signed_in_is_told_how(workspace: Workspace, project: Path) -> None:
     workspace.faults.unauthenticated()
     found = examine(workspace, project)
     assert found["sign-in"]["command"] == "databricks auth login"
     assert found["workspace"]["state"] == "skipped"
 
 
-def test_a_folder_that_is_no_project_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_folder_without_a_project_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     assert run(workspace, tmp_path, "doctor").returncode == 2

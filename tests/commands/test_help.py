@@ -33,11 +33,11 @@ def test_every_command_is_listed() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_fits_80_columns_and_ends_with_examples(command: str) -> None:
+def test_the_help_of_a_command_fits_80_columns_and_ends_with_examples(command: str) -> None:
     check_help(help_of(command), command)
 
 
-def test_the_help_of_all_fits_80_columns_and_has_an_example() -> None:
+def test_the_general_help_fits_80_columns_and_has_an_example() -> None:
     said = help_of()
     assert max(map(len, said.splitlines())) <= 80
     assert "lakebase-agent new my-agent" in said.partition("\nexample")[2]

@@ -119,7 +119,7 @@ def test_the_bundle_has_a_value_for_every_variable(workspace: Workspace, project
     assert linked["targets"]["dev"]["workspace"]["host"] == workspace.url
 
 
-def test_a_second_run_changes_no_byte(workspace: Workspace, project: Path) -> None:
+def test_a_second_run_changes_nothing(workspace: Workspace, project: Path) -> None:
     link(project, *PLACE)
     before = contents(project)
     done = link(project)
@@ -138,7 +138,7 @@ def test_other_lines_and_comments_are_kept(workspace: Workspace, project: Path) 
     assert bundle.startswith("# ours\n") and "team: 'blue'  # why not\n" in bundle
 
 
-def test_the_local_environment_is_for_the_owner_s_eyes(workspace: Workspace, project: Path) -> None:
+def test_the_env_file_is_readable_by_its_owner_only(workspace: Workspace, project: Path) -> None:
     link(project, *PLACE)
     assert (project / ".env").stat().st_mode & 0o777 == 0o600
     assert workspace.token not in (project / ".env").read_text()
@@ -149,7 +149,7 @@ def test_a_developer_has_a_schema_of_their_own(workspace: Workspace, project: Pa
     assert "LAKEBASE_AGENT_MEMORY_SCHEMA=my_agent_dev_ada\n" in (project / ".env").read_text()
 
 
-def test_a_long_user_name_still_makes_a_schema_of_postgres() -> None:
+def test_a_long_user_name_still_makes_a_valid_schema() -> None:
     prefix = "a" * 40 + "_dev_"
     names = {personal_schema(prefix, f"somebody.with.a.long.name.{n}@x.org") for n in "ab"}
     assert len(names) == 2
@@ -163,7 +163,7 @@ def test_another_target_has_a_file_of_its_own(workspace: Workspace, project: Pat
     assert not (project / ".env").exists() and not (project / "workspace.dev.yml").exists()
 
 
-def test_an_experiment_is_made_once(workspace: Workspace, project: Path) -> None:
+def test_an_experiment_is_created_once(workspace: Workspace, project: Path) -> None:
     link(project, *PLACE)
     (project / "workspace.dev.yml").unlink()
     link(project, *PLACE)
@@ -202,14 +202,14 @@ def test_ctrl_c_while_an_instance_is_created_changes_nothing(
     assert_left(person, 130, project, before)
 
 
-def test_an_app_that_exists_lends_its_name(workspace: Workspace, project: Path) -> None:
+def test_an_existing_app_keeps_its_name(workspace: Workspace, project: Path) -> None:
     done = link(project, *PLACE, "--app", APP, "--target", "prod")
     assert done.returncode == 0, done.stderr
     assert variables(project, "prod")["app_name"] == APP
     assert f"databricks bundle deployment bind my_agent {APP} --target prod" in done.stdout
 
 
-def test_an_app_that_exists_lends_its_resources(workspace: Workspace, project: Path) -> None:
+def test_an_existing_app_provides_its_resources(workspace: Workspace, project: Path) -> None:
     postgres = {"branch": BRANCH_PATH, "database": DATABASE_PATH, "permission": "CAN_CONNECT"}
     experiment = {"experiment_id": "1001", "permission": "CAN_EDIT"}
     resources = [{"name": "a", "postgres": postgres}, {"name": "b", "experiment": experiment}]
@@ -261,7 +261,7 @@ def test_in_an_adopted_project_it_sets_what_the_bundle_declares(
         (("--target", "../x"), 2, "--target"),
     ],
 )
-def test_a_wrong_answer_is_told_in_one_line_and_changes_nothing(
+def test_a_wrong_option_is_one_line_and_changes_nothing(
     workspace: Workspace, project: Path, options: tuple[str, ...], code: int, said: str
 ) -> None:
     before = contents(project)
@@ -280,7 +280,7 @@ def test_a_wrong_answer_is_told_in_one_line_and_changes_nothing(
         ("missing", "refuses"),
     ],
 )
-def test_a_workspace_that_refuses_is_told_in_one_line_and_changes_nothing(
+def test_a_refusing_workspace_is_one_line_and_changes_nothing(
     workspace: Workspace, project: Path, fault: str, said: str
 ) -> None:
     before = contents(project)
@@ -292,7 +292,7 @@ def test_a_workspace_that_refuses_is_told_in_one_line_and_changes_nothing(
 
 
 @pytest.mark.slow
-def test_a_workspace_that_is_away_is_told_in_one_line_and_changes_nothing(
+def test_an_unreachable_workspace_is_one_line_and_changes_nothing(
     workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -304,7 +304,7 @@ def test_a_workspace_that_is_away_is_told_in_one_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize("project", ["local"], indirect=True)
-def test_a_project_without_lakebase_is_told_how_to_get_one(project: Path) -> None:
+def test_a_project_without_lakebase_says_how_to_get_one(project: Path) -> None:
     done = link(project)
     assert done.returncode == 2
     assert "copier update --trust -d lakebase=autoscaling" in done.stderr
@@ -342,7 +342,7 @@ def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versione
 
 
 @pytest.mark.slow
-def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
+def test_ctrl_c_after_choosing_the_kind_of_lakebase_changes_nothing(
     workspace: Workspace, versioned: Path
 ) -> None:
     before = contents(versioned)
@@ -353,7 +353,7 @@ def test_ctrl_c_after_the_kind_of_lakebase_changes_nothing(
 
 
 @pytest.mark.slow
-def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
+def test_a_refusing_workspace_leaves_a_project_without_lakebase_unchanged(
     workspace: Workspace, versioned: Path
 ) -> None:
     workspace.faults.unauthenticated()
@@ -364,7 +364,7 @@ def test_a_workspace_that_refuses_leaves_a_project_without_lakebase_as_it_is(
 
 
 @pytest.mark.slow
-def test_edits_that_a_lakebase_would_conflict_with_are_left_as_they_are(
+def test_edits_that_would_conflict_with_a_lakebase_are_kept(
     workspace: Workspace, versioned: Path
 ) -> None:
     bundle = versioned / "databricks.yml"
@@ -389,7 +389,7 @@ def profiles(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 @pytest.mark.usefixtures("profiles")
-def test_the_profile_of_the_last_run_is_taken_again(project: Path) -> None:
+def test_the_profile_of_the_last_run_is_used_again(project: Path) -> None:
     assert link(project, "--profile", "work", *PLACE).returncode == 0
     assert "DATABRICKS_CONFIG_PROFILE=work\n" in (project / ".env").read_text()
     before = contents(project)
@@ -398,7 +398,7 @@ def test_the_profile_of_the_last_run_is_taken_again(project: Path) -> None:
 
 
 @pytest.mark.usefixtures("profiles")
-def test_another_target_takes_the_profile_of_its_workspace(project: Path) -> None:
+def test_another_target_uses_the_profile_of_its_workspace(project: Path) -> None:
     prod = ("--target", "prod")
     assert link(project, "--profile", "work", *prod, *PLACE).returncode == 0
     assert "nothing changed" in link(project, *prod).stdout
@@ -418,7 +418,7 @@ def test_a_person_picks_the_profile(project: Path) -> None:
 @pytest.mark.parametrize(
     ("broken", "said"), [("dirty", "commit or stash your changes"), ("no version", "no version")]
 )
-def test_a_project_that_copier_cannot_update_is_left_as_it_is(
+def test_a_project_that_copier_cannot_update_is_unchanged(
     workspace: Workspace, versioned: Path, broken: str, said: str
 ) -> None:
     if broken == "dirty":
@@ -434,7 +434,7 @@ def test_a_project_that_copier_cannot_update_is_left_as_it_is(
     assert_left(person, 2, versioned, before)
 
 
-def test_variables_of_another_place_leave_the_environment(
+def test_variables_of_another_lakebase_are_removed_from_the_env_file(
     workspace: Workspace, project: Path
 ) -> None:
     old = "LAKEBASE_AUTOSCALING_PROJECT=billing\nLAKEBASE_INSTANCE_NAME=staging\n"
@@ -445,7 +445,7 @@ def test_variables_of_another_place_leave_the_environment(
     assert "LAKEBASE_AUTOSCALING_PROJECT" not in env and "LAKEBASE_INSTANCE_NAME" not in env
 
 
-def test_what_another_flavour_needed_leaves_the_bundle_and_nothing_else(
+def test_only_the_variables_of_another_flavour_are_removed_from_the_bundle(
     workspace: Workspace, project: Path
 ) -> None:
     old = "targets:\n  dev:\n    variables:\n      lakebase_instance: staging\n      team: blue\n"
@@ -455,7 +455,7 @@ def test_what_another_flavour_needed_leaves_the_bundle_and_nothing_else(
     assert variables(project)["team"] == "blue"
 
 
-def test_a_folder_that_is_no_project_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_project_is_refused(tmp_path: Path) -> None:
     done = link(tmp_path)
     assert done.returncode == 2
     assert "no .copier-answers.yml" in done.stderr
@@ -509,7 +509,7 @@ def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
     return person
 
 
-def test_a_person_picks_from_what_there_is(workspace: Workspace, project: Path) -> None:
+def test_a_person_picks_from_what_exists(workspace: Workspace, project: Path) -> None:
     person = wants_a_new_app(terminal(project))
     picks_the_second_project(person)
     person.expect("wrote workspace.dev.yml")

@@ -61,18 +61,18 @@ def merged(ours: dict[str, str], theirs: dict[str, str]) -> str:
     return str(result)
 
 
-def test_a_package_added_beside_a_bound_that_was_raised() -> None:
+def test_a_package_added_beside_a_raised_bound_is_kept() -> None:
     text = merged({'"uvicorn>=0.38,<1",': '"uvicorn>=0.38,<1",\n    "rich",'}, {"0.38": "0.40"})
     assert '    "uvicorn>=0.40,<1",\n    "rich",\n]' in text
 
 
-def test_both_add_packages_at_the_same_place() -> None:
+def test_packages_that_both_add_at_the_same_place_are_kept() -> None:
     last = '"pytest>=9,<10",'
     text = merged({last: f'{last}\n    "ours",'}, {last: f'{last}\n    "theirs",'})
     assert '    "pytest>=9,<10",\n    "theirs",\n    "ours",\n]' in text
 
 
-def test_a_package_that_both_bound_keeps_both_bounds_and_its_comment() -> None:
+def test_a_package_that_both_constrain_keeps_both_bounds_and_its_comment() -> None:
     text = merged({">=0.128,<1": ">=0.130,<1"}, {">=0.128": ">=0.129", "standard": "all"})
     assert '"fastapi[all]>=0.129,<1,>=0.130",  # the server\n' in text
 
@@ -91,7 +91,7 @@ def test_a_package_that_one_removed_stays_removed(
     assert "mcp" not in merged(ours, theirs)
 
 
-def test_a_package_that_the_owner_changed_is_not_removed_by_the_template() -> None:
+def test_the_template_does_not_remove_a_package_that_the_owner_changed() -> None:
     text = merged({"mcp>=1.25,<2": "mcp>=1.26,<2"}, {'    "mcp>=1.25,<2",\n': ""})
     assert '"mcp>=1.26,<2"' in text
 
@@ -117,7 +117,7 @@ def test_a_conflict_elsewhere_stays_a_conflict() -> None:
 
 
 @pytest.mark.parametrize("pin", ["mcp==1.25", "mcp<1.26", "mcp[cli]~=1.25.0"])
-def test_bounds_that_no_version_meets_stay_a_conflict(pin: str) -> None:
+def test_bounds_that_no_version_satisfies_stay_a_conflict(pin: str) -> None:
     ours, theirs = (PROJECT.replace("mcp>=1.25,<2", wanted) for wanted in (pin, "mcp>=1.26,<2"))
     text, conflicts = merge(PROJECT, ours, theirs)
     assert conflicts
@@ -189,7 +189,7 @@ def conflict(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_without_tomlkit_and_uv_the_conflict_stays_and_is_told(
+def test_without_tomlkit_and_uv_the_conflict_stays_and_is_reported(
     conflict: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV", str(conflict / "gone"))

@@ -77,14 +77,14 @@ def release_of_the_future(clone: Path) -> None:
     release(clone, "v999.0.0")
 
 
-def test_a_folder_is_a_source(questions: Path, home: Path) -> None:
+def test_a_folder_can_be_the_source(questions: Path, home: Path) -> None:
     done = new(home, "my agent", "--source", questions, "--defaults", "--data", "framework=openai")
     assert done.returncode == 0, done.stderr
     assert answers(home / "my agent")["framework"] == "openai"
     assert (home / "my agent" / ".git").is_dir()
 
 
-def test_several_answers_are_given_at_once(questions: Path, home: Path) -> None:
+def test_several_answers_can_be_given_at_once(questions: Path, home: Path) -> None:
     data = ["--data", "memory=[short_term]", "--data", "app_name=other", "--data", "memory=[]"]
     assert new(home, "p", "--source", questions, "--defaults", *data).returncode == 0
     assert answers(home / "p")["memory"] == []
@@ -157,7 +157,7 @@ def test_a_version_that_was_never_published_is_named(published: Path, home: Path
     assert not (home / "p").exists()
 
 
-def test_without_git_a_url_can_not_be_reached(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_a_url_cannot_be_reached(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(home))
     done = new(home, "p", "--defaults")
     assert (done.returncode, "git is not installed" in done.stderr) == (3, True)
@@ -177,7 +177,7 @@ def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(
     assert not (home / "p").exists()
 
 
-def test_answers_come_from_a_file_and_data_wins(questions: Path, home: Path) -> None:
+def test_data_takes_precedence_over_a_file_of_answers(questions: Path, home: Path) -> None:
     text = "_commit: v1\nframework: openai\nmemory: [short_term]\napp_name: from-file\n"
     (home / "answers.yml").write_text(text)
     given = ("--answers", "answers.yml", "--data", "app_name=from-data", "--defaults")
@@ -187,9 +187,7 @@ def test_answers_come_from_a_file_and_data_wins(questions: Path, home: Path) -> 
     assert found["app_name"] == "from-data"
 
 
-def test_what_is_another_projects_alone_is_not_taken_from_its_answers(
-    questions: Path, home: Path
-) -> None:
+def test_private_answers_of_another_project_are_not_reused(questions: Path, home: Path) -> None:
     new(home, "first", "--source", questions, "--defaults")
     given = ("--answers", "first/.copier-answers.yml", "--defaults")
     changed = ("--data", "app_name=second", "--data", "framework=openai")
@@ -207,7 +205,7 @@ def test_a_file_without_answers_is_refused(questions: Path, home: Path, text: st
     assert not (home / "p").exists()
 
 
-def test_json_is_all_that_a_program_reads(template: Path, home: Path) -> None:
+def test_json_output_is_nothing_but_json(template: Path, home: Path) -> None:
     done = new(home, "p", "--source", template, "--json", "--data", "lakebase=local")
     found = json.loads(done.stdout)
     assert (found["folder"], found["installed"]) == (str(home / "p"), False)
@@ -223,7 +221,7 @@ def test_the_next_three_commands_come_last(questions: Path, home: Path) -> None:
     ]  # fmt: skip
 
 
-def test_what_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interruption_halfway_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "new", tmp_path / "empty"):
         with pytest.raises(KeyboardInterrupt), removed_on_ctrl_c(folder):
@@ -234,7 +232,7 @@ def test_what_stops_half_way_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
-def test_what_stops_before_there_is_a_folder_is_stopped(tmp_path: Path) -> None:
+def test_an_interruption_before_the_folder_exists_is_passed_on(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), removed_on_ctrl_c(tmp_path / "new"):
         raise KeyboardInterrupt
 
@@ -249,7 +247,7 @@ def test_packages_are_installed(template: Path, home: Path) -> None:
     assert (home / "p" / ".venv" / "bin" / "start-app").exists()
 
 
-def test_packages_that_can_not_be_installed_leave_the_project(
+def test_the_project_stays_when_its_packages_cannot_be_installed(
     template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV", str(home / "gone"))

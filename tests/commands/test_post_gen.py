@@ -47,7 +47,7 @@ def test_a_new_project_is_a_repository_with_one_commit(template: Path, home: Pat
     assert "uv run start-app" in said
 
 
-def test_without_a_git_identity_only_the_first_commit_has_a_neutral_one(
+def test_without_a_git_identity_only_the_first_commit_gets_a_neutral_one(
     questions: Path, home: Path
 ) -> None:
     (home / ".gitconfig").write_text("[user]\nuseConfigOnly = true\n")
@@ -65,7 +65,7 @@ def test_inside_a_repository_nothing_is_committed(questions: Path, home: Path) -
     assert "inside a git repository" in said
 
 
-def test_without_git_the_project_stays_and_the_way_on_is_told(
+def test_without_git_the_project_stays_and_the_next_commands_are_shown(
     template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(home / "nothing"))
@@ -75,7 +75,7 @@ def test_without_git_the_project_stays_and_the_way_on_is_told(
     assert "git init && git add --all && git commit" in said
 
 
-def test_a_commit_that_is_refused_leaves_the_project_and_says_why(
+def test_the_project_stays_when_its_commit_is_refused_and_the_reason_is_shown(
     template: Path, home: Path
 ) -> None:
     hook = home / "hooks" / "pre-commit"
@@ -128,14 +128,14 @@ def uv(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return called
 
 
-def test_a_project_on_lakebase_is_linked_without_a_question(
+def test_a_project_on_lakebase_is_linked_without_questions(
     questions: Path, home: Path, uv: Path
 ) -> None:
     copy(questions, home / "p", "-d", "lakebase=autoscaling")
     assert uv.read_text().endswith("lakebase-agent link --yes\n")
 
 
-def test_a_link_that_fails_leaves_the_project_and_says_how_to_finish(
+def test_the_project_stays_when_linking_fails_and_says_how_to_finish(
     questions: Path, home: Path, uv: Path
 ) -> None:
     said = copy(questions, home / "p", "-d", "lakebase=provisioned")

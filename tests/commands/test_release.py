@@ -50,7 +50,7 @@ def test_a_release_is_a_commit_a_tag_and_a_section_of_the_changelog(repository: 
     ("version", "reason"),
     [("0.1.0", "released already"), ("0.0.9", "earlier"), ("next", "not a version")],
 )
-def test_a_version_that_can_not_be_next_is_refused(
+def test_a_version_that_cannot_be_next_is_refused(
     repository: Path, version: str, reason: str
 ) -> None:
     before = git(repository, "rev-parse", "HEAD")
@@ -60,13 +60,13 @@ def test_a_version_that_can_not_be_next_is_refused(
     assert git(repository, "status", "--porcelain") == ""
 
 
-def test_changes_that_are_not_committed_are_refused(repository: Path) -> None:
+def test_uncommitted_changes_are_refused(repository: Path) -> None:
     (repository / "left.txt").touch()
     done = release(repository, "0.2.0")
     assert (done.returncode, "left.txt" in done.stderr) == (1, True)
 
 
-def test_a_release_without_news_is_refused(repository: Path) -> None:
+def test_a_release_without_changes_to_announce_is_refused(repository: Path) -> None:
     (repository / "CHANGELOG.md").write_text(CHANGELOG.replace(NEWS, ""))
     commit(repository)
     done = release(repository, "0.2.0")
@@ -74,7 +74,7 @@ def test_a_release_without_news_is_refused(repository: Path) -> None:
     assert git(repository, "tag") == "v0.1.0"
 
 
-def test_a_commit_that_is_refused_leaves_everything_as_it_was(repository: Path) -> None:
+def test_a_refused_commit_leaves_everything_unchanged(repository: Path) -> None:
     hook = repository / ".git" / "hooks" / "pre-commit"
     hook.write_text("#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)

@@ -77,7 +77,7 @@ def test_a_person_picks_what_the_workspace_has(
 
 
 @pytest.mark.slow
-def test_an_instance_can_be_picked_too(
+def test_a_person_can_pick_an_instance(
     template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
     person = Person(tmp_path, template, **workspace.variables())
@@ -89,7 +89,9 @@ def test_an_instance_can_be_picked_too(
 
 
 @pytest.mark.slow
-def test_what_was_given_is_not_asked(template: Path, tmp_path: Path, workspace: Workspace) -> None:
+def test_an_answer_that_was_given_is_not_asked_for(
+    template: Path, tmp_path: Path, workspace: Workspace
+) -> None:
     given = ("--data", "lakebase=local", "--data", "model_endpoint=mine")
     person = Person(tmp_path, template, *given, **workspace.variables())
     person.answer_the_rest().answer("into vectors?").answer("Generate it?", "y")
@@ -102,9 +104,7 @@ def without_a_workspace(person: Person) -> None:
     person.answer("into vectors?")
 
 
-def test_without_a_workspace_the_same_is_asked_without_lists(
-    template: Path, tmp_path: Path
-) -> None:
+def test_without_a_workspace_the_questions_have_no_lists(template: Path, tmp_path: Path) -> None:
     person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
     without_a_workspace(person)
     person.terminal.expect_exact("will have")
@@ -115,7 +115,7 @@ def test_without_a_workspace_the_same_is_asked_without_lists(
     assert person.answers["app_name"] == "my-agent"
 
 
-def test_a_workspace_that_refuses_is_told_and_done_without(
+def test_the_wizard_goes_on_without_a_workspace_that_refuses(
     template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
     variables = {**workspace.variables(), "DATABRICKS_TOKEN": "wrong"}
@@ -127,9 +127,7 @@ def test_a_workspace_that_refuses_is_told_and_done_without(
 
 
 @pytest.mark.parametrize("keys", ["n", "\x03"], ids=["no", "Ctrl-C"])
-def test_after_the_preview_a_person_may_leave_and_nothing_is_written(
-    template: Path, tmp_path: Path, keys: str
-) -> None:
+def test_leaving_at_the_preview_writes_nothing(template: Path, tmp_path: Path, keys: str) -> None:
     person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
     without_a_workspace(person)
     person.answer("Generate it?", keys)

@@ -74,7 +74,7 @@ def _run(project: Project, script: str) -> str:
 
 
 @pytest.mark.parametrize("project", ["langgraph"], indirect=True)
-def test_langgraph_classes_read_threads_and_memories(project: Project) -> None:
+def test_the_langgraph_classes_read_threads_and_memories(project: Project) -> None:
     printed = _run(project, LANGGRAPH)
     assert "My name is Ada" in printed
     assert "{'memory': 'I like teal'}" in printed

@@ -67,14 +67,16 @@ def grant(workspace: Workspace, project: Path, *options: str) -> "subprocess.Com
     )  # fmt: skip
 
 
-def test_without_a_grant_an_app_may_not_read_what_somebody_else_made(
+def test_without_a_grant_an_app_cannot_read_a_developers_tables(
     workspace: Workspace, made: Path
 ) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         act(workspace, APP_PRINCIPAL, "SELECT * FROM my_agent_dev.store")
 
 
-def test_after_it_the_app_may_read_write_and_number(workspace: Workspace, made: Path) -> None:
+def test_after_a_grant_the_app_can_read_write_and_use_sequences(
+    workspace: Workspace, made: Path
+) -> None:
     done = grant(workspace, made, APP_PRINCIPAL)
     assert done.returncode == 0, done.stderr
     assert "Done, and verified" in done.stdout
@@ -83,7 +85,7 @@ def test_after_it_the_app_may_read_write_and_number(workspace: Workspace, made: 
     act(workspace, APP_PRINCIPAL, "CREATE TABLE my_agent_dev.mine ()")
 
 
-def test_an_app_that_is_not_deployed_is_told_with_what_deploys_it(
+def test_an_app_that_is_not_deployed_is_an_error_that_names_the_deploy_command(
     workspace: Workspace, made: Path
 ) -> None:
     done = grant(workspace, made, "--app", "elsewhere")
@@ -98,7 +100,7 @@ def test_a_second_run_has_nothing_to_do(workspace: Workspace, made: Path) -> Non
     assert "Nothing to do" in done.stdout
 
 
-def test_tables_to_come_are_the_app_s_too(workspace: Workspace, made: Path) -> None:
+def test_future_tables_are_granted_too(workspace: Workspace, made: Path) -> None:
     grant(workspace, made, APP_PRINCIPAL)
     act(workspace, ME, "CREATE TABLE my_agent_dev.later (id serial)")
     act(workspace, APP_PRINCIPAL, "INSERT INTO my_agent_dev.later DEFAULT VALUES")
@@ -113,7 +115,7 @@ def test_tables_to_come_are_the_app_s_too(workspace: Workspace, made: Path) -> N
         "USAGE ON SEQUENCE my_agent_dev.agent_messages_id_seq",
     ],
 )
-def test_a_single_privilege_that_is_missing_is_named(
+def test_a_single_missing_privilege_is_named(
     workspace: Workspace, made: Path, privilege: str
 ) -> None:
     grant(workspace, made, APP_PRINCIPAL)
@@ -138,7 +140,7 @@ def test_on_a_fresh_branch_there_is_nothing_to_grant_yet(
     assert "Nothing to grant yet" in done.stdout
 
 
-def test_what_its_owner_must_grant_is_named(workspace: Workspace, made: Path) -> None:
+def test_a_grant_that_only_the_owner_can_make_is_named(workspace: Workspace, made: Path) -> None:
     with workspace.database.admin() as admin:
         admin.execute("CREATE TABLE my_agent_dev.foreign_one ()")
     done = grant(workspace, made, APP_PRINCIPAL)
@@ -147,14 +149,14 @@ def test_what_its_owner_must_grant_is_named(workspace: Workspace, made: Path) ->
     assert "my_agent_dev.foreign_one belongs to postgres" in done.stdout
 
 
-def test_what_the_app_owns_needs_no_grant(workspace: Workspace, project: Path) -> None:
+def test_tables_that_the_app_owns_need_no_grant(workspace: Workspace, project: Path) -> None:
     act(workspace, APP_PRINCIPAL, TABLES)
     done = grant(workspace, project, APP_PRINCIPAL, "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Nothing to do" in done.stdout
 
 
-def test_a_dry_run_makes_no_role(workspace: Workspace, made: Path) -> None:
+def test_a_dry_run_creates_no_role(workspace: Workspace, made: Path) -> None:
     with workspace.database.admin() as admin:
         before = admin.execute("SELECT rolname FROM pg_roles ORDER BY 1").fetchall()
         done = grant(workspace, made, "somebody-new", "--dry-run")
@@ -163,14 +165,12 @@ def test_a_dry_run_makes_no_role(workspace: Workspace, made: Path) -> None:
         assert admin.execute("SELECT rolname FROM pg_roles ORDER BY 1").fetchall() == before
 
 
-def test_a_target_that_is_not_there_is_refused(workspace: Workspace, made: Path) -> None:
+def test_an_unknown_target_is_refused(workspace: Workspace, made: Path) -> None:
     done = grant(workspace, made, APP_PRINCIPAL, "--target", "prd")
     assert (done.returncode, "dev, prod" in done.stderr) == (2, True)
 
 
-def test_without_an_id_the_workspace_is_asked_for_the_app_s(
-    workspace: Workspace, made: Path
-) -> None:
+def test_without_an_id_the_workspace_provides_the_apps(workspace: Workspace, made: Path) -> None:
     done = grant(workspace, made, "--app", APP)
     assert f'TO "{APP_PRINCIPAL}";' in done.stdout
 
@@ -182,7 +182,7 @@ def test_one_memory_type_leaves_other_tables_alone(workspace: Workspace, made: P
     assert "agent_messages" not in done.stdout
 
 
-def test_the_chatbot_s_schemas_are_covered_on_request(workspace: Workspace, made: Path) -> None:
+def test_the_chatbot_schemas_are_covered_on_request(workspace: Workspace, made: Path) -> None:
     act(workspace, ME, "CREATE SCHEMA ai_chatbot; CREATE TABLE ai_chatbot.chat ()")
     assert "ai_chatbot" not in grant(workspace, made, APP_PRINCIPAL).stdout
     one_type = ("--memory-type", "langgraph-long-term", "--with-chatbot-ui")
@@ -191,7 +191,7 @@ def test_the_chatbot_s_schemas_are_covered_on_request(workspace: Workspace, made
         assert "ON TABLE ai_chatbot.chat" in done.stdout
 
 
-def test_a_lakebase_that_is_not_there_is_named(workspace: Workspace, made: Path) -> None:
+def test_an_unknown_lakebase_is_named(workspace: Workspace, made: Path) -> None:
     done = grant(workspace, made, APP_PRINCIPAL, "--instance-name", "no-such-instance")
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "no-such-instance" in done.stderr

@@ -120,13 +120,13 @@ def test_memory_on_lakebase_survives_a_restart(
 
 
 @once
-def test_an_instance_may_be_named_by_its_host(project: Project, workspace: Workspace) -> None:
+def test_an_instance_can_be_named_by_its_host(project: Project, workspace: Workspace) -> None:
     host = {"LAKEBASE_INSTANCE_NAME": workspace.database.host}
     with serve(project, workspace, host) as server:
         assert _tried(server).status_code == 200
 
 
-def test_a_start_asks_the_workspace_little(project: Project, workspace: Workspace) -> None:
+def test_a_start_makes_few_calls_to_the_workspace(project: Project, workspace: Workspace) -> None:
     before = len(workspace.requests)
     with serve(project, workspace) as server:
         server.until_ready()
@@ -136,14 +136,14 @@ def test_a_start_asks_the_workspace_little(project: Project, workspace: Workspac
     assert asked.count(MINT) == 1
 
 
-def test_a_turn_asks_only_the_model(server: Server, workspace: Workspace) -> None:
+def test_a_turn_calls_only_the_model(server: Server, workspace: Workspace) -> None:
     server.ask("hello", "little")
     before = len(workspace.requests)
     server.ask("hello", "little")
     assert {call.path for call in workspace.requests[before:]} == {CHAT}
 
 
-def test_a_slow_workspace_stops_no_request(project: Project, workspace: Workspace) -> None:
+def test_a_slow_workspace_blocks_no_request(project: Project, workspace: Workspace) -> None:
     # Longer than imports hold the server up.
     workspace.faults.slow(8, DISCOVERY)
     with serve(project, workspace) as server:
@@ -164,7 +164,7 @@ def test_a_deployed_app_owns_its_schema(project: Project, workspace: Workspace) 
 
 
 @once
-def test_a_developer_has_a_schema_of_their_own_without_saying_so(
+def test_a_developer_has_a_schema_of_their_own_by_default(
     project: Project, workspace: Workspace
 ) -> None:
     unset = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "", "USER": "Ada.L"}
@@ -174,7 +174,7 @@ def test_a_developer_has_a_schema_of_their_own_without_saying_so(
     assert _schemas(workspace) - before == {"my_agent_dev_ada_l"}
 
 
-def test_an_app_works_on_tables_that_a_developer_made_once_they_are_granted(
+def test_an_app_can_use_a_developers_tables_once_they_are_granted(
     project: Project, workspace: Workspace
 ) -> None:
     with serve(project, workspace) as server:
@@ -190,7 +190,7 @@ def test_an_app_works_on_tables_that_a_developer_made_once_they_are_granted(
         assert "Ada" in server.until_ready().ask(NAME, "granted")
 
 
-def test_tokens_that_are_too_old_break_nothing(server: Server, workspace: Workspace) -> None:
+def test_expired_tokens_break_nothing(server: Server, workspace: Workspace) -> None:
     server.ask("My name is Ada", "old")
     workspace.identities.expire()
     workspace.database.drop()
@@ -198,7 +198,7 @@ def test_tokens_that_are_too_old_break_nothing(server: Server, workspace: Worksp
 
 
 @pytest.mark.parametrize("how", ["fast", "immediate"])
-def test_turns_go_on_after_a_restart_of_the_database(
+def test_turns_continue_after_the_database_restarts(
     server: Server, workspace: Workspace, how: Literal["fast", "immediate"]
 ) -> None:
     server.ask("My name is Ada", how)
@@ -207,7 +207,7 @@ def test_turns_go_on_after_a_restart_of_the_database(
     assert "the database has slept or was restarted" in server.log
 
 
-def test_after_an_idle_restart_the_very_next_turn_works_whatever_the_pool_holds(
+def test_the_very_next_turn_after_an_idle_restart_works_whatever_the_pool_holds(
     server: Server, workspace: Workspace
 ) -> None:
     with ThreadPoolExecutor(12) as pool:
@@ -216,7 +216,7 @@ def test_after_an_idle_restart_the_very_next_turn_works_whatever_the_pool_holds(
     assert server.ask("hello")
 
 
-def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
+def test_a_turn_is_a_503_while_the_database_is_away_and_works_again_afterwards(
     server: Server, workspace: Workspace
 ) -> None:
     server.ask("My name is Ada", "away")
@@ -225,7 +225,7 @@ def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
     assert "Ada" in server.ask(NAME, "away")
 
 
-def test_while_no_token_is_to_be_had_turns_are_a_503_and_then_work_again(
+def test_a_turn_is_a_503_while_no_token_is_available_and_works_again_afterwards(
     server: Server, workspace: Workspace
 ) -> None:
     workspace.faults.broken(MINT)
@@ -246,7 +246,7 @@ def test_a_sleeping_database_only_delays_the_start(project: Project, workspace: 
 @once
 @pytest.mark.parametrize("how", ["forbidden", "unauthenticated"])
 @pytest.mark.parametrize("path", REFUSALS)
-def test_a_start_waits_for_a_workspace_that_refuses_and_says_what_it_refused(
+def test_a_start_waits_for_a_refusing_workspace_and_says_what_was_refused(
     project: Project, workspace: Workspace, path: str, how: str
 ) -> None:
     getattr(workspace.faults, how)(path)
@@ -260,7 +260,7 @@ def test_a_start_waits_for_a_workspace_that_refuses_and_says_what_it_refused(
 
 
 @once
-def test_a_start_says_when_the_database_lets_nobody_in(
+def test_a_start_says_when_the_database_refuses_its_login(
     project: Project, workspace: Workspace
 ) -> None:
     workspace.identities.credential_seconds = -1
@@ -286,7 +286,7 @@ def test_variables_that_name_different_lakebases_are_refused(
 
 @once
 @pytest.mark.parametrize("half", BOTH)
-def test_a_project_without_a_branch_is_refused_and_the_other_way_round(
+def test_a_project_without_a_branch_or_a_branch_without_a_project_is_refused(
     project: Project, half: str
 ) -> None:
     started = project.start("start-app", variables={half: BOTH[half]}, stderr=-1)

@@ -121,7 +121,7 @@ def talking(server: Server, name: str) -> Iterator[Crowd]:
 
 
 @once
-def test_tokens_that_live_for_seconds_fail_no_turn(server: Server, workspace: Workspace) -> None:
+def test_no_turn_fails_when_tokens_live_for_seconds(server: Server, workspace: Workspace) -> None:
     crowd, database = Crowd(server, "tokens"), workspace.database
     before = len(database.logins)
     # Between the rounds every connection breaks, so that each round needs tokens of its own.
@@ -138,7 +138,7 @@ def test_tokens_that_live_for_seconds_fail_no_turn(server: Server, workspace: Wo
     [("langgraph", "fast"), *product(("langgraph", "openai"), ("immediate", "away"))],
     indirect=["server"],
 )
-def test_an_outage_of_the_database_loses_nothing_and_is_told_as_it_is(
+def test_a_database_outage_loses_nothing_and_is_reported_accurately(
     server: Server, workspace: Workspace, how: str
 ) -> None:
     with talking(server, how) as crowd:

@@ -70,7 +70,7 @@ def client(workspace: Workspace) -> WorkspaceClient:
     return WorkspaceClient(config=Config(retry_timeout_seconds=1))
 
 
-def test_a_token_says_who_it_belongs_to(client: WorkspaceClient) -> None:
+def test_a_token_identifies_its_user(client: WorkspaceClient) -> None:
     assert client.current_user.me().user_name == ME
 
 
@@ -100,14 +100,14 @@ def test_lists_come_in_pages(workspace: Workspace, client: WorkspaceClient) -> N
     assert len(workspace.calls(PROJECTS)) - before > 1
 
 
-def test_the_right_database_is_not_the_first(client: WorkspaceClient) -> None:
+def test_the_right_database_is_not_listed_first(client: WorkspaceClient) -> None:
     found = list(client.postgres.list_databases(BRANCH_PATH))
     names = {d.name: d.status.postgres_database for d in found if d.status}
     assert len(found) == 3 and names[DATABASE_PATH] == "databricks_postgres"
     assert found[0].name != DATABASE_PATH
 
 
-def test_the_writable_endpoint_is_not_the_first(
+def test_the_writable_endpoint_is_not_listed_first(
     workspace: Workspace, client: WorkspaceClient
 ) -> None:
     replica, primary = client.postgres.list_endpoints(BRANCH_PATH)
@@ -117,7 +117,7 @@ def test_the_writable_endpoint_is_not_the_first(
     assert primary.status.hosts.read_write_pooled_host not in (None, workspace.content.host)
 
 
-def test_a_new_project_is_there_when_its_operation_is_done(client: WorkspaceClient) -> None:
+def test_a_new_project_exists_once_its_operation_is_done(client: WorkspaceClient) -> None:
     operation = client.postgres.create_project(Project(spec=ProjectSpec()), "fresh")
     with pytest.raises(NotFound):
         client.postgres.get_project("projects/fresh")
@@ -152,7 +152,7 @@ def test_a_new_instance_starts_before_it_is_available(
     assert waiting.result().read_write_dns == workspace.content.host
 
 
-def test_what_is_not_there_is_a_404(client: WorkspaceClient) -> None:
+def test_an_unknown_project_or_instance_is_a_404(client: WorkspaceClient) -> None:
     with pytest.raises(NotFound, match="projects/nowhere"):
         client.postgres.get_project("projects/nowhere")
     with pytest.raises(NotFound, match="nowhere"):
@@ -173,7 +173,7 @@ def test_an_experiment_is_created_once_and_found_by_id_and_name(client: Workspac
     assert client.experiments.get_experiment(created).experiment == experiment
 
 
-def test_a_serving_endpoint_answers_by_its_name(workspace: Workspace) -> None:
+def test_a_serving_endpoint_answers_under_its_name(workspace: Workspace) -> None:
     messages: list[Any] = [{"role": "user", "content": "My name is Ada"}]
     with _openai(workspace) as client:
         answer = client.chat.completions.create(model=CHAT, messages=messages)
@@ -182,13 +182,13 @@ def test_a_serving_endpoint_answers_by_its_name(workspace: Workspace) -> None:
     assert [len(vector.embedding) for vector in vectors.data] == [1024, 1024]
 
 
-def test_a_serving_endpoint_that_is_not_there_is_a_404(workspace: Workspace) -> None:
+def test_an_unknown_serving_endpoint_is_a_404(workspace: Workspace) -> None:
     with _openai(workspace) as client, pytest.raises(NotFoundError, match="nothing"):
         client.embeddings.create(model="nothing", input="one")
 
 
 @pytest.mark.parametrize(("fault", "error"), FAULTS.items(), ids=FAULTS)
-def test_a_fault_is_the_error_that_the_client_knows(
+def test_a_fault_is_an_error_that_the_client_recognises(
     workspace: Workspace, client: WorkspaceClient, fault: str, error: type[DatabricksError]
 ) -> None:
     getattr(workspace.faults, fault)("/api/2.0/postgres")
@@ -197,9 +197,7 @@ def test_a_fault_is_the_error_that_the_client_knows(
     assert client.current_user.me().user_name == ME
 
 
-def test_a_client_that_is_limited_tries_again(
-    workspace: Workspace, client: WorkspaceClient
-) -> None:
+def test_a_rate_limited_client_tries_again(workspace: Workspace, client: WorkspaceClient) -> None:
     workspace.faults.limited(retry_after=0, times=1)
     before = len(workspace.calls())
     assert client.current_user.me().user_name == ME
@@ -207,7 +205,7 @@ def test_a_client_that_is_limited_tries_again(
 
 
 @pytest.mark.parametrize("fault", ["limited", "dropped"])
-def test_a_client_gives_up_on_a_workspace_that_limits_or_drops_everything(
+def test_a_client_gives_up_when_everything_is_limited_or_dropped(
     workspace: Workspace, client: WorkspaceClient, fault: str
 ) -> None:
     getattr(workspace.faults, fault)()

@@ -90,7 +90,7 @@ def test_the_async_pool_connects_and_mints_a_token_for_each_connection(
     assert len(workspace.identities.credentials) - before == 2
 
 
-def test_an_owner_makes_extensions_and_roles(database: LakebaseDatabase) -> None:
+def test_an_owner_can_create_extensions_and_roles(database: LakebaseDatabase) -> None:
     with _lakebase() as lakebase:
         lakebase.execute("CREATE EXTENSION IF NOT EXISTS vector")
         assert lakebase.execute("SELECT '[3]'::vector <-> '[5]' AS apart") == [{"apart": 2}]
@@ -100,7 +100,7 @@ def test_an_owner_makes_extensions_and_roles(database: LakebaseDatabase) -> None
         lakebase.grant_schema("new-principal", [SchemaPrivilege.USAGE], ["agent"])
 
 
-def test_an_app_owns_what_it_makes_and_sees_nothing_else(workspace: Workspace) -> None:
+def test_an_app_owns_what_it_creates_and_reaches_nothing_else(workspace: Workspace) -> None:
     with _lakebase() as lakebase:
         lakebase.execute("CREATE SCHEMA secret")
     app = _sign_in(*workspace.identities.add_service_principal(APP_PRINCIPAL))
@@ -111,14 +111,14 @@ def test_an_app_owns_what_it_makes_and_sees_nothing_else(workspace: Workspace) -
 
 
 @pytest.mark.parametrize("options", ["sslmode=disable", "sslmode=require"], ids=str)
-def test_without_tls_or_without_a_token_nobody_is_let_in(
+def test_a_login_without_tls_or_without_a_token_is_refused(
     database: LakebaseDatabase, options: str
 ) -> None:
     with pytest.raises(psycopg.OperationalError, match=r"TLS is required|password authentication"):
         _connect(database, ME, f"guess {options}")
 
 
-def test_somebody_elses_token_is_refused(workspace: Workspace) -> None:
+def test_another_users_token_is_refused(workspace: Workspace) -> None:
     eve = WorkspaceClient(token=workspace.identities.add_user("eve@example.com"))
     token = eve.postgres.generate_database_credential(endpoint=ENDPOINT_PATH).token
     with pytest.raises(psycopg.OperationalError, match="password authentication"):
@@ -133,7 +133,7 @@ def test_a_token_without_a_role_is_refused(workspace: Workspace) -> None:
         _connect(workspace.database, "eve@example.com", str(token))
 
 
-def test_a_token_expires_and_the_connections_it_opened_stay(
+def test_connections_outlive_the_token_that_opened_them(
     workspace: Workspace, client: WorkspaceClient
 ) -> None:
     token = str(client.postgres.generate_database_credential(endpoint=ENDPOINT_PATH).token)
@@ -144,7 +144,7 @@ def test_a_token_expires_and_the_connections_it_opened_stay(
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_how_long_a_token_lives_is_chosen(workspace: Workspace, client: WorkspaceClient) -> None:
+def test_the_lifetime_of_a_token_can_be_set(workspace: Workspace, client: WorkspaceClient) -> None:
     workspace.identities.credential_seconds = 0
     token = str(client.postgres.generate_database_credential(endpoint=ENDPOINT_PATH).token)
     with pytest.raises(psycopg.OperationalError, match="password authentication"):
@@ -164,7 +164,7 @@ def test_a_restart_breaks_connections_and_keeps_data(
         assert lakebase.execute(f"SELECT * FROM kept_{how}") == [{"one": 1}]
 
 
-def test_connections_that_are_dropped_are_broken(database: LakebaseDatabase) -> None:
+def test_dropped_connections_fail(database: LakebaseDatabase) -> None:
     with _lakebase() as lakebase:
         lakebase.execute("SELECT 1")
         database.drop()
@@ -199,13 +199,13 @@ def test_a_query_can_be_cancelled(workspace: Workspace, client: WorkspaceClient)
             connection.execute("SELECT pg_sleep(20)")
 
 
-def test_what_is_large_passes_whole(database: LakebaseDatabase) -> None:
+def test_a_large_value_passes_unchanged(database: LakebaseDatabase) -> None:
     with _lakebase() as lakebase:
         [row] = lakebase.execute("SELECT %s AS text", ("x" * 5_000_000,)) or []
     assert row["text"] == "x" * 5_000_000
 
 
-def test_a_reset_empties_the_database_and_keeps_who_may_use_it(
+def test_a_reset_empties_the_database_and_keeps_its_privileges(
     database: LakebaseDatabase,
 ) -> None:
     with _lakebase() as lakebase:
@@ -216,7 +216,7 @@ def test_a_reset_empties_the_database_and_keeps_who_may_use_it(
         assert admin.execute(query, [APP_PRINCIPAL, POSTGRES]).fetchone() == (None, True)
 
 
-def test_two_workspaces_have_databases_of_their_own(workspace: Workspace, tmp_path: Path) -> None:
+def test_each_workspace_has_a_database_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
     with open_workspace(tmp_path) as other:
         assert other.database.host != workspace.database.host
         other.database.drop()

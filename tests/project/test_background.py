@@ -115,7 +115,7 @@ def test_a_run_killed_in_the_middle_of_a_tool_call_is_finished_after_a_restart(
         _assert_answered_once(server, response_id, question, "slept", thread)
 
 
-def test_a_reader_at_another_process_sees_a_kill_as_a_pause(
+def test_a_reader_in_another_process_sees_a_kill_as_a_pause(
     project: Project, variables: Variables, server: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
     pace(30)
@@ -144,7 +144,7 @@ def test_the_next_turn_of_a_thread_waits_until_a_dead_run_of_it_is_finished(
 
 
 @once
-def test_a_turn_of_a_thread_does_not_overtake_a_run_that_lives(
+def test_a_turn_does_not_overtake_a_running_response_of_its_thread(
     server: Server, other: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
     pace(200)
@@ -155,7 +155,7 @@ def test_a_turn_of_a_thread_does_not_overtake_a_run_that_lives(
 
 
 @once
-def test_a_second_process_reads_along_without_polling(
+def test_a_reader_in_another_process_gets_the_same_events(
     server: Server, other: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
     pace(10)
@@ -226,7 +226,7 @@ def test_a_running_response_that_is_deleted_ends_and_leaves_the_thread_usable(
 
 
 @once
-def test_somebody_elses_response_is_not_there(server: Server, thread: str) -> None:
+def test_another_users_response_is_not_found(server: Server, thread: str) -> None:
     response_id = begin(server, "hello", thread)
     answers = [_every_route(server, key, "eve") for key in (response_id, "resp_unknown")]
     assert answers[0] == answers[1]
@@ -235,7 +235,7 @@ def test_somebody_elses_response_is_not_there(server: Server, thread: str) -> No
 
 
 @once
-def test_a_running_response_of_somebody_else_is_not_there_either(
+def test_another_users_running_response_is_not_found_either(
     server: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
     pace(50)
@@ -257,7 +257,7 @@ def test_the_same_key_runs_once_across_processes(
 
 
 @once
-def test_a_key_that_was_used_for_something_else_is_refused(server: Server, thread: str) -> None:
+def test_a_key_that_was_used_for_another_request_is_refused(server: Server, thread: str) -> None:
     headers = {"Idempotency-Key": thread, "X-Forwarded-User": "ada"}
     begin(server, "hello", thread, **headers)
     body = {"input": "something else", "background": True}
@@ -265,7 +265,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(server: Server, threa
 
 
 @once
-def test_a_key_is_its_users_alone(server: Server, thread: str) -> None:
+def test_a_key_belongs_to_one_user(server: Server, thread: str) -> None:
     ids = {begin(server, "hello", thread, user, **{"Idempotency-Key": thread}) for user in "ab"}
     assert len(ids) == 2
 
@@ -306,7 +306,7 @@ def test_a_run_waits_for_a_turn_of_its_thread_however_long_that_takes(
 
 
 @once
-def test_a_start_forgets_responses_of_a_week_ago(
+def test_a_start_deletes_responses_older_than_a_week(
     project: Project, variables: Variables, server: Server, thread: str
 ) -> None:
     old, young = (begin(server, "hello", f"{thread}{age}") for age in (8, 6))
@@ -322,7 +322,7 @@ def test_a_start_forgets_responses_of_a_week_ago(
 
 
 @once
-def test_a_run_that_kills_every_process_is_given_up(
+def test_a_run_that_kills_every_process_is_abandoned(
     project: Project, variables: Variables, server: Server, thread: str, pace: Callable[[int], None]
 ) -> None:
     pace(50)
@@ -337,7 +337,7 @@ def test_a_run_that_kills_every_process_is_given_up(
 
 
 @once
-def test_a_server_that_is_told_to_stop_hands_its_runs_over(
+def test_a_server_that_is_asked_to_stop_hands_over_its_runs(
     project: Project, variables: Variables, thread: str, pace: Callable[[int], None]
 ) -> None:
     pace(50)
@@ -345,9 +345,7 @@ def test_a_server_that_is_told_to_stop_hands_its_runs_over(
         response_id = begin(server.until_ready(), "/repeat 60", thread)
         seen = Reader(server, response_id)
         _until(lambda: "word10" in seen.text)
-        started = time.monotonic()
-        server.stop()
-        assert time.monotonic() - started < 10
+        _stop_promptly(server)
     assert not seen.wait().done
     with Server(project, **variables) as server:
         rest = Reader(server.until_ready(), response_id, seen.numbers[-1]).wait()
@@ -457,6 +455,12 @@ def _assert_cancel_works(
     assert model.chunks == sent > 5
     pace(0)
     assert "stand-in" in server.ask("hello", thread)
+
+
+def _stop_promptly(server: Server) -> None:
+    started = time.monotonic()
+    server.stop()
+    assert time.monotonic() - started < 10
 
 
 def _cancel(server: Server, response_id: str, user: str = "ada") -> dict[str, Any]:

@@ -31,7 +31,7 @@ def messages(server: Server, chat: str) -> list[Any]:
     return list(server.http.get(f"/api/chats/{chat}/messages", headers=ADA).json())
 
 
-def test_two_processes_on_one_database_behave_as_one(servers: list[Server]) -> None:
+def test_two_processes_on_one_database_act_as_one(servers: list[Server]) -> None:
     first, second = servers
     chat, _ = ask(first, "My name is Ada")
     assert "Ada" in ask(second, "What is my name?", chat)[1]
@@ -40,7 +40,7 @@ def test_two_processes_on_one_database_behave_as_one(servers: list[Server]) -> N
     assert first.http.get(f"/api/chats/{chat}/messages", headers=ADA).status_code == 404
 
 
-def test_a_chat_goes_on_after_the_end_of_its_process(project: Project) -> None:
+def test_a_chat_continues_after_its_process_is_killed(project: Project) -> None:
     with Server(project) as server:
         chat, _ = ask(server.until_ready(), "My name is Ada")
         server.stop(signal.SIGKILL)
@@ -49,7 +49,7 @@ def test_a_chat_goes_on_after_the_end_of_its_process(project: Project) -> None:
         assert [m["role"] for m in messages(server, chat)] == ["user", "assistant"] * 2
 
 
-def test_the_model_does_not_see_the_answer_that_is_asked_for_again(project: Project) -> None:
+def test_the_model_does_not_see_an_answer_that_is_being_regenerated(project: Project) -> None:
     with Server(project) as server:
         chat, _ = ask(server.until_ready(), "first")
         ask(server, "What time is it?", chat)
@@ -58,7 +58,7 @@ def test_the_model_does_not_see_the_answer_that_is_asked_for_again(project: Proj
         assert "see 3 of your messages" in ask(server, "third", chat)[1]
 
 
-def test_what_is_not_asked_again_stays_in_the_models_sight(project: Project) -> None:
+def test_regenerating_another_question_removes_nothing(project: Project) -> None:
     with Server(project) as server:
         chat, _ = ask(server.until_ready(), "first")
         ask(server, "second", chat, trigger="regenerate-message")

@@ -68,7 +68,7 @@ def requests(crowded: Crowded) -> dict[str, str]:
     return {kind: some[0] for kind, some in paths(chats).items()}
 
 
-def test_every_chat_of_the_user_and_no_other_is_listed(crowded: Crowded) -> None:
+def test_exactly_the_users_own_chats_are_listed(crowded: Crowded) -> None:
     listed, path = [], "/api/chats?limit=200"
     while page := get(crowded.http, path):
         listed += [chat["id"] for chat in page]
@@ -77,7 +77,7 @@ def test_every_chat_of_the_user_and_no_other_is_listed(crowded: Crowded) -> None
     assert len(listed) == len(set(listed)) == CHATS
 
 
-def test_a_request_costs_one_statement_and_what_is_around_it(
+def test_a_request_costs_one_statement_and_its_connection_check(
     crowded: Crowded, requests: dict[str, str]
 ) -> None:
     for kind, path in requests.items():
@@ -86,9 +86,7 @@ def test_a_request_costs_one_statement_and_what_is_around_it(
         assert len(said) <= BUDGET_STATEMENTS, f"{kind}\n{said}"
 
 
-def test_no_request_reads_a_table_from_end_to_end(
-    crowded: Crowded, requests: dict[str, str]
-) -> None:
+def test_no_request_scans_a_whole_table(crowded: Crowded, requests: dict[str, str]) -> None:
     for kind, path in requests.items():
         [statement] = set(crowded.spent(path)) - {CHECK}
         plan = crowded.plan(statement)

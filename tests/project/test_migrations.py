@@ -85,7 +85,7 @@ def version(database: EmbeddedPostgres) -> int:
 
 
 @pytest.mark.parametrize("held", [1, 2, 3])
-def test_a_database_of_any_version_gets_to_the_last_and_keeps_its_rows(
+def test_a_database_of_any_version_reaches_the_last_and_keeps_its_rows(
     database: EmbeddedPostgres, migrate: Migrate, held: int
 ) -> None:
     migrate(STEPS[:held])
@@ -96,7 +96,7 @@ def test_a_database_of_any_version_gets_to_the_last_and_keeps_its_rows(
     assert version(database) == 2
 
 
-def test_tables_without_a_recorded_version_are_those_of_the_first(
+def test_tables_without_a_recorded_version_are_taken_for_the_first(
     database: EmbeddedPostgres, migrate: Migrate
 ) -> None:
     execute(database, STEPS[0])
@@ -125,7 +125,7 @@ def test_a_step_that_fails_leaves_the_version_before_it_with_its_rows(
     assert version(database) == 2
 
 
-def test_a_step_that_can_t_be_recorded_is_undone(
+def test_a_step_that_cannot_be_recorded_is_undone(
     database: EmbeddedPostgres, migrate: Migrate
 ) -> None:
     migrate(STEPS[:1])
@@ -135,7 +135,7 @@ def test_a_step_that_can_t_be_recorded_is_undone(
     assert execute(database, "SELECT text FROM notes") == []
 
 
-def test_a_later_release_s_tables_are_left_alone_and_the_log_says_so(
+def test_tables_of_a_later_release_are_left_alone_and_the_log_says_so(
     database: EmbeddedPostgres, migrate: Migrate, caplog: pytest.LogCaptureFixture
 ) -> None:
     migrate(STEPS)
@@ -165,7 +165,7 @@ def test_the_versions_of_another_app_in_public_are_not_ours(
     assert execute(database, "SELECT text FROM notes") == [("third",)]
 
 
-def test_a_granted_app_uses_tables_that_somebody_else_made(
+def test_a_granted_app_can_use_tables_of_another_role(
     database: EmbeddedPostgres, migrate: Migrate
 ) -> None:
     migrate(STEPS)

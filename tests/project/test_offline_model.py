@@ -19,11 +19,11 @@ def test_words_can_be_repeated_slowly() -> None:
 
 
 @pytest.mark.parametrize("text", ["/repeat 2 every 50", "/repeat 2 every -1 ms", "/repeat many"])
-def test_what_is_no_such_command_is_an_ordinary_message(text: str) -> None:
+def test_a_malformed_command_is_an_ordinary_message(text: str) -> None:
     assert HINT in answer(text).text
 
 
-def test_memory_is_offered_only_where_there_is_some() -> None:
+def test_memory_is_mentioned_only_where_there_is_some() -> None:
     assert MEMORY_HINT in answer("hello", "save_user_memory").text
     assert "Remember" not in answer("hello").text
 
@@ -34,6 +34,6 @@ def test_a_tool_of_any_name_can_be_called() -> None:
 
 
 @pytest.mark.parametrize("text", ["/call add 1 2", "/call add [1]", "/call add {1}"])
-def test_a_call_that_is_none_is_told_how_to_be_written(text: str) -> None:
+def test_a_malformed_call_is_answered_with_the_right_form(text: str) -> None:
     told = answer(text, "add")
     assert told.text and not told.calls

@@ -100,7 +100,9 @@ def project(new_project: NewProject) -> Project:
 
 
 @pytest.mark.parametrize("end", [User.leave, User.kill], ids=["leaves", "is killed"])
-def test_they_end_soon_after_their_last_user(project: Project, end: Callable[[User], None]) -> None:
+def test_the_services_end_soon_after_their_last_user(
+    project: Project, end: Callable[[User], None]
+) -> None:
     with _use(project) as user:
         user.until_served()
         assert _count(project, SUPERVISOR) == _count(project, POSTGRES) == 1
@@ -108,7 +110,7 @@ def test_they_end_soon_after_their_last_user(project: Project, end: Callable[[Us
         _until(lambda: not _processes(project), seconds=10)
 
 
-def test_they_stay_while_another_user_is_there(project: Project) -> None:
+def test_the_services_stay_while_there_is_another_user(project: Project) -> None:
     with _use(project) as first, _use(project) as second:
         assert first.url == second.url
         running = _processes(project)
@@ -116,7 +118,7 @@ def test_they_stay_while_another_user_is_there(project: Project) -> None:
         _always(lambda: _processes(project) == running, seconds=2)
 
 
-def test_a_supervisor_that_is_asked_to_end_stops_postgres_though_it_is_used(
+def test_a_supervisor_that_is_asked_to_stop_stops_postgres_even_in_use(
     project: Project,
 ) -> None:
     with _use(project) as user:
@@ -126,7 +128,7 @@ def test_a_supervisor_that_is_asked_to_end_stops_postgres_though_it_is_used(
     assert "database system is shut down" in _server_log(project)
 
 
-def test_what_was_written_is_there_after_a_stop(project: Project) -> None:
+def test_data_survives_a_stop(project: Project) -> None:
     with _use(project) as user:
         _execute(user.url, "CREATE TABLE word AS SELECT 'teal' AS text")
     _until(lambda: not _processes(project))
@@ -135,7 +137,7 @@ def test_what_was_written_is_there_after_a_stop(project: Project) -> None:
     assert RECOVERY not in _server_log(project)
 
 
-def test_what_was_written_is_there_after_both_were_killed(project: Project) -> None:
+def test_data_survives_a_kill_of_postgres_and_its_supervisor(project: Project) -> None:
     with _use(project) as user:
         _execute(user.url, "CREATE TABLE word AS SELECT 'teal' AS text")
         _kill(project)
@@ -144,7 +146,7 @@ def test_what_was_written_is_there_after_both_were_killed(project: Project) -> N
     assert RECOVERY in _server_log(project)
 
 
-def test_the_next_supervisor_uses_the_postgres_that_a_killed_one_left(project: Project) -> None:
+def test_the_next_supervisor_takes_over_the_postgres_of_a_killed_one(project: Project) -> None:
     with _use(project) as user:
         url = user.url
         _one(project, SUPERVISOR).kill()
@@ -156,7 +158,7 @@ def test_the_next_supervisor_uses_the_postgres_that_a_killed_one_left(project: P
 
 
 @pytest.mark.parametrize("wanted", ["postgres", "model"])
-def test_a_process_with_a_recycled_pid_is_in_nobodys_way_and_left_alone(
+def test_a_process_with_a_recycled_pid_is_ignored_and_left_alone(
     project: Project, wanted: str
 ) -> None:
     with _use(project) as user:
@@ -171,7 +173,7 @@ def test_a_process_with_a_recycled_pid_is_in_nobodys_way_and_left_alone(
     assert "Traceback" not in (project.folder / ".local" / "services.log").read_text()
 
 
-def test_a_postgres_that_is_still_ending_is_waited_for(project: Project) -> None:
+def test_a_postgres_that_is_still_stopping_is_waited_for(project: Project) -> None:
     with _use(project) as user, psycopg.connect(user.url) as connection:
         _one(project, SUPERVISOR).kill()
         # Asked like this, it lets the open connection finish, and accepts no other.
@@ -182,7 +184,7 @@ def test_a_postgres_that_is_still_ending_is_waited_for(project: Project) -> None
             assert _execute(successor.url, "SELECT 1") == [(1,)]
 
 
-def test_two_projects_have_a_postgres_each(new_project: NewProject) -> None:
+def test_each_project_has_a_postgres_of_its_own(new_project: NewProject) -> None:
     with _use(new_project("one")) as one, _use(new_project("other")) as other:
         _execute(one.url, "CREATE TABLE secret AS SELECT 1 AS number")
         with pytest.raises(psycopg.errors.UndefinedTable):
@@ -190,14 +192,14 @@ def test_two_projects_have_a_postgres_each(new_project: NewProject) -> None:
         assert _execute(one.url, "SELECT number FROM secret") == [(1,)]
 
 
-def test_a_path_may_have_spaces_quotes_and_letters_beyond_ascii(new_project: NewProject) -> None:
+def test_a_path_can_have_spaces_quotes_and_letters_beyond_ascii(new_project: NewProject) -> None:
     project = new_project("Zoë's 1st “agent” 東京")
     with _use(project) as user:
         assert _execute(user.url, "SELECT 1") == [(1,)]
     _until(lambda: not _processes(project))
 
 
-def test_nothing_outside_local_changes_who_may_read_it(new_project: NewProject) -> None:
+def test_the_permissions_of_other_folders_do_not_change(new_project: NewProject) -> None:
     project = new_project("closed/project")
     folders = [project.folder, *project.folder.parents]
     project.folder.parent.chmod(0o700)
@@ -210,7 +212,7 @@ def test_nothing_outside_local_changes_who_may_read_it(new_project: NewProject) 
     assert [_permissions(folder) for folder in folders] == before
 
 
-def test_only_the_owner_may_read_the_secrets(project: Project) -> None:
+def test_only_the_owner_can_read_the_secrets(project: Project) -> None:
     with _use(project) as user:
         user.until_served()
         secrets = [
@@ -236,7 +238,7 @@ def test_a_wrong_password_gets_no_connection(project: Project) -> None:
             _execute(url.replace(password, "wrong"), "SELECT 1")
 
 
-def test_users_that_come_at_once_share_one_postgres(project: Project) -> None:
+def test_users_that_arrive_at_once_share_one_postgres(project: Project) -> None:
     with ExitStack() as stack:
         users = [stack.enter_context(_use(project)) for _ in range(5)]
         assert len({user.url for user in users}) == 1
@@ -244,7 +246,7 @@ def test_users_that_come_at_once_share_one_postgres(project: Project) -> None:
         assert _count(project, POSTGRES) == 1
 
 
-def test_a_user_that_meets_an_ending_supervisor_gets_the_next(project: Project) -> None:
+def test_a_user_that_meets_a_stopping_supervisor_gets_the_next(project: Project) -> None:
     state = project.folder / ".local" / "services.json"
     state.parent.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as ending:

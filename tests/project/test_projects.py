@@ -44,14 +44,16 @@ def test_it_is_typed(project: Project) -> None:
 
 
 @pytest.mark.parametrize("framework", ["langgraph", "openai"])
-def test_it_judges_itself_offline(renders: Renders, environments: Path, framework: str) -> None:
+def test_its_evaluation_passes_offline(
+    renders: Renders, environments: Path, framework: str
+) -> None:
     combination = Combination(framework, ("short_term", "long_term"), "local")
     project = install(renders[combination], environments / framework)
     assert "3 of 3 passed" in project.uv("run", "python", "-m", "evals.run")
 
 
 @pytest.mark.parametrize("wrong", ['questions = "Hello"', "expectd = 1", 'expected = ""'])
-def test_a_case_that_is_none_is_refused(
+def test_an_invalid_case_is_refused(
     renders: Renders, environments: Path, tmp_path: Path, wrong: str
 ) -> None:
     folder = shutil.copytree(renders[Combination("openai", (), "local")], tmp_path / "p")
@@ -61,7 +63,7 @@ def test_a_case_that_is_none_is_refused(
     assert wrong.split()[0] in judging.communicate()[1] and judging.returncode == 2
 
 
-def test_a_middleware_that_ends_the_run_has_the_last_word(
+def test_a_middleware_that_ends_the_run_gives_the_answer(
     renders: Renders, environments: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(renders[Combination("langgraph", (), "local")], tmp_path / "p")

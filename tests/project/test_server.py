@@ -73,7 +73,7 @@ def healthy(model: StandinModel) -> None:
 
 
 @once
-def test_start_app_alone_is_enough_and_says_what_it_runs_on(project: Project) -> None:
+def test_start_app_needs_no_settings_and_says_what_it_runs_on(project: Project) -> None:
     with Server(project) as server:
         server.until_ready()
         assert "stand-in" in server.ask("hello")
@@ -132,7 +132,7 @@ def test_two_workers_share_threads_and_lose_nothing(
 
 
 @pytest.mark.parametrize(("status", "seen"), [(429, 429), (500, 502), (400, 502), (404, 502)])
-def test_a_failing_model_is_told_from_a_limiting_one(
+def test_a_failing_model_is_distinguished_from_a_rate_limit(
     server: Server, model: StandinModel, status: int, seen: int
 ) -> None:
     model.status = status
@@ -142,7 +142,7 @@ def test_a_failing_model_is_told_from_a_limiting_one(
     assert SECRET in server.log
 
 
-def test_a_failed_turn_is_stored_once_when_it_is_sent_again(
+def test_a_failed_turn_that_is_sent_again_is_stored_once(
     server: Server, model: StandinModel
 ) -> None:
     server.ask("one", "retried")
@@ -153,7 +153,7 @@ def test_a_failed_turn_is_stored_once_when_it_is_sent_again(
     assert server.ask(SAID, "retried").count("two") == 1
 
 
-def test_a_turn_that_failed_after_a_tool_is_stored_once_when_it_is_sent_again(
+def test_a_turn_that_failed_after_a_tool_and_is_sent_again_is_stored_once(
     server: Server, model: StandinModel
 ) -> None:
     model.fail_after(1)
@@ -163,7 +163,7 @@ def test_a_turn_that_failed_after_a_tool_is_stored_once_when_it_is_sent_again(
     assert server.ask(SAID, "broken-tool").count("What time is it?") == 1
 
 
-def test_what_the_model_refuses_does_not_stay_in_the_thread(
+def test_a_message_that_the_model_refuses_does_not_stay_in_the_thread(
     server: Server, model: StandinModel
 ) -> None:
     server.ask("one", "refused")
@@ -184,7 +184,7 @@ def test_a_history_that_the_model_refuses_does_not_stay_in_the_thread(
     assert "one" in said and "two" not in said
 
 
-def test_a_history_that_is_sent_again_after_failures_does_not_grow_the_thread(
+def test_resending_a_history_after_failures_does_not_grow_the_thread(
     server: Server, model: StandinModel
 ) -> None:
     history = [_user("one"), _assistant(server.ask("one", "resent")), _user("two")]
@@ -197,14 +197,14 @@ def test_a_history_that_is_sent_again_after_failures_does_not_grow_the_thread(
     assert (said.count("one"), said.count("two")) == (1, 1)
 
 
-def test_an_answer_that_was_lost_on_its_way_is_made_again(server: Server) -> None:
+def test_an_answer_that_was_lost_in_transit_is_generated_again(server: Server) -> None:
     history = [_user("one"), _assistant(server.ask("one", "lost")), _user("two")]
     for _ in range(2):
         server.ask(history, "lost")
     assert server.ask(SAID, "lost").count("two") == 1
 
 
-def test_who_leaves_without_a_stream_and_asks_again_has_asked_once(
+def test_a_question_asked_again_after_a_timeout_is_stored_once(
     server: Server, model: StandinModel
 ) -> None:
     model.delay = 3
@@ -216,7 +216,7 @@ def test_who_leaves_without_a_stream_and_asks_again_has_asked_once(
     assert server.ask(SAID, "left").count("one") == 1
 
 
-def test_calls_that_were_made_at_once_are_sent_on_as_one_message(
+def test_parallel_calls_are_sent_to_the_model_as_one_message(
     server: Server, model: StandinModel
 ) -> None:
     call = {"type": "function_call", "name": "get_current_time", "arguments": "{}"}
@@ -228,7 +228,7 @@ def test_calls_that_were_made_at_once_are_sent_on_as_one_message(
     assert [len(m["tool_calls"]) for m in sent if m.get("tool_calls")] == [2]
 
 
-def test_a_call_and_an_output_without_each_other_are_not_sent_on(
+def test_a_call_or_an_output_without_its_partner_is_not_sent_to_the_model(
     server: Server, model: StandinModel
 ) -> None:
     output = {"type": "function_call_output", "call_id": "a", "output": "noon"}
@@ -238,7 +238,7 @@ def test_a_call_and_an_output_without_each_other_are_not_sent_on(
     assert [m["role"] for m in sent] == ["system", "assistant", "user", "user"]
 
 
-def test_a_call_that_cannot_be_read_does_not_stay_in_a_thread_that_the_model_refuses(
+def test_an_unreadable_call_that_the_model_refuses_does_not_stay_in_the_thread(
     server: Server, model: StandinModel
 ) -> None:
     model.calls, model.arguments = "get_current_time", "unreadable"
@@ -248,7 +248,7 @@ def test_a_call_that_cannot_be_read_does_not_stay_in_a_thread_that_the_model_ref
     assert server.ask("three", "unread")
 
 
-def test_a_model_that_comes_to_no_answer_is_stopped(server: Server, model: StandinModel) -> None:
+def test_a_model_that_never_answers_is_stopped(server: Server, model: StandinModel) -> None:
     model.calls, before = "get_current_time", len(model.requests)
     assert server.post("hello", "endless").status_code == 502
     assert len(model.requests) - before <= 51
@@ -257,12 +257,12 @@ def test_a_model_that_comes_to_no_answer_is_stopped(server: Server, model: Stand
 @pytest.mark.parametrize(
     "arguments", ["{}", '{"memory_key": "k", "memory": "the \\u0000 word is xylophone"}']
 )
-def test_arguments_that_fit_no_tool_are_told_to_the_model(server: Server, arguments: str) -> None:
+def test_the_model_is_told_of_arguments_that_do_not_fit(server: Server, arguments: str) -> None:
     assert server.post(f"/call save_user_memory {arguments}", "unfit").status_code == 200
     assert "xylophone" not in server.log
 
 
-def test_a_place_that_is_no_time_zone_is_told_to_the_model(server: Server) -> None:
+def test_the_model_is_told_of_an_unknown_time_zone(server: Server) -> None:
     answer = server.ask('/call get_current_time {"timezone": "Europe"}', "place")
     assert "There is no time zone" in answer
 
@@ -279,16 +279,14 @@ def test_a_reader_who_hangs_up_ends_the_turn_and_leaves_the_thread_usable(
     assert "two" in server.ask(SAID, "hang-up")
 
 
-def test_a_stream_that_fails_says_so_and_holds_no_secret(
-    server: Server, model: StandinModel
-) -> None:
+def test_a_failing_stream_is_a_502_without_secrets(server: Server, model: StandinModel) -> None:
     model.status = 500
     response = server.post("hello", stream=True)
     assert response.status_code == 502
     assert SECRET not in response.text
 
 
-def test_a_stream_that_breaks_off_leaves_its_message_incomplete(
+def test_a_stream_that_is_cut_off_leaves_its_message_incomplete(
     server: Server, model: StandinModel
 ) -> None:
     model.breaks_after = 5
@@ -298,7 +296,7 @@ def test_a_stream_that_breaks_off_leaves_its_message_incomplete(
     assert last["response"]["output"][0]["status"] == "incomplete"
 
 
-def test_a_stream_that_holds_nothing_is_no_answer(server: Server, model: StandinModel) -> None:
+def test_an_empty_stream_is_not_an_answer(server: Server, model: StandinModel) -> None:
     model.says = ""
     assert server.post("one", "silent", stream=True).status_code == 502
     model.says = None
@@ -307,9 +305,7 @@ def test_a_stream_that_holds_nothing_is_no_answer(server: Server, model: Standin
     assert [m["role"] for m in sent] == ["system", "user"]
 
 
-def test_an_answer_of_spaces_does_not_stay_in_the_thread(
-    server: Server, model: StandinModel
-) -> None:
+def test_a_blank_answer_does_not_stay_in_the_thread(server: Server, model: StandinModel) -> None:
     model.says = " \n"
     assert server.post("one", "spaces", stream=True).status_code == 200
     model.says = None
@@ -318,9 +314,7 @@ def test_an_answer_of_spaces_does_not_stay_in_the_thread(
     assert [m["role"] for m in sent] == ["system", "user", "user"]
 
 
-def test_an_answer_without_a_word_is_not_sent_to_the_model(
-    server: Server, model: StandinModel
-) -> None:
+def test_an_empty_answer_is_not_sent_to_the_model(server: Server, model: StandinModel) -> None:
     server.ask([_user("one"), _assistant(""), _user("two")], "wordless")
     sent = json.loads(model.requests[-1])["messages"]
     assert [m["role"] for m in sent] == ["system", "user", "user"]
@@ -336,7 +330,7 @@ def test_the_official_client_works_unchanged(server: Server) -> None:
     assert final.usage and final.usage.total_tokens > 0
 
 
-def test_nothing_that_was_said_is_in_the_log(server: Server) -> None:
+def test_no_message_or_memory_is_in_the_log(server: Server) -> None:
     server.ask("the word is xylophone", "private")
     server.ask("Remember that I play the xylophone", "private")
     assert "xylophone" not in server.log
@@ -373,13 +367,13 @@ def test_a_bad_setting_is_named_before_anything_starts(
     assert name in error and "Traceback" not in error and "hidden" not in error
 
 
-def test_a_server_of_models_needs_no_key(project: Project, variables: dict[str, str]) -> None:
+def test_a_model_server_needs_no_key(project: Project, variables: dict[str, str]) -> None:
     with Server(project, **{**variables, "OPENAI_API_KEY": ""}) as server:
         assert server.until_ready().ask("hello")
 
 
 @once
-def test_what_is_not_ready_is_said_without_the_packages_of_a_model(project: Project) -> None:
+def test_an_error_before_the_start_needs_no_model_packages(project: Project) -> None:
     code = (
         "import sys; from agent_server.errors import ApiError, to_api_error;"
         "to_api_error(ApiError(503, 'not_ready', 'x')); sys.exit('openai' in sys.modules)"
@@ -398,7 +392,7 @@ def test_a_deployed_app_refuses_to_start_without_lakebase(
     assert "LAKEBASE_AUTOSCALING_ENDPOINT" in error and "databricks.yml" in error
 
 
-def test_a_workspace_that_cannot_be_signed_in_to_is_told_by_its_settings(
+def test_a_failed_sign_in_names_the_settings_it_used(
     project: Project, variables: dict[str, str]
 ) -> None:
     absent = {"DATABRICKS_CONFIG_FILE": "none", "DATABRICKS_CONFIG_PROFILE": "absent"}
@@ -409,7 +403,7 @@ def test_a_workspace_that_cannot_be_signed_in_to_is_told_by_its_settings(
 
 
 @once
-def test_vectors_that_do_not_fit_are_refused_with_all_three_lengths(
+def test_vectors_of_the_wrong_length_are_refused_with_all_three_lengths(
     project: Project, variables: dict[str, str], server: Server
 ) -> None:
     with Server(project, EMBEDDING_DIMS="512", **variables) as unfit:
@@ -419,7 +413,7 @@ def test_vectors_that_do_not_fit_are_refused_with_all_three_lengths(
         assert length in reason
 
 
-def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
+def test_a_turn_is_a_503_while_the_database_is_away_and_works_again_afterwards(
     server: Server, proxy: Proxy
 ) -> None:
     server.ask("My name is Ada", "away")
@@ -433,7 +427,7 @@ def test_while_the_database_is_away_turns_are_a_503_and_then_work_again(
 
 
 @once
-def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy) -> None:
+def test_chats_are_a_503_while_the_database_is_away(server: Server, proxy: Proxy) -> None:
     with proxy.switched_off():
         response = server.http.get("/api/chats", headers={"X-Forwarded-User": "ada"})
     assert response.status_code == 503 and response.headers["retry-after"]
@@ -444,7 +438,9 @@ def test_while_the_database_is_away_chats_are_a_503(server: Server, proxy: Proxy
 
 
 @once
-def test_a_database_that_did_not_answer_is_found_again(server: Server, proxy: Proxy) -> None:
+def test_a_database_that_stopped_answering_is_used_again_once_it_answers(
+    server: Server, proxy: Proxy
+) -> None:
     with proxy.switched_off(silent=True):
         assert server.post("hello", "silent").status_code == 503
     _until(lambda: server.post("hello", "silent").status_code == 200)

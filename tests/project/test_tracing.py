@@ -76,7 +76,7 @@ def test_a_turn_is_one_trace_of_the_experiment_with_its_calls(
     assert {"CHAT_MODEL", "TOOL"} <= set(trace.kinds)
 
 
-def test_what_is_embedded_outside_a_turn_is_no_trace(server: Server, mlflow: StandinMlflow) -> None:
+def test_an_embedding_outside_a_turn_is_not_traced(server: Server, mlflow: StandinMlflow) -> None:
     server.ask("marimba")
     _until(lambda: mlflow.about("marimba"))
     assert all("CHAT_MODEL" in trace.kinds for trace in mlflow.traces)
@@ -96,7 +96,7 @@ def test_two_turns_at_once_are_two_traces(
     assert "CHAT_MODEL" in one.kinds and "CHAT_MODEL" in other.kinds
 
 
-def test_an_mlflow_that_fails_delays_no_turn(server: Server, mlflow: StandinMlflow) -> None:
+def test_a_failing_mlflow_delays_no_turn(server: Server, mlflow: StandinMlflow) -> None:
     mlflow.status = 500
     asked = len(mlflow.paths)
     _ask_promptly(server)
@@ -104,7 +104,7 @@ def test_an_mlflow_that_fails_delays_no_turn(server: Server, mlflow: StandinMlfl
     _ask_promptly(server)
 
 
-def test_an_mlflow_that_hangs_delays_neither_the_start_nor_a_turn(
+def test_a_hanging_mlflow_delays_neither_the_start_nor_a_turn(
     project: Project, variables: dict[str, str]
 ) -> None:
     with open_standin_mlflow() as mlflow:
@@ -118,7 +118,7 @@ def test_an_mlflow_that_hangs_delays_neither_the_start_nor_a_turn(
 
 
 @pytest.mark.parametrize("where", NOWHERE)
-def test_an_mlflow_that_is_not_there_is_said_once_and_turns_go_on(
+def test_an_unreachable_mlflow_is_logged_once_and_turns_continue(
     project: Project, variables: dict[str, str], where: str
 ) -> None:
     with Server(project, **variables, **NOWHERE[where]) as server:
@@ -133,7 +133,7 @@ def test_an_mlflow_that_is_not_there_is_said_once_and_turns_go_on(
 
 @once
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "./mlruns", "htp://here"])
-def test_an_address_that_is_none_is_said_once_and_turns_go_on(
+def test_an_invalid_address_is_logged_once_and_turns_continue(
     project: Project, variables: dict[str, str], uri: str
 ) -> None:
     with Server(project, **variables, MLFLOW_TRACKING_URI=uri) as server:
@@ -143,7 +143,7 @@ def test_an_address_that_is_none_is_said_once_and_turns_go_on(
     assert "Traceback" not in server.log
 
 
-def test_a_server_that_stops_sends_what_it_still_holds(
+def test_a_stopping_server_sends_its_remaining_traces(
     project: Project, variables: dict[str, str]
 ) -> None:
     late = {**variables, "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "60000"}
@@ -155,7 +155,7 @@ def test_a_server_that_stops_sends_what_it_still_holds(
         assert mlflow.about("oboe")
 
 
-def test_an_mlflow_that_hangs_holds_a_stop_up_for_seconds_only(
+def test_a_hanging_mlflow_delays_a_stop_by_seconds_at_most(
     project: Project, variables: dict[str, str]
 ) -> None:
     with open_standin_mlflow() as mlflow:

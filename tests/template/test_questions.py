@@ -27,7 +27,7 @@ def answers(project: Path) -> dict[str, object]:
         ("日本", "agent"),
     ],
 )
-def test_an_app_is_called_like_its_folder(
+def test_an_app_is_named_after_its_folder(
     questions: Path, tmp_path: Path, folder: str, name: str
 ) -> None:
     run_copy(str(questions), tmp_path / folder, defaults=True, quiet=True, skip_tasks=True)
@@ -57,7 +57,7 @@ def test_an_app_is_called_like_its_folder(
         ("memory_schema", "pg_agent"),
     ],
 )
-def test_an_answer_that_can_not_work_is_refused_in_one_line(
+def test_an_answer_that_cannot_work_is_refused_in_one_line(
     questions: Path, tmp_path: Path, question: str, answer: object
 ) -> None:
     given = {"lakebase": "autoscaling", "embedding_endpoint": "mine", question: answer}
@@ -67,7 +67,7 @@ def test_an_answer_that_can_not_work_is_refused_in_one_line(
     assert not (tmp_path / "p").exists()
 
 
-def test_the_folder_where_one_is_names_the_app(
+def test_the_current_folder_names_the_app(
     questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "Here We Are").mkdir()
@@ -80,7 +80,7 @@ def test_the_folder_where_one_is_names_the_app(
     ("name", "schema"),
     [("my-agent", "my_agent"), ("pg-tips", "app_pg_tips"), ("public", "app_public")],
 )
-def test_the_schema_is_called_like_the_app_where_postgres_allows_it(
+def test_the_schema_is_named_after_the_app_where_postgres_allows_it(
     questions: Path, tmp_path: Path, name: str, schema: str
 ) -> None:
     project = render(questions, COMBINATIONS[0], tmp_path / "p", app_name=name)
@@ -104,7 +104,7 @@ def test_a_project_keeps_its_framework(template: Path, tmp_path: Path) -> None:
     assert (tmp_path / "agent_server" / "turns.py").read_bytes() == agent
 
 
-def test_only_an_unknown_embedding_endpoint_has_its_vectors_length_remembered(
+def test_the_length_of_vectors_is_remembered_only_for_an_unknown_endpoint(
     questions: Path, tmp_path: Path
 ) -> None:
     combination = Combination("langgraph", ("long_term",), "local")
@@ -116,7 +116,7 @@ def test_only_an_unknown_embedding_endpoint_has_its_vectors_length_remembered(
 
 
 @pytest.mark.parametrize("lakebase", ["local", "autoscaling", "provisioned"])
-def test_what_belongs_to_another_lakebase_is_not_remembered(
+def test_answers_about_another_lakebase_are_not_remembered(
     questions: Path, tmp_path: Path, lakebase: str
 ) -> None:
     project = render(questions, Combination("langgraph", (), lakebase), tmp_path)

@@ -63,7 +63,7 @@ def test_a_project_takes_the_next_release(published: Published, project: Path) -
     [("noprefix", "relative"), pytest.param(("mnemonicPrefix",), marks=pytest.mark.slow)],
     ids=str,
 )
-def test_how_a_user_likes_diffs_is_in_nobodys_way(
+def test_git_settings_for_diffs_do_not_disturb_an_update(
     published: Published, project: Path, settings: tuple[str, ...]
 ) -> None:
     for setting in settings:
@@ -74,7 +74,9 @@ def test_how_a_user_likes_diffs_is_in_nobodys_way(
 
 
 @pytest.mark.slow
-def test_what_changed_between_the_two_versions_is_told(published: Published, project: Path) -> None:
+def test_the_changes_between_the_two_versions_are_shown(
+    published: Published, project: Path
+) -> None:
     said = published.update(project).stdout
     assert f"News of {CURRENT}." in said
     assert f"News of {MADE_UP[1]}." not in said
@@ -119,9 +121,7 @@ def test_a_dry_run_shows_what_changes_and_writes_nothing(
     assert snapshot(project) == before
 
 
-def test_changes_that_are_not_committed_are_named_and_kept(
-    published: Published, project: Path
-) -> None:
+def test_uncommitted_changes_are_named_and_kept(published: Published, project: Path) -> None:
     (project / "agent_server/tools.py").write_text("# mine\n")
     (project / "notes.txt").touch()
     done = published.update(project)
@@ -154,7 +154,9 @@ def test_a_project_without_a_version_is_told_what_to_do(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["../gone", "."])
-def test_a_template_that_moved_is_named(published: Published, project: Path, place: str) -> None:
+def test_a_template_that_cannot_be_found_is_named(
+    published: Published, project: Path, place: str
+) -> None:
     path = project / ".copier-answers.yml"
     edit(path, lambda text: text.replace("gh:org/lakebase-agent", place))
     commit(project)
@@ -163,7 +165,7 @@ def test_a_template_that_moved_is_named(published: Published, project: Path, pla
 
 
 @pytest.mark.parametrize("version", ["v0.0.9", "--help"])
-def test_a_version_that_is_not_published_is_code_3(
+def test_an_unpublished_version_exits_with_3(
     published: Published, project: Path, version: str
 ) -> None:
     before = snapshot(project)
@@ -182,7 +184,7 @@ def test_a_version_that_is_not_published_is_code_3(
         ("lakebase=x", "lakebase"),
     ],
 )
-def test_an_answer_that_can_not_work_is_code_2_and_changes_nothing(
+def test_an_invalid_answer_exits_with_2_and_changes_nothing(
     published: Published, current: Path, answer: str, reason: str
 ) -> None:
     before = snapshot(current)
@@ -211,7 +213,7 @@ LEASES = sorted(expected_files(EVERYTHING) - expected_files(SWITCHED))
 
 
 @pytest.mark.slow
-def test_files_that_an_answer_deletes_are_listed_with_whose_edits_they_hold(
+def test_files_that_an_answer_deletes_are_listed_with_a_note_of_edits(
     published: Published, current: Path
 ) -> None:
     edit(current / LEASES[0], lambda text: text + "# Mine.\n")
@@ -223,7 +225,7 @@ def test_files_that_an_answer_deletes_are_listed_with_whose_edits_they_hold(
 
 
 @pytest.mark.slow
-def test_with_nobody_there_edits_are_not_deleted_without_yes(
+def test_without_a_terminal_edits_are_not_deleted_without_yes(
     published: Published, current: Path
 ) -> None:
     edit(current / LEASES[0], lambda text: text + "# Mine.\n")
@@ -262,7 +264,13 @@ def at_terminal(
     )  # fmt: skip
 
 
-def test_ctrl_c_leaves_the_project_as_it_was(published: Published, project: Path) -> None:
+def answer(person: "pexpect.spawn[str]", question: str, keys: str) -> None:
+    """Wait for a question, and press keys."""
+    person.expect(question)
+    person.send(keys)
+
+
+def test_ctrl_c_leaves_the_project_unchanged(published: Published, project: Path) -> None:
     before = snapshot(project)
     terminal = at_terminal(published, project)
     terminal.expect("Go on. Files: 1 deleted")
@@ -275,7 +283,7 @@ def test_ctrl_c_leaves_the_project_as_it_was(published: Published, project: Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.4])
-def test_a_signal_at_any_time_leaves_the_project_as_it_was_or_updated(
+def test_a_signal_at_any_time_leaves_the_project_unchanged_or_updated(
     published: Published, project: Path, after: float
 ) -> None:
     before = snapshot(project)
@@ -290,7 +298,7 @@ def test_a_signal_at_any_time_leaves_the_project_as_it_was_or_updated(
     assert (snapshot(project) == before) == stopped
 
 
-def test_conflicts_that_are_left_are_listed_with_code_1(
+def test_remaining_conflicts_are_listed_and_exit_with_1(
     published: Published, project: Path
 ) -> None:
     edit(project / "databricks.yml", lambda text: text.replace("with memory", "of mine"))
@@ -304,7 +312,7 @@ def test_conflicts_that_are_left_are_listed_with_code_1(
 
 
 @pytest.mark.slow
-def test_the_told_way_back_from_conflicts_undoes_everything(
+def test_the_suggested_command_undoes_an_update_with_conflicts(
     published: Published, project: Path
 ) -> None:
     edit(project / "databricks.yml", lambda text: text.replace("with memory", "of mine"))
@@ -316,7 +324,7 @@ def test_the_told_way_back_from_conflicts_undoes_everything(
     assert snapshot(project) == before
 
 
-def test_a_file_that_does_not_parse_any_more_is_said_by_the_exit_code(
+def test_a_file_that_no_longer_parses_is_listed_and_exits_with_1(
     published: Published, project: Path
 ) -> None:
     """The owner closed with a bracket what the template opened elsewhere: git merges it."""
@@ -337,16 +345,14 @@ def test_a_file_that_does_not_parse_any_more_is_said_by_the_exit_code(
         ("a.png", b"\x89PNG\xff", True),
     ],
 )
-def test_only_what_is_wrong_in_its_own_language_is_called_broken(
+def test_only_a_file_that_is_invalid_in_its_own_language_is_broken(
     tmp_path: Path, name: str, content: bytes, valid: bool
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert parses(tmp_path / name) == valid
 
 
-def test_an_index_that_is_locked_leaves_the_project_as_it_was(
-    published: Published, project: Path
-) -> None:
+def test_a_locked_index_leaves_the_project_unchanged(published: Published, project: Path) -> None:
     edit(project / "databricks.yml", lambda text: text.replace("with memory", "of mine"))
     commit(project)
     before = snapshot(project)
@@ -365,16 +371,14 @@ def test_files_that_the_owner_deleted_stay_deleted(published: Published, project
     assert [name for name in deleted if (project / name).exists()] == []
 
 
-def test_what_is_the_owners_is_known_wherever_it_matters() -> None:
+def test_the_owners_files_are_the_same_for_copier_and_for_update() -> None:
     template = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
     assert template["_skip_if_exists"] == [f"/{path}" for path in OWNERS]
 
 
-@pytest.mark.slow
-def test_a_project_inside_another_repository_is_updated_and_its_surroundings_are_not(
-    published: Published, tmp_path: Path
-) -> None:
-    outer = tmp_path / "mono repo"
+def write_mono_repo(published: Published, folder: Path) -> tuple[Path, Path]:
+    """Return a repository, and the edited project inside it, which is none of its own."""
+    outer = folder / "mono repo"
     (outer / "agent_server").mkdir(parents=True)
     (outer / "agent_server/identity.py").write_text("theirs = True\n")
     git(outer, "init", "--quiet")
@@ -383,6 +387,14 @@ def test_a_project_inside_another_repository_is_updated_and_its_surroundings_are
     edit(project / "agent_server/identity.py", lambda text: text + "# Mine.\n")
     commit(outer)
     (outer / "untracked.txt").touch()
+    return outer, project
+
+
+@pytest.mark.slow
+def test_updating_a_project_inside_another_repository_leaves_the_rest_unchanged(
+    published: Published, tmp_path: Path
+) -> None:
+    outer, project = write_mono_repo(published, tmp_path)
     done = published.update(project, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
     assert (outer / "agent_server/identity.py").read_text() == "theirs = True\n"
@@ -404,13 +416,13 @@ def test_a_shallow_clone_of_a_project_is_updated(
     assert "# Mine." in (clone / "agent_server/identity.py").read_text()
 
 
-def test_a_new_flavour_says_that_it_must_be_looked_up(published: Published, current: Path) -> None:
+def test_a_new_flavour_says_that_it_must_be_linked(published: Published, current: Path) -> None:
     done = published.update(current, "--data", "lakebase=autoscaling", "--yes")
     assert (done.returncode, "lakebase-agent link" in done.stdout) == (0, True)
 
 
 @pytest.mark.slow
-def test_what_is_known_is_not_looked_up_again(published: Published, current: Path) -> None:
+def test_a_linked_flavour_need_not_be_linked_again(published: Published, current: Path) -> None:
     values = {"lakebase_branch": "projects/p/branches/b", "lakebase_database": "d"}
     target = yaml.safe_dump({"targets": {"dev": {"variables": values}}})
     (current / "workspace.dev.yml").write_text(target)
@@ -423,7 +435,7 @@ def test_what_is_known_is_not_looked_up_again(published: Published, current: Pat
 
 
 @pytest.mark.slow
-def test_what_names_the_lakebase_of_before_is_told(published: Published, tmp_path: Path) -> None:
+def test_settings_of_the_previous_lakebase_are_listed(published: Published, tmp_path: Path) -> None:
     start = Combination("openai", ("long_term",), "autoscaling")
     project = published.generate(tmp_path / "p", CURRENT, start)
     values = {"lakebase_branch": "projects/p/branches/b", "experiment_id": "7"}
@@ -438,18 +450,15 @@ def test_what_names_the_lakebase_of_before_is_told(published: Published, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_person_is_asked_what_is_new_and_may_look_it_up_at_once(
+def test_a_person_is_asked_the_new_questions_and_can_link_at_once(
     published: Published, current: Path
 ) -> None:
     with open_workspace() as workspace:
         options = ("--data", "lakebase=provisioned", "--data", "profile=")
         person = at_terminal(published, current, *options, **workspace.variables())
-        person.expect("Which Lakebase instance")
-        person.send("agent-memory\r")
-        person.expect("Do it now")
-        person.send("y")
-        person.expect("Which app")
-        person.send("\r")
+        answer(person, "Which Lakebase instance", "agent-memory\r")
+        answer(person, "Do it now", "y")
+        answer(person, "Which app", "\r")
         person.expect("wrote workspace.dev.yml")
         person.expect(pexpect.EOF)
         person.close()

@@ -72,7 +72,7 @@ def test_every_kind_of_project_takes_this_release(
 
 
 @pytest.mark.slow
-def test_an_answer_that_was_renamed_lives_on(published: Published, tmp_path: Path) -> None:
+def test_a_renamed_answer_is_kept(published: Published, tmp_path: Path) -> None:
     project = published.generate(tmp_path / "p", MADE_UP[0], llm_endpoint="mine")
     assert published.update(project, "--yes").returncode == 0
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
@@ -176,7 +176,7 @@ def test_an_update_never_loses_a_line_of_the_owner(
 @pytest.mark.slow
 @settings(unhurried, max_examples=6)
 @given(random_edits)
-def test_an_update_never_loses_a_line_of_the_owner_however_often_tried(
+def test_an_update_never_loses_a_line_of_the_owner_in_many_attempts(
     published: Published, old_project: Path, edits: dict[str, int]
 ) -> None:
     git(old_project, "branch", "--force", "generated", first_commit(old_project))

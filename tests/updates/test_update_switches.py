@@ -76,7 +76,7 @@ def first_and_slow(switches: list[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("start", "to"), first_and_slow(MEMORY_SWITCHES), ids=str)
-def test_another_memory_deletes_exactly_what_was_told(
+def test_another_memory_deletes_exactly_the_announced_files(
     published: Published, tmp_path: Path, start: tuple[str, ...], to: tuple[str, ...]
 ) -> None:
     framework = "langgraph" if "long_term" in to else "openai"
@@ -85,7 +85,7 @@ def test_another_memory_deletes_exactly_what_was_told(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "to"), FLAVOUR_SWITCHES, ids=str)
-def test_another_flavour_deletes_nothing_and_keeps_the_owner_s_lines(
+def test_another_flavour_deletes_nothing_and_keeps_the_owners_lines(
     published: Published, tmp_path: Path, start: str, to: str
 ) -> None:
     project = tmp_path / "p"
@@ -94,7 +94,7 @@ def test_another_flavour_deletes_nothing_and_keeps_the_owner_s_lines(
     assert answers["lakebase"] == to
 
 
-def test_an_edited_file_that_another_memory_replaces_is_told_as_a_conflict(
+def test_an_edited_file_that_another_memory_replaces_is_announced_as_a_conflict(
     published: Published, tmp_path: Path
 ) -> None:
     project = published.generate(tmp_path / "p", CURRENT, Combination("openai", BOTH, "local"))
@@ -109,6 +109,12 @@ def ask(project: Project, *questions: str) -> list[str]:
         return [server.ask(question, thread="t") for question in questions]
 
 
+def commit_and_switch(published: Published, folder: Path, to: tuple[str, ...] | str) -> None:
+    commit(folder)
+    done = published.update(folder, "--yes", *data(to))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.generated
 @pytest.mark.parametrize(
     ("framework", "there", "back"),
@@ -119,7 +125,7 @@ def ask(project: Project, *questions: str) -> list[str]:
     ],
     ids=str,
 )
-def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
+def test_data_and_tests_survive_a_switch_there_and_back(
     published: Published,
     environments: Path,
     tmp_path: Path,
@@ -133,9 +139,7 @@ def test_there_and_back_the_data_is_still_there_and_the_tests_pass(
     project = install(folder, environments / framework)
     ask(project, "My name is Grace", "Remember that I like teal")
     for switch in (there, back):
-        commit(folder)
-        done = published.update(folder, "--yes", *data(switch))
-        assert (done.returncode, done.stderr) == (0, "")
+        commit_and_switch(published, folder, switch)
         if switch == there:  # its way back is tested as it was generated
             assert " passed" in project.uv("run", "pytest", "-q")
     name, facts = ask(project, "What is my name?", "What do you know about me?")

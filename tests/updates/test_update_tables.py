@@ -67,6 +67,14 @@ def rows(server: Server) -> dict[str, Any]:
     return {name: [{**row, "pinned": None} for row in tables[name]] for name in tables}
 
 
+def rows_before(project: Project) -> dict[str, Any]:
+    """Leave something in every table of an earlier release, and return its rows."""
+    with Server(project) as server:
+        talk(server)
+        assert "pinned" not in get(server, "/api/chats")[0]
+        return rows(server)
+
+
 def check_remembered(server: Server) -> None:
     """Everything that was said can still be read, and gone on with."""
     [chat] = get(server, "/api/chats")
@@ -80,14 +88,11 @@ def check_remembered(server: Server) -> None:
     assert read(server, response["id"])["status"] == "completed"
 
 
-def test_what_users_said_outlives_an_update_and_a_way_back(
+def test_users_data_survives_an_update_and_a_rollback(
     published: Published, project: Project
 ) -> None:
     recorded = (project.folder / "agent_server" / "migrations.py").exists()
-    with Server(project) as server:
-        talk(server)
-        before = rows(server)
-        assert "pinned" not in get(server, "/api/chats")[0]
+    before = rows_before(project)
     update(published, project)
     with Server(project) as server:
         assert rows(server) == before
@@ -100,7 +105,7 @@ def test_what_users_said_outlives_an_update_and_a_way_back(
 
 
 @pytest.mark.parametrize("project", RELEASES[:1], indirect=True, ids="-".join)
-def test_two_processes_that_start_at_once_change_the_tables_once(
+def test_two_processes_that_start_at_once_migrate_the_tables_once(
     published: Published, project: Project
 ) -> None:
     with Server(project) as server:
