@@ -14,9 +14,10 @@ from tests.support.rendering import FRAMEWORKS, Combination, copy_questions, cop
 Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
-    "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
+    "test_render_matrix", "test_house", "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
     "test_background", "test_under_load", "test_update_switches", "test_update_tables",
 )  # fmt: skip
+RENDERED = ("test_render_matrix", "test_house")
 
 
 def pytest_configure() -> None:
@@ -37,9 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
-        if item.path.stem == "test_render_matrix":
-            framework = ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {framework}"))
+        group = f"{item.path.stem} {framework}"
+        item.add_marker(
+            pytest.mark.xdist_group("rendered" if item.path.stem in RENDERED else group)
+        )
 
 
 class Renders(dict[Combination, Path]):

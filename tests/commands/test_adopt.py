@@ -25,6 +25,7 @@ from tests.support.existing_agents import (
     run,
     write_agent,
 )
+from tests.support.places import ADOPTED, LAKEBASE, in_template
 from tests.support.project import clean_environment
 from tests.support.releases import PROGRAMS, commit, edit, git
 from tests.support.rendering import copy_template
@@ -122,13 +123,10 @@ def test_its_modules_import_only_each_other_and_packages(shape: Adopted) -> None
 
 
 def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
-    modules = "caller context errors history identity lakebase leases memory memory_store model"
-    more = "__init__ migrations opening settings texts thread_messages thread_store turn"
-    known = {*modules.split(), *more.split()}
     folder = shape.place["folder"]
     found = {PurePosixPath(n).stem for n in own_files(shape) if n.startswith(f"{folder}/")}
     own = {"context", "tool_failures"}  # of the OpenAI Agents SDK
-    assert found - own == known - own | {"workspace"}
+    assert found - own == ADOPTED - own
 
 
 def test_its_modules_mention_no_command_of_a_generated_project(shape: Adopted) -> None:
@@ -387,8 +385,7 @@ def releases(tmp_path: Path) -> Path:
 
 def release(folder: Path, old: str, new: str) -> None:
     """Publish a version whose lakebase.py has another line."""
-    path = folder / "template/{% if memory %}.{% endif %}/agent_server/lakebase.py"
-    edit(path, lambda text: text.replace(old, new))
+    edit(in_template(LAKEBASE, folder), lambda text: text.replace(old, new))
     pyproject = folder / "template/pyproject.toml.jinja"
     edit(
         pyproject,

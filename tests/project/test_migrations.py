@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 import agent_server
 from tests.standins.workspace.embedded import EmbeddedPostgres
+from tests.support.places import MIGRATIONS, module
 from tests.support.rendering import MEMORIES, Combination, render
 
 STEPS = [
@@ -53,7 +54,7 @@ def migrations(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Modu
     folder = tmp_path_factory.mktemp("p") / "project"
     render(template, Combination("openai", MEMORIES, "local"), folder)
     agent_server.__path__.insert(0, str(folder / "agent_server"))
-    return importlib.import_module("agent_server.migrations")
+    return importlib.import_module(module(MIGRATIONS))
 
 
 @pytest.fixture

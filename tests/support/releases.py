@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.places import CHATS, IDENTITY, ITS_TESTS, MIGRATIONS, in_template, module
 from tests.support.project import clean_environment
 from tests.support.rendering import REPOSITORY, Combination, copy_template
 
@@ -143,14 +144,14 @@ def make_older(clone: Path, age: int) -> None:
     edit(template / "pyproject.toml.jinja", _older_bounds)
     edit(template / ".gitignore", _swap_lines(1 + age))
     edit(template / "AGENTS.md.jinja", _swap_lines(6 + age))
-    edit(template / "agent_server" / "identity.py", _older_code)
+    edit(in_template(IDENTITY, clone), _older_code)
     edit(template / ".github" / "workflows" / "test.yml", lambda t: t.replace("@v5", "@v4"))
     edit(template / "databricks.yml.jinja", lambda t: t.replace("that remembers", "with memory"))
-    edit(template / "tests" / "test_identity.py", _older_code)
+    edit(in_template(ITS_TESTS, clone), _older_code)
     edit(template / "agent_server" / "prompts.py", lambda t: t + "# As it was once.\n")
     (template / "agent_server" / "obsolete.py").write_text('"""Of no use any more."""\n')
     if age == 0:
-        next(template.rglob("migrations.py")).unlink()
+        in_template(MIGRATIONS, clone).unlink()
         for path in template.rglob("*.py*"):
             if "await migrate(" in path.read_text():
                 edit(path, _without_versions)
@@ -163,7 +164,7 @@ def make_older(clone: Path, age: int) -> None:
 def make_newer(clone: Path) -> None:
     """Do some of what a release may do: give an answer another name, and a table a column."""
     change_answer_name(clone)
-    [chats] = (clone / "template").rglob("chats.py")
+    chats = in_template(CHATS, clone)
     step = '\nPINNED = "ALTER TABLE chats ADD pinned boolean NOT NULL DEFAULT false"\n'
     edit(chats, lambda t: t.replace("\n# Whoever writes", f"{step}# Whoever writes"))
     edit(chats, lambda t: re.sub(r"\[TABLES\b(.*?)\]", r"[TABLES\1, PINNED]", t))
@@ -187,7 +188,7 @@ def _older_bounds(text: str) -> str:
 
 
 def _without_versions(text: str) -> str:
-    text = text.replace("from agent_server.migrations import migrate\n", "")
+    text = text.replace(f"from {module(MIGRATIONS)} import migrate\n", "")
     return re.sub(r"await migrate\((\w+), .*\[(\w+).*\]\)", r"await \1.execute(\2)", text)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.places import PAGE, in_template
 from tests.support.rendering import REPOSITORY
 
-STATIC = REPOSITORY / "template/{% if 'chat' in memory %}.{% endif %}/agent_server/static"
+STATIC = in_template(PAGE, REPOSITORY)
 VENDORED = {"marked.js", "dompurify.js"}
 OWN = sorted(path for path in STATIC.iterdir() if path.is_file())
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from copier import run_copy
 
+from tests.support.places import OF_THE_FRAMEWORK
 from tests.support.rendering import COMBINATIONS, Combination, render
 
 
@@ -98,10 +99,10 @@ def test_another_app_name_keeps_the_schema_and_so_the_memory(
 
 def test_a_project_keeps_its_framework(template: Path, tmp_path: Path) -> None:
     render(template, Combination("langgraph", (), "local"), tmp_path)
-    agent = (tmp_path / "agent_server" / "turns.py").read_bytes()
+    before = (tmp_path / OF_THE_FRAMEWORK).read_bytes()
     with pytest.raises(ValueError, match="a project keeps its framework"):
         render(template, Combination("openai", (), "local"), tmp_path)
-    assert (tmp_path / "agent_server" / "turns.py").read_bytes() == agent
+    assert (tmp_path / OF_THE_FRAMEWORK).read_bytes() == before
 
 
 def test_the_length_of_vectors_is_remembered_only_for_an_unknown_endpoint(

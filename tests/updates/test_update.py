@@ -13,6 +13,7 @@ import yaml
 from lakebase_agent.rehearsal import OWNERS, parses
 from tests.standins.workspace import open_workspace
 from tests.support.owner import LINKED
+from tests.support.places import IDENTITY
 from tests.support.project import clean_environment
 from tests.support.releases import CURRENT, MADE_UP, PROGRAMS, Published, commit, edit, git
 from tests.support.rendering import REPOSITORY, Combination, expected_files
@@ -54,7 +55,7 @@ def test_a_project_takes_the_next_release(published: Published, project: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert answers(project)["_commit"] == CURRENT
     assert "# As it was once." in (project / "agent_server/prompts.py").read_text()
-    assert "A remark" not in (project / "agent_server/identity.py").read_text()
+    assert "A remark" not in (project / IDENTITY).read_text()
     assert not (project / "agent_server/obsolete.py").exists()
 
 
@@ -116,7 +117,7 @@ def test_a_dry_run_shows_what_changes_and_writes_nothing(
 ) -> None:
     before = snapshot(project)
     said = published.update(project, "--dry-run").stdout
-    assert "+++ b/agent_server/identity.py" in said
+    assert f"+++ b/{IDENTITY}" in said
     assert listed(said, "delete") == ["agent_server/obsolete.py"]
     assert snapshot(project) == before
 
@@ -328,10 +329,10 @@ def test_a_file_that_no_longer_parses_is_listed_and_exits_with_1(
     published: Published, project: Path
 ) -> None:
     """The owner closed with a bracket what the template opened elsewhere: git merges it."""
-    edit(project / "agent_server/identity.py", lambda text: text + "mine = (\n")
+    edit(project / IDENTITY, lambda text: text + "mine = (\n")
     commit(project)
     done = published.update(project, "--yes")
-    assert (done.returncode, listed(done.stdout, "broken")) == (1, ["agent_server/identity.py"])
+    assert (done.returncode, listed(done.stdout, "broken")) == (1, [IDENTITY])
 
 
 @pytest.mark.parametrize(
@@ -380,11 +381,11 @@ def write_mono_repo(published: Published, folder: Path) -> tuple[Path, Path]:
     """Return a repository, and the edited project inside it, which is none of its own."""
     outer = folder / "mono repo"
     (outer / "agent_server").mkdir(parents=True)
-    (outer / "agent_server/identity.py").write_text("theirs = True\n")
+    (outer / IDENTITY).write_text("theirs = True\n")
     git(outer, "init", "--quiet")
     project = published.generate(outer / "apps" / "my agent", MADE_UP[1], EVERYTHING)
     subprocess.run(["rm", "-rf", str(project / ".git")], check=True)
-    edit(project / "agent_server/identity.py", lambda text: text + "# Mine.\n")
+    edit(project / IDENTITY, lambda text: text + "# Mine.\n")
     commit(outer)
     (outer / "untracked.txt").touch()
     return outer, project
@@ -397,9 +398,9 @@ def test_updating_a_project_inside_another_repository_leaves_the_rest_unchanged(
     outer, project = write_mono_repo(published, tmp_path)
     done = published.update(project, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert (outer / "agent_server/identity.py").read_text() == "theirs = True\n"
-    assert "# Mine." in (project / "agent_server/identity.py").read_text()
-    assert "A remark" not in (project / "agent_server/identity.py").read_text()
+    assert (outer / IDENTITY).read_text() == "theirs = True\n"
+    assert "# Mine." in (project / IDENTITY).read_text()
+    assert "A remark" not in (project / IDENTITY).read_text()
     assert not (project / "agent_server/obsolete.py").exists()
 
 
@@ -407,13 +408,13 @@ def test_updating_a_project_inside_another_repository_leaves_the_rest_unchanged(
 def test_a_shallow_clone_of_a_project_is_updated(
     published: Published, project: Path, tmp_path: Path
 ) -> None:
-    edit(project / "agent_server/identity.py", lambda text: text + "# Mine.\n")
+    edit(project / IDENTITY, lambda text: text + "# Mine.\n")
     commit(project)
     clone = tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth", "1", project.as_uri(), str(clone))
     done = published.update(clone, "--yes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "# Mine." in (clone / "agent_server/identity.py").read_text()
+    assert "# Mine." in (clone / IDENTITY).read_text()
 
 
 def test_a_new_flavour_says_that_it_must_be_linked(published: Published, current: Path) -> None:

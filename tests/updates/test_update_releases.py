@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.owner import LINKED, edit_everything
+from tests.support.places import IDENTITY, ITS_TESTS
 from tests.support.project import install
 from tests.support.releases import MADE_UP, Published, commit, git, releases_of
 from tests.support.rendering import OWNED, PAIRWISE, REPOSITORY, Combination
@@ -152,7 +153,7 @@ def unparsable(project: Path) -> list[str]:
 
 EDITED = [
     *OWNED, "README.md", "evals/cases.toml", "pyproject.toml", "databricks.yml", ".gitignore",
-    "agent_server/identity.py", "AGENTS.md", "tests/test_identity.py", ".github/workflows/test.yml",
+    IDENTITY, "AGENTS.md", ITS_TESTS, ".github/workflows/test.yml",
 ]  # fmt: skip
 random_edits = st.dictionaries(
     st.sampled_from(EDITED), st.integers(0, 10**6), min_size=3, max_size=len(EDITED)

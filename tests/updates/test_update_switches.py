@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.support.owner import edited as edit_as_owner
+from tests.support.places import IDENTITY, OF_THE_MEMORY
 from tests.support.project import Project, Server, install
 from tests.support.releases import CURRENT, Published, commit, edit
 from tests.support.rendering import Combination, expected_files
@@ -53,7 +54,7 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
     assert isinstance(to, (str, tuple))
     published.generate(project, CURRENT, start)
     goes = sorted(expected_files(start) - expected_files(switched(start, to)))
-    edited = [*goes[::2], "agent_server/identity.py", "databricks.yml", "agent_server/tools.py"]
+    edited = [*goes[::2], IDENTITY, "databricks.yml", "agent_server/tools.py"]
     added = {}
     for name in edited:
         text, added[name] = edit_as_owner(name, (project / name).read_text())
@@ -98,10 +99,10 @@ def test_an_edited_file_that_another_memory_replaces_is_announced_as_a_conflict(
     published: Published, tmp_path: Path
 ) -> None:
     project = published.generate(tmp_path / "p", CURRENT, Combination("openai", BOTH, "local"))
-    edit(project / "agent_server/memory.py", lambda text: text + "\nMINE = True\n")
+    edit(project / OF_THE_MEMORY, lambda text: text + "\nMINE = True\n")
     commit(project)
     told = published.update(project, "--dry-run", *data(("short_term",))).stdout
-    assert "  conflict  agent_server/memory.py\n" in told
+    assert f"  conflict  {OF_THE_MEMORY}\n" in told
 
 
 def ask(project: Project, *questions: str) -> list[str]:

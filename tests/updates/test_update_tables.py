@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.background_project import Reader, begin, read
+from tests.support.places import MIGRATIONS
 from tests.support.project import Project, Server, install
 from tests.support.releases import MADE_UP, Published, commit, git, releases_of
 from tests.support.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combination
@@ -91,7 +92,7 @@ def check_remembered(server: Server) -> None:
 def test_users_data_survives_an_update_and_a_rollback(
     published: Published, project: Project
 ) -> None:
-    recorded = (project.folder / "agent_server" / "migrations.py").exists()
+    recorded = (project.folder / MIGRATIONS).exists()
     before = rows_before(project)
     update(published, project)
     with Server(project) as server:
