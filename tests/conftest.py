@@ -9,12 +9,19 @@ import pytest
 
 from tests.support.project import Project, install
 from tests.support.releases import Published, publish
-from tests.support.rendering import FRAMEWORKS, Combination, copy_questions, copy_template, render
+from tests.support.rendering import (
+    FRAMEWORKS,
+    Combination,
+    copy_questions,
+    copy_template,
+    quick_copier,
+    render,
+)
 
 Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
-    "test_render_matrix", "test_house", "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
+    "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
     "test_background", "test_under_load", "test_update_switches", "test_update_tables",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
@@ -38,10 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
-        group = f"{item.path.stem} {framework}"
-        item.add_marker(
-            pytest.mark.xdist_group("rendered" if item.path.stem in RENDERED else group)
-        )
+        group = "rendered" if item.path.stem in RENDERED else f"{item.path.stem} {framework}"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 class Renders(dict[Combination, Path]):
@@ -53,7 +58,8 @@ class Renders(dict[Combination, Path]):
 
     def __missing__(self, combination: Combination) -> Path:
         """Render a combination."""
-        self[combination] = render(self.template, combination, self.root / str(combination))
+        with quick_copier():
+            self[combination] = render(self.template, combination, self.root / str(combination))
         return self[combination]
 
 

@@ -3,6 +3,7 @@
 import ast
 import io
 import tokenize
+from functools import cache
 from pathlib import Path
 
 NO_CODE = (
@@ -13,7 +14,11 @@ NO_CODE = (
 
 def code_lines(path: Path) -> int:
     """Return how many lines of code `path`, a Python file, has."""
-    source = path.read_text("utf-8")
+    return _code_lines(path.read_text("utf-8"))
+
+
+@cache
+def _code_lines(source: str) -> int:
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in NO_CODE:
