@@ -22,7 +22,8 @@ Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
     "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
-    "test_background", "test_under_load", "test_update_switches", "test_update_tables",
+    "test_background", "test_under_load", "test_server", "test_update_tables",
+    "test_update_switches", "test_conversations", "test_for_everybody", "test_doctor",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
 
