@@ -8,7 +8,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from benchmarks.projects import FRAMEWORKS, open_project, report
-from tests.project import Project
+from tests.support.project import Project
 
 # In MB of a million bytes: what is downloaded, not what Python compiles it to later.
 BUDGETS = {"langgraph": 330, "openai": 280}

@@ -1,0 +1,30 @@
+"""Where what the tests name of the template's code stands: in a project, and in the template."""
+
+from pathlib import Path
+
+# Files of a project.
+IDENTITY, ITS_TESTS = "agent_server/identity.py", "tests/test_identity.py"
+MIGRATIONS = "agent_server/migrations.py"
+CHATS = "agent_server/chats.py"
+LAKEBASE = "agent_server/lakebase.py"
+PAGE = "agent_server/static"
+# What each framework has in a version of its own, and what each memory has.
+OF_THE_FRAMEWORK = "agent_server/turns.py"
+OF_THE_MEMORY = "agent_server/memory.py"
+# What `lakebase-agent adopt` takes from a project, by the names that the modules have there.
+ADOPTED = {
+    "__init__", "caller", "context", "errors", "history", "identity", "lakebase", "leases",
+    "memory", "memory_store", "migrations", "model", "opening", "settings", "texts",
+    "thread_messages", "thread_store", "turn", "workspace",
+}  # fmt: skip
+
+
+def module(place: str) -> str:
+    """Return the name of the module at a place of a project."""
+    return place.removesuffix(".py").replace("/", ".")
+
+
+def in_template(place: str, repository: Path) -> Path:
+    """Return the one file or folder of the template in `repository` that is rendered to a place."""
+    [path] = (repository / "template").rglob(place)
+    return path
