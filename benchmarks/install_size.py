@@ -14,7 +14,7 @@ from tests.support.project import Project
 BUDGETS = {"langgraph": 330, "openai": 280}
 LARGEST = 10
 GRANTS = "LakebaseClient, SchemaPrivilege, SequencePrivilege, TablePrivilege"
-BOTH = (f"from databricks_ai_bridge.lakebase import {GRANTS}", "import agent_server.runtime")
+BOTH = (f"from databricks_ai_bridge.lakebase import {GRANTS}", "import agent_server.server.runtime")
 # What the public docs tell people to import must work, however little is installed.
 IMPORTS = {
     "langgraph": ("from databricks_langchain import AsyncCheckpointSaver, AsyncDatabricksStore",),

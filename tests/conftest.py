@@ -14,8 +14,8 @@ from tests.support.rendering import (
     Combination,
     copy_questions,
     copy_template,
-    quick_copier,
     render,
+    without_git,
 )
 
 Projects = Callable[[str], Project]
@@ -59,7 +59,7 @@ class Renders(dict[Combination, Path]):
 
     def __missing__(self, combination: Combination) -> Path:
         """Render a combination."""
-        with quick_copier():
+        with without_git():
             self[combination] = render(self.template, combination, self.root / str(combination))
         return self[combination]
 

@@ -1,4 +1,4 @@
-"""Runs of random fates, in two processes' worth of `Runs` on a real Postgres.
+"""Runs of random fates, in two processes' worth of `BackgroundRuns` on a real Postgres.
 
 A program, not a test file: `project/test_background.py` runs it inside a generated project, whose
 modules it needs. A process that "dies" here is only taken for dead and goes on writing, which must
@@ -17,12 +17,14 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from hypothesis.strategies import integers, sampled_from
 
-from agent_server.background_readers import follow
-from agent_server.background_runs import Runs
-from agent_server.background_store import create_response_tables
+from agent_server.background.runs import BackgroundRuns
+from agent_server.background.store import create_response_tables
+from agent_server.background.stream import stream_events
+from agent_server.database.pool import open_pool, open_setup
 from agent_server.identity import User
-from agent_server.lakebase import open_pool, open_setup
-from agent_server.requests import Message, Turn
+from agent_server.responses.items import Message
+from agent_server.responses.requests import Turn
+from agent_server.server.workspace import workspace_client
 from local.services import open_services
 
 USER = "ada"
@@ -49,7 +51,7 @@ class Script:
 async def open_database() -> AsyncIterator[Any]:
     """Yield a pool on a schema of its own."""
     os.environ["LAKEBASE_AGENT_MEMORY_SCHEMA"] = f"random_{uuid4().hex[:8]}"
-    async with open_pool() as pool:
+    async with open_pool(workspace_client) as pool:
         async with open_setup(pool) as connection:
             await create_response_tables(connection)
         yield pool
@@ -71,9 +73,9 @@ class Interleavings(RuleBasedStateMachine):
         """Return what a coroutine returns."""
         return self.loop.run(work)
 
-    async def process(self) -> Runs:
+    async def process(self) -> BackgroundRuns:
         """Return what a process has."""
-        return Runs(self.script, self.pool)
+        return BackgroundRuns(self.pool, self.script.run, asyncio.Event(), None)
 
     @initialize()
     def begin(self) -> None:
@@ -121,9 +123,9 @@ class Interleavings(RuleBasedStateMachine):
         """Return a task that reads to the end of the stream."""
         return asyncio.create_task(self.collect(self.processes[process], position))
 
-    async def collect(self, runs: Runs, position: int) -> tuple[int, list[str], bool]:
+    async def collect(self, runs: BackgroundRuns, position: int) -> tuple[int, list[str], bool]:
         """Return what a reader sees, and whether it saw the end."""
-        chunks = [chunk async for chunk in follow(runs, self.id, position)]
+        chunks = [chunk async for chunk in stream_events(runs, self.id, position)]
         done = chunks[-1:] == ["data: [DONE]\n\n"]
         return (
             position,
@@ -135,7 +137,7 @@ class Interleavings(RuleBasedStateMachine):
         """Make the heartbeat old, and let a process look."""
         async with self.pool.connection() as connection:
             await connection.execute(STALE)
-        self.processes[process].look(now=True)
+        self.processes[process].request_recovery(at_once=True)
         await asyncio.sleep(0.02)
 
     async def replace(self, process: int) -> None:
@@ -156,7 +158,7 @@ class Interleavings(RuleBasedStateMachine):
         """Bring the response to its end, whatever happened to it, and return its events."""
         async with asyncio.timeout(30):
             while not _ends(events := await self.events()):
-                self.processes[0].look(now=True)
+                self.processes[0].request_recovery(at_once=True)
                 await asyncio.sleep(0.05)
                 for orders in self.script.attempts:
                     orders.put_nowait("end")

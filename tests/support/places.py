@@ -1,16 +1,17 @@
 """Where what the tests name of the template's code stands: in a project, and in the template."""
 
+from itertools import chain
 from pathlib import Path
 
 # Files of a project.
 IDENTITY, ITS_TESTS = "agent_server/identity.py", "tests/test_identity.py"
-MIGRATIONS = "agent_server/migrations.py"
-CHATS = "agent_server/chats.py"
-LAKEBASE = "agent_server/lakebase.py"
-PAGE = "agent_server/static"
+MIGRATIONS = "agent_server/database/migrations.py"
+CHATS = "agent_server/chat/store.py"
+LAKEBASE = "agent_server/database/lakebase.py"
+PAGE = "agent_server/chat/page"
 # What each framework has in a version of its own, and what each memory has.
-OF_THE_FRAMEWORK = "agent_server/turns.py"
-OF_THE_MEMORY = "agent_server/memory.py"
+OF_THE_FRAMEWORK = "agent_server/responses/run_turn.py"
+OF_THE_MEMORY = "agent_server/server/runtime.py"
 # What `lakebase-agent adopt` takes from a project, by the names that the modules have there.
 ADOPTED = {
     "__init__", "caller", "context", "errors", "history", "identity", "lakebase", "leases",
@@ -26,5 +27,6 @@ def module(place: str) -> str:
 
 def in_template(place: str, repository: Path) -> Path:
     """Return the one file or folder of the template in `repository` that is rendered to a place."""
-    [path] = (repository / "template").rglob(place)
+    found = [(repository / "template").rglob(place + suffix) for suffix in ("", ".jinja")]
+    [path] = chain.from_iterable(found)
     return path

@@ -1,20 +1,22 @@
 """Every combination of answers, rendered once, and which files each should have."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, combinations, product
 from pathlib import Path
 from typing import Any
 
-import pytest
+import yaml
 from copier import run_copy
-from jinja2 import Environment
+from jinja2 import Template
 from plumbum import local
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ANSWERS = "{{ _copier_conf.answers_file }}.jinja"
+CONF = {"answers_file": ".copier-answers.yml"}
+LEFT_BEHIND = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".local", ".venv"}
 IGNORED = shutil.ignore_patterns("__pycache__", ".*_cache")
 OWNED = ("agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py")
 FRAMEWORKS = ("langgraph", "openai")
@@ -58,108 +60,33 @@ def _pairwise() -> list[Combination]:
 
 PAIRWISE = _pairwise()
 
-Rule = Callable[[Combination], bool]
 
-
-def always(_: Combination) -> bool:
-    """Every project has it."""
-    return True
-
-
-def remembers(c: Combination) -> bool:
-    """Only a project with some memory has it."""
-    return bool(c.memory)
-
-
-def short_term(c: Combination) -> bool:
-    """Only a project with short-term memory has it."""
-    return "short_term" in c.memory
-
-
-def long_term(c: Combination) -> bool:
-    """Only a project with long-term memory has it."""
-    return "long_term" in c.memory
-
-
-def chat(c: Combination) -> bool:
-    """Only a project with the chat page has it."""
-    return "chat" in c.memory
-
-
-def background(c: Combination) -> bool:
-    """Only a project with background responses has it."""
-    return "background" in c.memory
-
-
-def has_own_tables(c: Combination) -> bool:
-    """Only a project with tables that are no framework's has it."""
-    return short_term(c) or chat(c) or background(c)
-
-
-def openai(c: Combination) -> bool:
-    """Only a project for the OpenAI Agents SDK has it."""
-    return c.framework == "openai"
-
-
-def remembers_and_chats(c: Combination) -> bool:
-    """Only a project with long-term memory and the chat page has it."""
-    return long_term(c) and chat(c)
-
-
-FILES: dict[Rule, str] = {
-    always: """
-        .copier-answers.yml .env.example .gitignore AGENTS.md README.md databricks.yml
-        .github/workflows/deploy.yml .github/workflows/test.yml
-        pyproject.toml
-        agent_server/__init__.py agent_server/agent.py agent_server/app.py agent_server/errors.py
-        agent_server/events.py agent_server/history.py agent_server/identity.py agent_server/logs.py
-        agent_server/memory.py agent_server/model.py agent_server/prompts.py
-        agent_server/requests.py agent_server/responses.py agent_server/runtime.py
-        agent_server/runs.py agent_server/security.py agent_server/settings.py
-        agent_server/start.py agent_server/startup.py
-        agent_server/thread_messages.py agent_server/thread_store.py agent_server/threads.py
-        agent_server/texts.py agent_server/tools.py
-        agent_server/tracing.py agent_server/turns.py agent_server/workspace.py
-        evals/__init__.py evals/cases.toml evals/handlers.py evals/run.py
-        local/__init__.py local/embeddings.py local/model.py local/offline.py local/script.py
-        local/services.py local/supervisor.py
-        tests/__init__.py tests/agent.py tests/conftest.py tests/test_background.py
-        tests/test_identity.py tests/test_responses.py tests/test_security.py
-    """,
-    remembers: """
-        agent_server/lakebase.py local/postgres.py scripts/grant_lakebase_permissions.py
-    """,
-    has_own_tables: "agent_server/migrations.py",
-    short_term: "agent_server/leases.py tests/test_history.py tests/test_threads.py",
-    long_term: "agent_server/memory_store.py tests/test_memory.py",
-    remembers_and_chats: "tests/test_memories.py",
-    background: """
-        agent_server/background.py agent_server/background_attempt.py
-        agent_server/background_cancel.py
-        agent_server/background_news.py agent_server/background_readers.py
-        agent_server/background_response.py agent_server/background_runs.py
-        agent_server/background_startup.py agent_server/background_store.py
-        agent_server/background_watch.py agent_server/background_writer.py
-    """,
-    openai: "agent_server/context.py agent_server/tool_failures.py",
-    chat: """
-        agent_server/belongings.py agent_server/chat.py agent_server/chat_requests.py
-        agent_server/chat_answers.py agent_server/chats.py agent_server/me.py
-        agent_server/static/api.js agent_server/static/app.js agent_server/static/chat.css
-        agent_server/static/chats.js agent_server/static/conversation.js
-        agent_server/static/dom.js agent_server/static/icon.svg agent_server/static/index.html
-        agent_server/static/markdown.js agent_server/static/memory.js
-        agent_server/static/messages.js agent_server/static/stream.js agent_server/static/theme.js
-        agent_server/static/turn.js agent_server/static/vendor/VENDORED.txt
-        agent_server/static/vendor/dompurify.js agent_server/static/vendor/marked.js
-        tests/test_chat.py tests/test_chat_answers.py tests/test_me.py
-    """,
-}
+def excluded(combination: Combination) -> list[str]:
+    """Return what the table in copier.yml leaves out of a project: files, and whole folders."""
+    table = yaml.safe_load((REPOSITORY / "copier.yml").read_text())["_exclude"]
+    rendered = (Template(row).render(memory=list(combination.memory)) for row in table)
+    return [path.removeprefix("/") for path in rendered if path.startswith("/")]
 
 
 def expected_files(combination: Combination) -> set[str]:
     """Return the paths a project of `combination` has, and no others."""
-    return {path for rule, paths in FILES.items() if rule(combination) for path in paths.split()}
+    gone = excluded(combination)
+    return {
+        path
+        for path in template_files(combination.framework)
+        if not any(path == place or path.startswith(f"{place}/") for place in gone)
+    }
+
+
+def template_files(framework: str) -> set[str]:
+    """Return the paths that a project of a framework has when nothing is left out."""
+    found = set()
+    for path in (REPOSITORY / "template").rglob("*"):
+        parts = path.relative_to(REPOSITORY / "template").parts
+        folder = Template(parts[0]).render(framework=framework, _copier_conf=CONF)
+        if path.is_file() and folder and not set(parts) & LEFT_BEHIND:
+            found.add(Path(folder, *parts[1:]).as_posix().removesuffix(".jinja"))
+    return found
 
 
 def copy_template(destination: Path) -> Path:
@@ -181,24 +108,13 @@ def _copy_questions_and_hooks(destination: Path) -> Path:
     return destination
 
 
-COMPILE, COMPILED = Environment.compile, dict[object, Any]()
-
-
 @contextmanager
-def quick_copier() -> Iterator[None]:
-    """Let Copier render in a quarter of its time, where neither template nor project is in git.
+def without_git() -> Iterator[None]:
+    """Let Copier render in a third of its time, where neither template nor project is in git.
 
-    It would start git for every file, and compile every file and every name anew for each project.
+    It would start git for every file.
     """
-
-    def compile_once(environment: Environment, *source: Any, **options: Any) -> Any:
-        key = (source, *options.items())
-        if key not in COMPILED:
-            COMPILED[key] = COMPILE(environment, *source, **options)
-        return COMPILED[key]
-
-    with local.env(PATH=""), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Environment, "compile", compile_once)
+    with local.env(PATH=""):
         yield
 
 

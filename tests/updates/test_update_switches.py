@@ -99,7 +99,7 @@ def test_an_edited_file_that_another_memory_replaces_is_announced_as_a_conflict(
     published: Published, tmp_path: Path
 ) -> None:
     project = published.generate(tmp_path / "p", CURRENT, Combination("openai", BOTH, "local"))
-    edit(project / OF_THE_MEMORY, lambda text: text + "\nMINE = True\n")
+    edit(project / OF_THE_MEMORY, lambda text: text.replace("await memory_store.", "await mine."))
     commit(project)
     told = published.update(project, "--dry-run", *data(("short_term",))).stdout
     assert f"  conflict  {OF_THE_MEMORY}\n" in told
