@@ -99,7 +99,7 @@ async function remove(id, title) {
 const change = (id, method, body) =>
   attempt($("chats-trouble"), async () => {
     const response = await request(method, `api/chats/${id}`, { body }).catch((failure) => {
-      if (method !== "DELETE" || failure.status !== 404) throw failure; // else it is already deleted
+      if (method !== "DELETE" || failure.status !== 404) throw failure; // else it is already gone
     });
     if (method === "DELETE") {
       chats.delete(id);

@@ -30,7 +30,7 @@ $("open-memory").addEventListener("click", () => {
 });
 $("close-memory").addEventListener("click", () => $("memory").close());
 $("forget-all").addEventListener("click", async () => {
-  const detail = "Everything I remember about you will be deleted permanently. Your conversations stay.";
+  const detail = "What I remember about you will be deleted permanently. Your conversations stay.";
   const options = { detail, action: "Forget all", style: "danger" };
   if (await ask("Forget everything about you?", options)) await forget("api/memories");
 });

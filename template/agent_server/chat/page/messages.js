@@ -55,7 +55,7 @@ export class ToolCall {
     this.output = output;
     const missing = output === null;
     this.#state.textContent = missing ? "no result" : "done";
-    this.#result.textContent = missing ? "The run ended before there was a result." : indented(output);
+    this.#result.textContent = missing ? "The run ended before it returned." : indented(output);
   }
 }
 
