@@ -1,4 +1,4 @@
-"""Traces to MLflow, when an experiment is configured; never in the way of a turn."""
+"""Traces to MLflow, if an experiment is configured; tracing never delays or fails a turn."""
 
 import asyncio
 import importlib
@@ -10,23 +10,23 @@ from contextlib import asynccontextmanager, suppress
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
-# An unreachable MLflow costs a background thread a few seconds a trace, not minutes. The catalog
-# has the prices of models, which would be downloaded at the first turn.
+# An unreachable MLflow costs a background thread a few seconds per trace, not minutes. The catalog
+# of model prices would otherwise be downloaded during the first turn.
 MLFLOW_DEFAULTS = {
     "MLFLOW_TRACKING_URI": "databricks",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_CONFIGURE_LOGGING": "false",  # so that its lines look like all others
+    "MLFLOW_CONFIGURE_LOGGING": "false",  # so that its lines look like the others
 }
 
 
 @asynccontextmanager
 async def open_tracing(flavor: str) -> AsyncIterator[None]:
-    """Trace what runs in the body; at its end, take FLUSH_SECONDS to send what is left.
+    """Trace what runs in the body; at its end, take up to FLUSH_SECONDS to send what is left.
 
-    MLflow itself does so when Python exits, which uvicorn prevents when it ends by a signal.
+    MLflow itself would do so when Python exits, but not when a signal ends uvicorn.
     """
     await asyncio.to_thread(start_tracing, flavor)
     try:
@@ -52,7 +52,7 @@ def start_tracing(flavor: str) -> None:
     from mlflow import MlflowException, entities, tracing
 
     try:
-        # Else MLflow looks the experiment up in every turn, and the event loop waits for it.
+        # Otherwise MLflow looks up the experiment in every turn, and blocks the event loop.
         tracing.set_destination(entities.MlflowExperimentLocation(experiment))
     except (MlflowException, ImportError) as error:
         return log.warning("not tracing, because of MLFLOW_TRACKING_URI: %s", error)
@@ -61,6 +61,6 @@ def start_tracing(flavor: str) -> None:
 
 
 def _say_once(record: logging.LogRecord) -> bool:
-    # While MLflow is away, it would say so for every trace.
+    # Otherwise MLflow would log every trace that it can't send.
     logging.getLogger(record.name).setLevel(logging.CRITICAL)
     return True

@@ -1,4 +1,4 @@
-"""The threads of the agent; `agent.py` takes from here what connects it to them."""
+"""The agent's threads: `agent.py` imports what connects it to them from here."""
 
 from agent_server.threads.state import ThreadState, TurnInput
 
