@@ -3,15 +3,13 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.project import Project, Server, clean_environment
+from tests.support.project import Server, clean_environment
 
-pytestmark = pytest.mark.generated
 CLIENT = Path(__file__).parent / "ai_sdk"
 NAME = "What is my name?"
 
@@ -25,13 +23,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(CLIENT, folder)
     subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
     return folder
-
-
-@pytest.fixture(scope="module")
-def server(project: Project) -> Iterator[Server]:
-    """Yield a running server."""
-    with Server(project) as server:
-        yield server.until_ready()
 
 
 def ask(client: Path, server: Server, *questions: str) -> Any:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import jsonschema
@@ -33,8 +32,6 @@ from tests.support.rendering import (
 
 SCHEMA = REPOSITORY.parent / "shared" / "reference" / "bundle-schema.json"
 LEFTOVER = r"\{%|(?<!\$)\{\{ |^\s*#:"
-# What the server has by itself, and what each choice adds to it.
-SERVER_LINES, CHOICE_LINES, SCRIPT_LINES = 1247, {"background": 779, "chat": 370}, 166
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
     ".toml": tomllib.loads,
@@ -61,14 +58,6 @@ def problem_of(suffix: str, text: str) -> str:
     except (SyntaxError, ValueError, yaml.YAMLError) as error:
         return str(error)
     return ""
-
-
-@cache
-def lengths(text: str) -> list[int]:
-    """Return how long each function of a module is."""
-    nodes = ast.walk(ast.parse(text))
-    functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    return [(node.end_lineno or node.lineno) - node.lineno for node in functions]
 
 
 @cache
@@ -139,25 +128,9 @@ def test_the_code_is_the_same_for_every_lakebase(renders: Renders) -> None:
 
 
 def test_the_owner_has_little_code(renders: Renders) -> None:
-    def find(project: Path, combination: Combination) -> Iterator[str]:
-        more = sum(CHOICE_LINES.get(choice, 0) for choice in combination.memory)
-        for folder, most in {"agent_server": SERVER_LINES + more, "scripts": SCRIPT_LINES}.items():
-            code = list((project / folder).glob("*.py"))
-            if (lines := sum(map(code_lines, code))) > most:
-                yield f"{folder}: {lines} lines of code"
-            yield from (p.name for p in code if len(p.read_text().splitlines()) > 200)
+    def find(project: Path, _: Combination) -> Iterator[str]:
         if (lines := sum(code_lines(project / name) for name in OWNED)) > 120:
             yield f"the owner's files: {lines} lines of code"
-
-    assert every(renders, find) == []
-
-
-def test_functions_are_short(renders: Renders) -> None:
-    def find(project: Path, _: Combination) -> Iterator[str]:
-        modules = (project / "agent_server").glob("*.py")
-        found = [length for path in modules for length in lengths(path.read_text())]
-        if median(found) > 10 or max(found) > 40:
-            yield f"median {median(found)}, longest {max(found)}"
 
     assert every(renders, find) == []
 

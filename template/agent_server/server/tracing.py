@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import cache
 
 from agent_server.settings import limit
 
@@ -40,23 +39,25 @@ async def open_tracing(flavor: str) -> AsyncIterator[None]:
                 await asyncio.wait_for(asyncio.to_thread(flush), limit("FLUSH_SECONDS"))
 
 
-@cache
 def start_tracing(flavor: str) -> None:
     """Trace every run to MLFLOW_EXPERIMENT_ID, if it is set; `flavor` names the MLflow module."""
-    if experiment := os.environ.get("MLFLOW_EXPERIMENT_ID"):
-        os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
-        from mlflow import MlflowException, entities, tracing
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    exporter = logging.getLogger("mlflow.tracing.export.mlflow_v3")
+    if not experiment or _say_once in exporter.filters:  # MLflow traces the process already
+        return
+    exporter.addFilter(_say_once)
+    logging.getLogger("mlflow.utils.databricks_utils").addFilter(_say_once)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
+    from mlflow import MlflowException, entities, tracing
 
-        try:
-            # Otherwise MLflow looks up the experiment in every turn, and blocks the event loop.
-            tracing.set_destination(entities.MlflowExperimentLocation(experiment))
-        except (MlflowException, ImportError) as error:
-            return log.warning("not tracing, see MLFLOW_TRACKING_URI: %s", error)
-        importlib.import_module(flavor).autolog()
-        for name in ("tracing.export.mlflow_v3", "utils.databricks_utils"):
-            logging.getLogger(f"mlflow.{name}").addFilter(_say_once)
-        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-        log.info("tracing to MLflow experiment %s", experiment)
+    try:
+        # Otherwise MLflow looks up the experiment in every turn, and blocks the event loop.
+        tracing.set_destination(entities.MlflowExperimentLocation(experiment))
+    except (MlflowException, ImportError) as error:
+        return log.warning("not tracing, because of MLFLOW_TRACKING_URI: %s", error)
+    importlib.import_module(flavor).autolog()
+    log.info("tracing to MLflow experiment %s", experiment)
 
 
 def _say_once(record: logging.LogRecord) -> bool:
