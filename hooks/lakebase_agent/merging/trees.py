@@ -40,13 +40,17 @@ class NotApplied:
 
 @dataclass
 class Merged:
-    """What to do to the owner's project; `files` are complete texts."""
+    """What to do to the owner's project; `files` are complete texts.
+
+    `dropped` are files with the owner's edits that the new release has not, under any name.
+    """
 
     files: dict[str, str] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     moved: list[Moved] = field(default_factory=list)
     not_applied: list[NotApplied] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
 
 def merge_trees(base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> Merged:
@@ -105,6 +109,8 @@ class _Trees:
         if homes and path not in self.theirs:
             self.merged.moved.append(Moved(path, homes[0], edited))
             self.merged.deleted.append(path)
+        if edited and not homes:
+            self.merged.dropped.append(path)
         if not homes or not edited:
             return
         if path in self.counterparts.base and self._merge_python(path, ours, homes[0]):
