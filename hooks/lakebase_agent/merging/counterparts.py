@@ -10,7 +10,7 @@ from lakebase_agent.merging.moves import Moves
 from lakebase_agent.merging.pieces import normal, similarity
 from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit
 
-AT_HOME, ABROAD = 0.5, 0.7  # how alike definitions of different names must be
+AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be
 WHOLE = (HEADER, IMPORTS)
 Modules = Mapping[str, Module]
 
@@ -61,8 +61,11 @@ class Counterparts:
 
     def gone(self, path: str) -> bool:
         """Say whether a file is not part of this project any more, by its answers or a table."""
-        listed = self.moves.targets(path)
-        return bool(listed) and not any(place in self.theirs for place in listed)
+        return bool(self.moves.targets(path)) and not self.places(path)
+
+    def is_absorbed(self, path: str, name: str) -> bool:
+        """Say whether the table has a definition as gone, with a place for its edits."""
+        return f"{dotted(path)}.{name}" in self.moves.absorbed
 
     def find(self, path: str, name: str) -> Key | None:
         """Return what a unit of base became; None if it is gone."""
@@ -70,6 +73,8 @@ class Counterparts:
             homes = self.homes(path)
             return Key(homes[0], name) if homes else None
         key = Key(path, name)
+        if self.is_absorbed(path, name):
+            return self._locate(self.moves.absorbed[f"{dotted(path)}.{name}"])
         if key in self._named:
             return self._named[key]
         if key not in self._alike:
@@ -103,7 +108,8 @@ class Counterparts:
     def _units(self) -> Iterator[Key]:
         for path, module in self.base.items():
             if not self.gone(path):
-                yield from (Key(path, u.name) for u in module.units if u.name not in WHOLE)
+                names = [unit.name for unit in module.units if unit.name not in WHOLE]
+                yield from (Key(path, n) for n in names if not self.is_absorbed(path, n))
 
     def _listed(self, key: Key) -> Key | None:
         """Return what the table says of a definition, or of the class that it is in."""
@@ -155,6 +161,8 @@ class Counterparts:
             return None
         home = self.places(key.path)
         taken = set(self._named.values()) | {k for k in self._alike.values() if k}
+        if self.base[key.path].by_name[key.name].kind not in ("def", "class"):
+            return self._most_alike(key, home, CERTAIN, taken)  # constants are all alike
         best = self._most_alike(key, home, AT_HOME, taken)
         best = best or self._most_alike(key, self.theirs, ABROAD, taken)
         return best or self._most_alike(key, home, ABROAD, set())  # two that became one

@@ -8,6 +8,9 @@
     [names]        # definitions that got another name, class or module
     "agent_server.runs.Run.ended" = "agent_server.responses.task.ResponseTask.wait"
 
+    [absorbed]     # definitions that are gone, and the one in which an edit of theirs belongs now
+    "agent_server.history._repeated" = "agent_server.threads.deduplicate._first_unknown"
+
     [identifiers]  # other names that changed inside a file
     "agent_server/background_writer.py" = { told = "saved", tell = "mark_saved" }
 
@@ -31,6 +34,7 @@ class Moves:
 
     modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    absorbed: Mapping[str, str] = field(default_factory=dict)
     identifiers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def targets(self, path: str) -> tuple[str, ...]:
@@ -50,9 +54,11 @@ class Moves:
             for old, new in self.modules.items()
         }
         names = {old: later.names.get(new, new) for old, new in self.names.items()}
+        absorbed = {old: later.names.get(new, new) for old, new in self.absorbed.items()}
         return Moves(
             {**later.modules, **modules},
             {**later.names, **names},
+            {**later.absorbed, **absorbed},
             {**later.identifiers, **self.identifiers},
         )
 
@@ -75,4 +81,5 @@ def moves_between(previous: str, current: str) -> Moves:
 def _parse(table: Mapping[str, Any]) -> Moves:
     modules = table.get("modules", {})
     places = {old: (new,) if isinstance(new, str) else tuple(new) for old, new in modules.items()}
-    return Moves(places, table.get("names", {}), table.get("identifiers", {}))
+    names, absorbed = table.get("names", {}), table.get("absorbed", {})
+    return Moves(places, names, absorbed, table.get("identifiers", {}))

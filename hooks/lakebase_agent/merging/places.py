@@ -100,7 +100,8 @@ class _Finder:
         return not piece.strip() or indent_of(piece) > width
 
     def _place(self, before: int, old: int, new: int) -> Place:
-        return Place(before, indent_of(self.theirs[new]) - indent_of(self.base[old]))
+        width = indent_of(self.theirs[new]) - indent_of(self.base[old])
+        return Place(before, max(width, self._least(before) - self.indent))
 
     def _indented(self, before: int) -> Place:
         """Return a place inside the definition, behind its docstring."""
@@ -115,9 +116,13 @@ class _Finder:
                 place += 1
         return place if self.head >= 0 else 0
 
+    def _least(self, before: int) -> int:
+        """Return how far anything at a place is indented: inside a definition, by four more."""
+        return indent_of(self.theirs[self.head]) + 4 if 0 <= self.head < before else 0
+
     def _fitting(self, before: int) -> int:
         """Return how far what stands at a place is indented."""
-        least = indent_of(self.theirs[self.head]) + 4 if 0 <= self.head < before else 0
+        least = self._least(before)
         for piece in self.theirs[before:]:
             if piece.strip() and not is_comment(piece):
                 return max(indent_of(piece), least)

@@ -49,7 +49,8 @@ class Symbols:
         return name in new.defined or name in new.imported
 
     def _defined(self, path: str, unit: str, name: str) -> Symbol | None:
-        found = self.counterparts.find(path, unit)
+        absorbed = self.counterparts.is_absorbed(path, unit)
+        found = None if absorbed else self.counterparts.find(path, unit)
         if not found or found.name not in self.counterparts.theirs[found.path].by_name:
             return None
         new = self.counterparts.theirs[found.path].by_name[found.name]

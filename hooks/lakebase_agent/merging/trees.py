@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, ndiff
 
 from lakebase_agent.merging.additions import add_units
 from lakebase_agent.merging.counterparts import Counterparts, dotted
@@ -13,7 +13,7 @@ from lakebase_agent.merging.imports import rewrite
 from lakebase_agent.merging.merger import marked, merge_texts
 from lakebase_agent.merging.moves import Moves
 from lakebase_agent.merging.renaming import rename
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, split, split_lines
+from lakebase_agent.merging.source import HEADER, Module, Unit, split, split_lines
 from lakebase_agent.merging.symbols import Symbols
 
 BOM = "\ufeff"
@@ -165,9 +165,10 @@ class _Trees:
             if key and key.name in self.counterparts.theirs[key.path].by_name:
                 self._file(key.path).merge_unit(key.name, unit, new)
                 yield key.path
-            elif new and unit.name not in (HEADER, IMPORTS):
+            elif new and unit.name != HEADER:
                 self._file(home).keep(new.pieces)
-                reason = f"your edit of {old}, which is gone, is at the end of {home}"
+                reason = f"your edit of {old}, which is gone, is at the end of {home}: "
+                reason += " ".join(" ".join(line.split()) for line in _added(unit, new))[:200]
                 self.merged.not_applied.append(NotApplied(base.path, reason))
 
     def _file(self, path: str) -> File:
@@ -244,6 +245,13 @@ class _Trees:
         self.symbols.lost.clear()
         if new != text:
             self.merged.files[path] = new
+
+
+def _added(old: Unit, new: Unit) -> Iterator[str]:
+    """Yield the lines of a definition that the owner added or removed."""
+    for line in ndiff(split_lines(old.text), split_lines(new.text)):
+        if line.startswith(("+ ", "- ")):
+            yield line
 
 
 def _modules(tree: Tree) -> Iterator[tuple[str, Module]]:
