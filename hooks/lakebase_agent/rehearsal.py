@@ -21,8 +21,8 @@ from copier import VcsRef, run_copy, run_update
 from plumbum import local
 
 from lakebase_agent.git import GitError, git, names
+from lakebase_agent.merging.merged import Merged
 from lakebase_agent.merging.project import REPORT, read_report
-from lakebase_agent.merging.trees import Merged
 from lakebase_agent.new import plain
 from lakebase_agent.project_files import read_answers
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from lakebase_agent.merging.lines.pieces import normal, similarity
 from lakebase_agent.merging.moves import Moves
-from lakebase_agent.merging.pieces import normal, similarity
 from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit
 
 AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be

@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lakebase_agent.merging.import_block import (
+from lakebase_agent.merging.imports.block import (
     Import,
     add_imports,
     imports_in,
     merge_comments,
     remove_imports,
 )
-from lakebase_agent.merging.merger import BEFORE, marked, merge
-from lakebase_agent.merging.pieces import Pieces, normal
-from lakebase_agent.merging.places import shift
+from lakebase_agent.merging.lines.merge import BEFORE, marked, merge
+from lakebase_agent.merging.lines.pieces import Pieces, normal
+from lakebase_agent.merging.lines.places import shift
 from lakebase_agent.merging.renaming import unbound
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit, split
+from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit
+from lakebase_agent.merging.split import split
 
 DEFINITIONS = ("def", "class")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from lakebase_agent.merging.counterparts import dotted
 from lakebase_agent.merging.files import File
-from lakebase_agent.merging.import_block import Import, read_imports
+from lakebase_agent.merging.imports.block import Import, read_imports
+from lakebase_agent.merging.imports.symbols import Symbols
 from lakebase_agent.merging.source import IMPORTS, Module
-from lakebase_agent.merging.symbols import Symbols
 
 
 @dataclass(frozen=True)

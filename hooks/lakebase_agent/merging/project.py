@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 from copier import run_copy
 
+from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves, moves_between
-from lakebase_agent.merging.trees import Merged, Moved, NotApplied, merge_trees
+from lakebase_agent.merging.trees import merge_trees
 
 REPORT = "LAKEBASE_AGENT_REPORT"  # where to write what was done, instead of saying it
 

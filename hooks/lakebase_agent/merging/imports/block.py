@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lakebase_agent.merging.imports import statement
-from lakebase_agent.merging.merger import merge
-from lakebase_agent.merging.pieces import Hunk, Pieces, hunks
+from lakebase_agent.merging.imports.positions import statement
+from lakebase_agent.merging.lines.merge import merge
+from lakebase_agent.merging.lines.pieces import Hunk, Pieces, hunks
 from lakebase_agent.merging.source import is_comment
 
 
@@ -99,6 +99,14 @@ def remove_imports(pieces: Pieces, removed: set[Import]) -> list[str]:
     return block
 
 
+def joined(pieces: Pieces) -> str:
+    """Return one statement for several that import from the same module."""
+    names = sorted({item for piece in pieces for item in read_imports(piece)}, key=_name_key)
+    if not names[0].name:
+        return pieces[0]
+    return statement(names[0].module, [str(name) for name in names]) + "\n"
+
+
 def _statement_of(block: Pieces, new: Import) -> int | None:
     """Return the `from` statement of the same module."""
     for place, piece in enumerate(block):
@@ -120,30 +128,30 @@ def _extended(piece: str, new: Import) -> str:
 
 
 def _insert(block: list[str], new: Import, own: set[str]) -> None:
+    """Insert a statement where isort would have it."""
     text = f"import {new}\n"
     if new.name:
         text = statement(new.module, [str(new)]) + "\n"
-    key, after = _key(new, own), -1
-    for place, other in _keys(block, own):
-        if other > key:
-            before = _above_comments(block, place)
-            gap = ["\n"] if other[0] != key[0] else []
-            previous = block[after] if after >= 0 else ""
-            alone = gap and after >= 0 and _key(read_imports(previous)[0], own)[0] == key[0]
-            if alone:
-                block[after + 1 : after + 1] = [text]
-            else:
-                block[before:before] = [text, *gap]
-            return
-        after = place
-    other_section = after >= 0 and _key(read_imports(block[after])[0], own)[0] != key[0]
-    block[after + 1 : after + 1] = [*(["\n"] if other_section else []), text]
+    key = import_key(new, own)
+    known = [(place, import_key(found[0], own)) for place, found in _statements(block)]
+    before = [place for place, other in known if other <= key]
+    same = [place for place, other in known if other[0] == key[0]]
+    if not before and known:
+        place = _above_comments(block, known[0][0])
+        block[place:place] = [text, *([] if same else ["\n"])]
+    else:
+        place = before[-1] + 1 if before else len(block)
+        if same and before and same[0] > before[-1]:
+            place = _above_comments(block, same[0])  # the first of its section
+            block[place:place] = [text]
+        else:
+            block[place:place] = [*(["\n"] if before and not same else []), text]
 
 
-def _keys(block: Pieces, own: set[str]) -> Iterator[tuple[int, tuple[int, int, str]]]:
+def _statements(block: Pieces) -> Iterator[tuple[int, list[Import]]]:
     for place, piece in enumerate(block):
         if found := read_imports(piece):
-            yield place, _key(found[0], own)
+            yield place, found
 
 
 def _above_comments(block: Pieces, place: int) -> int:
@@ -152,7 +160,7 @@ def _above_comments(block: Pieces, place: int) -> int:
     return place
 
 
-def _key(item: Import, own: set[str]) -> tuple[int, int, str]:
+def import_key(item: Import, own: set[str]) -> tuple[int, int, str]:
     """Return where isort puts a statement: its section, `import` first, by its module."""
     top = item.module.split(".")[0]
     if item.module == "__future__":

@@ -13,6 +13,18 @@ class Symbol:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class Alias:
+    """One name of an import, and the name that it has in the file."""
+
+    symbol: Symbol
+    local: str
+
+    def __str__(self) -> str:
+        name = self.symbol.name
+        return name if name == self.local else f"{name} as {self.local}"
+
+
 @dataclass
 class Symbols:
     """Answers for imports; `lost` are names that were asked for and are nowhere."""

@@ -3,27 +3,14 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from lakebase_agent.merging.source import absolute, split_lines
-from lakebase_agent.merging.symbols import Symbol, Symbols
+from lakebase_agent.merging.imports.positions import WIDTH, Positions, dotted_name, statement
+from lakebase_agent.merging.imports.symbols import Alias, Symbol, Symbols
+from lakebase_agent.merging.source import absolute
 
-WIDTH = 100
 # What takes the dotted name of something to replace it.
 BY_NAME = {"patch", "setattr", "delattr", "import_module", "importorskip"}
 Edit = tuple[int, int, str]
-
-
-@dataclass(frozen=True)
-class Alias:
-    """One name of an import, and the name that it has in the file."""
-
-    symbol: Symbol
-    local: str
-
-    def __str__(self) -> str:
-        name = self.symbol.name
-        return name if name == self.local else f"{name} as {self.local}"
 
 
 def rewrite(text: str, path: str, symbols: Symbols, renaming: bool = False) -> str:
@@ -44,11 +31,8 @@ class _Rewriter:
     def __init__(self, text: str, path: str, symbols: Symbols, renaming: bool) -> None:
         self.tree, self.path = ast.parse(text), path
         self.symbols, self.renaming = symbols, renaming
-        self.lines = split_lines(text)
-        self.offsets = [0]
-        for line in self.lines:
-            self.offsets.append(self.offsets[-1] + len(line))
-        self.text, self.end_of_line = text, "\r\n" if "\r\n" in text else "\n"
+        self.text, self.positions = text, Positions(text)
+        self.end_of_line = "\r\n" if "\r\n" in text else "\n"
         self.modules: dict[str, str] = {}  # old modules, by how the file calls them
         self.more: dict[str, list[Alias]] = {}  # what else replaces one of them
         self.renamed: dict[str, str] = {}
@@ -81,7 +65,7 @@ class _Rewriter:
         new += [more for alias in old for more in self.more.get(alias.local, [])]
         if new == old:
             return
-        start, end = self._span(node)
+        start, end = self.positions.span(node)
         if len({alias.symbol.module for alias in new}) == 1 and self._same_names(old, new):
             found = re.compile(r"from\s*(\.*[\w.]*)").match(self.text, start)
             assert found
@@ -109,7 +93,7 @@ class _Rewriter:
 
     def _lines(self, aliases: list[Alias], node: ast.ImportFrom, start: int) -> str:
         """Return one import for each module, the first of them in the place of the old one."""
-        before = self.text[self.offsets[node.lineno - 1] : start]
+        before = self.positions.before(node)
         groups: dict[str, list[str]] = {}
         for alias in sorted(aliases, key=lambda alias: alias.symbol.module):
             groups.setdefault(alias.symbol.module, []).append(str(alias))
@@ -118,7 +102,7 @@ class _Rewriter:
             statement(self._source(module, node.level), names, width)
             for module, names in groups.items()
         ]
-        comments = re.findall(r"#[^\r\n]*", self.text[start : self._span(node)[1]])
+        comments = re.findall(r"#[^\r\n]*", self.text[start : self.positions.span(node)[1]])
         if before.strip():
             return "; ".join(found)
         text = "\n".join([*comments, *found]).replace("\n", f"\n{before}")
@@ -143,8 +127,8 @@ class _Rewriter:
                 name = f"{more.symbol.module}.{more.symbol.name}"
                 dotted = more.local == name
                 lines.append(f"import {name}" if dotted else f"import {name} as {more.local}")
-        start, end = self._span(node)
-        before = self.text[self.offsets[node.lineno - 1] : start]
+        start, end = self.positions.span(node)
+        before = self.positions.before(node)
         joint = "; " if before.strip() else f"{self.end_of_line}{before}"
         yield start, end, joint.join([f"import {', '.join(names)}", *lines])
 
@@ -153,13 +137,13 @@ class _Rewriter:
         for node in ast.walk(self.tree):
             if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
                 continue
-            local = _dotted(node.value)
+            local = dotted_name(node.value)
             if old := self.modules.get(local):
                 main = self.symbols.module(old) or old
                 found = self.symbols.symbol(old, node.attr) or Symbol(main, node.attr)
                 prefix = self._prefix(local, main, found.module)
                 if (prefix, found.name) != (local, node.attr):
-                    yield (*self._span(node), f"{prefix}.{found.name}")
+                    yield (*self.positions.span(node), f"{prefix}.{found.name}")
 
     def _prefix(self, local: str, main: str, module: str) -> str:
         """Return how the file calls a module that a part of another one moved to."""
@@ -178,16 +162,19 @@ class _Rewriter:
         """Yield the uses of names that are imported under their new ones."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Name) and node.id in self.renamed:
-                yield (*self._span(node), self.renamed[node.id])
+                yield (*self.positions.span(node), self.renamed[node.id])
 
     def _strings(self) -> Iterator[Edit]:
         """Yield dotted names in strings that name what to replace in a test."""
         for node in ast.walk(self.tree):
-            if not isinstance(node, ast.Call) or _dotted(node.func).split(".")[-1] not in BY_NAME:
+            if (
+                not isinstance(node, ast.Call)
+                or dotted_name(node.func).split(".")[-1] not in BY_NAME
+            ):
                 continue
             for given in node.args:
                 if isinstance(given, ast.Constant) and isinstance(given.value, str):
-                    start, end = self._span(given)
+                    start, end = self.positions.span(given)
                     if new := self._renamed_string(given.value):
                         yield start, end, self.text[start:end].replace(given.value, new)
 
@@ -203,31 +190,3 @@ class _Rewriter:
             module, _, last = module.rpartition(".")
             rest = f"{last}.{rest}"
         return None
-
-    def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        return (
-            self._offset(node.lineno, node.col_offset),
-            self._offset(node.end_lineno, node.end_col_offset),
-        )
-
-    def _offset(self, line: int, column: int) -> int:
-        """Return the place of a column, which Python counts in bytes."""
-        start = self.lines[line - 1].encode("utf-8", "surrogateescape")[:column]
-        return self.offsets[line - 1] + len(start.decode("utf-8", "surrogateescape"))
-
-
-def statement(module: str, names: list[str], width: int = WIDTH) -> str:
-    """Return a `from` import, over several lines if it is longer than `width`."""
-    line = f"from {module} import {', '.join(names)}"
-    if len(line) <= width:
-        return line
-    return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
-
-
-def _dotted(node: ast.expr) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute) and (start := _dotted(node.value)):
-        return f"{start}.{node.attr}"
-    return ""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lakebase_agent.merging.pieces import DEFINITION, Hunk, Pairs, Pieces
+from lakebase_agent.merging.lines.pieces import DEFINITION, Hunk, Pairs, Pieces
 from lakebase_agent.merging.source import indent_of, is_comment, split_lines
 
 Find = Callable[[int], int | None]

@@ -4,14 +4,12 @@ Where a line-by-line merge gives up, what the owner inserted still finds its pla
 that it stood behind, before the one that it stood before, or as near to them as it can be.
 """
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from textwrap import dedent
 
-from lakebase_agent.merging.pieces import Hunk, Pairs, Pieces, hunks, normal, pair
-from lakebase_agent.merging.places import places
-from lakebase_agent.merging.renaming import bound_in, words
+from lakebase_agent.merging.lines.checks import added_comments, parses, unknown
+from lakebase_agent.merging.lines.pieces import Hunk, Pairs, Pieces, hunks, normal, pair
+from lakebase_agent.merging.lines.places import places
 from lakebase_agent.merging.source import is_comment, split_lines
 
 BEFORE, BETWEEN, AFTER = "<<<<<<< before updating\n", "=======\n", ">>>>>>> after updating\n"
@@ -122,7 +120,7 @@ class _Merger:
         inside = merge_texts(old, new, self.theirs[place])
         if not inside.conflict:
             return self._try(_Patch(place, place + 1, [inside.text]), hunk)
-        added = _added_comments(old, new)
+        added = added_comments(old, new)
         return bool(added) and self._try(_Patch(place, place, added), hunk)
 
     def _insert(self, hunk: Hunk) -> bool:
@@ -144,7 +142,7 @@ class _Merger:
         if not self.checked or (not new and hunk.start == hunk.end):
             return True
         merged = list(self.render())
-        if parses(merged) and not _unknown(new, self.ours, merged):
+        if parses(merged) and not unknown(new, self.ours, merged):
             return True
         self.patches.pop()
         return False
@@ -175,37 +173,6 @@ class _Merger:
             return default
         shift = sum(len(h.new) - (h.end - h.start) for h in self.hunks if h.end <= place)
         return place + shift + (1 if default == 0 else 0)
-
-
-def parses(pieces: Pieces) -> bool:
-    """Say whether a definition, or the head of a class, is Python."""
-    text = dedent("".join(pieces))
-    for candidate in (text, f"{text.rstrip()}\n    pass\n"):
-        try:
-            ast.parse(candidate)
-        except (SyntaxError, ValueError):
-            continue
-        return True
-    return False
-
-
-def _unknown(new: Pieces, ours: Pieces, merged: Pieces) -> set[str]:
-    """Return the local names that inserted pieces use, and that are there no more."""
-    local = {word for piece in new for word in words(piece)} & bound_in("".join(ours))
-    return local - bound_in("".join(merged)) if local else set()
-
-
-def _added_comments(old: str, new: str) -> list[str]:
-    """Return the comments that were added inside a statement; none if more was done to it."""
-    lines, added = split_lines(old), []
-    for line in split_lines(new):
-        if lines and line == lines[0]:
-            lines.pop(0)
-        elif is_comment(line):
-            added.append(line)
-        else:
-            return []
-    return [] if lines else added
 
 
 def _within(some: list[str], all_: list[str]) -> bool:
