@@ -39,9 +39,9 @@ class Definitions:
         old = self._old_names(base)
         touched = {home, *self._merge_units(base, ours, old, home)}
         touched.update(add_units(base, ours, old, self.counterparts, self._file))
+        source = Source(base, ours, home, [self._file(place) for place in touched])
         for place in touched:
-            self._file(place)
-            self.sources.setdefault(place, []).append(Source(base, ours, home))
+            self.sources.setdefault(place, []).append(source)
         return True
 
     def _modernised(self, path: str, text: str, ours: str) -> Module:

@@ -7,16 +7,27 @@ from lakebase_agent.merging.counterparts import dotted
 from lakebase_agent.merging.files import File
 from lakebase_agent.merging.imports.block import Import, read_imports
 from lakebase_agent.merging.imports.symbols import Symbols
+from lakebase_agent.merging.renaming import used_in
 from lakebase_agent.merging.source import IMPORTS, Module
 
 
 @dataclass(frozen=True)
 class Source:
-    """An old file that the owner edited, with and without the edits; `home` is its main new one."""
+    """An old file that the owner edited, with and without the edits.
+
+    `files` are the new ones with edits of it, of which `home` is the main one.
+    """
 
     base: Module
     ours: Module
     home: str
+    files: Sequence[File] = ()
+
+    def used_elsewhere(self, name: str, file: File) -> bool:
+        """Say whether another new file uses a name, and this one does not."""
+        if name in used_in(file.text(shown=False)):
+            return False
+        return any(name in used_in(f.text(shown=False)) for f in self.files if f is not file)
 
 
 def finish(file: File, sources: Sequence[Source], symbols: Symbols) -> list[str]:
@@ -24,7 +35,9 @@ def finish(file: File, sources: Sequence[Source], symbols: Symbols) -> list[str]
     for source in sources:
         base, ours = _imports(source.base), _imports(source.ours)
         added = [item for item in ours if item not in base]
-        if source.home != file.module.path:
+        if source.home == file.module.path:
+            added = [item for item in added if not source.used_elsewhere(item.local, file)]
+        else:
             needed = file.missing()
             added = [item for item in added if item.local in needed]
         file.add_imports(added)

@@ -67,6 +67,14 @@ def words(piece: str) -> set[str]:
     return {tokens[n].string for n in names if not _is_attribute(tokens, n)}
 
 
+def used_in(text: str) -> set[str]:
+    """Return the names that a module reads; none if it does not parse."""
+    try:
+        return used(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return set()
+
+
 def used(tree: ast.AST) -> set[str]:
     """Return the names that are read."""
     names = (node for node in ast.walk(tree) if isinstance(node, ast.Name))
