@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from lakebase_agent.merging.lines.pieces import normal, similarity
 from lakebase_agent.merging.moves import Moves
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit
+from lakebase_agent.merging.source import HEADER, IMPORTS, Module
 
 AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be
 WHOLE = (HEADER, IMPORTS)
@@ -80,6 +80,11 @@ class Counterparts:
         if key not in self._alike:
             self._alike[key] = self._find_alike(key)
         return self._alike[key]
+
+    def is_sure(self, path: str, name: str, found: Key) -> bool:
+        """Say whether a counterpart is the same thing, and not just where its edits belong."""
+        key = Key(path, name)
+        return self._named.get(key) == found or self._likeness(key, found) >= ABROAD
 
     @cached_property
     def _named(self) -> dict[Key, Key]:
@@ -163,9 +168,17 @@ class Counterparts:
         taken = set(self._named.values()) | {k for k in self._alike.values() if k}
         if self.base[key.path].by_name[key.name].kind not in ("def", "class"):
             return self._most_alike(key, home, CERTAIN, taken)  # constants are all alike
-        best = self._most_alike(key, home, AT_HOME, taken)
+        best = self._of_class(key, taken) or self._most_alike(key, home, AT_HOME, taken)
         best = best or self._most_alike(key, self.theirs, ABROAD, taken)
         return best or self._most_alike(key, home, ABROAD, set())  # two that became one
+
+    def _of_class(self, key: Key, taken: set[Key]) -> Key | None:
+        """Return the member of the same name in what its class became."""
+        owner, _, member = key.name.rpartition(".")
+        new = self.find(key.path, owner) if owner in self.base[key.path].by_name else None
+        found = Key(new.path, f"{new.name}.{member}") if new else None
+        known = found and found.name in self.theirs[found.path].by_name
+        return found if known and found not in taken else None
 
     def _most_alike(
         self, key: Key, paths: "Modules | list[str]", least: float, taken: set[Key]
@@ -189,8 +202,3 @@ def _defining(module: Module, name: str) -> str | None:
     if name in module.by_name:
         return name
     return module.defined.get(name)
-
-
-def unit_of(modules: Modules, key: Key) -> Unit:
-    """Return the unit with a key."""
-    return modules[key.path].by_name[key.name]

@@ -32,8 +32,8 @@ class Definitions:
         if home not in self.counterparts.theirs:
             return False
         try:
-            base = self._modernised(path, self.counterparts.base[path].text, text)
-            ours = self._modernised(path, text, text)
+            base = self._modernised(path, self.counterparts.base[path].text)
+            ours = self._modernised(path, text)
         except SyntaxError:
             return False
         old = self._old_names(base)
@@ -44,11 +44,11 @@ class Definitions:
             self.sources.setdefault(place, []).append(source)
         return True
 
-    def _modernised(self, path: str, text: str, ours: str) -> Module:
+    def _modernised(self, path: str, text: str) -> Module:
         """Return a file of the old release with the imports and the names of the new one."""
         names = {}
         for name in self.counterparts.base[path].defined:
-            new = self.symbols.symbol(dotted(path), name) if name in ours else None
+            new = self.symbols.symbol(dotted(path), name)
             if new and new.name != name:
                 names[name] = new.name
         text = rewrite(text, path, self.symbols, renaming=True)

@@ -113,7 +113,9 @@ class File:
             place = (self.index(HEADER) or 0) + 1
             header = self.entries[place - 1]
             header.blank = 1 if header.pieces else 0
-            self.entries.insert(place, Entry(IMPORTS, "imports", [], 2))
+            below = self.entries[place].kind if place < len(self.entries) else ""
+            blank = 2 if below in DEFINITIONS else 1
+            self.entries.insert(place, Entry(IMPORTS, "imports", [], blank))
         if place is not None:
             self.entries[place].pieces = add_imports(self.entries[place].pieces, added, self.own)
 

@@ -63,7 +63,7 @@ class Symbols:
     def _defined(self, path: str, unit: str, name: str) -> Symbol | None:
         absorbed = self.counterparts.is_absorbed(path, unit)
         found = None if absorbed else self.counterparts.find(path, unit)
-        if not found or found.name not in self.counterparts.theirs[found.path].by_name:
+        if not found or not self.counterparts.is_sure(path, unit, found):
             return None
         new = self.counterparts.theirs[found.path].by_name[found.name]
         if "." in new.name or not new.binds:

@@ -38,7 +38,8 @@ def places(base: Pieces, theirs: Pieces, pairs: Pairs, hunk: Hunk, python: bool)
     """
     finder = _Finder(base, theirs, pairs, hunk)
     before, after = finder.nearest(hunk.start - 1, -1), finder.nearest(hunk.end, 1)
-    yield from finder.next_to(before, after, pairs.equal)
+    for place in finder.next_to(before, after, pairs.equal):
+        yield place if python else Place(place.before)
     if not python:
         if before is None and not theirs:
             yield Place(0)
