@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from lakebase_agent.merging.lines.pieces import normal, similarity
 from lakebase_agent.merging.moves import Moves
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module
+from lakebase_agent.merging.source import HEADER, IMPORTS, Module, dotted, path_of
 
 AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be
 WHOLE = (HEADER, IMPORTS)
@@ -21,18 +20,6 @@ class Key:
 
     path: str
     name: str
-
-
-def dotted(path: str) -> str:
-    """Return the name under which a file is imported."""
-    parts = PurePosixPath(path).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def path_of(module: str, files: Mapping[str, object]) -> str | None:
-    """Return the file of a module, if it is one of `files`."""
-    stem = module.replace(".", "/")
-    return next((p for p in (f"{stem}.py", f"{stem}/__init__.py") if p in files), None)
 
 
 class Counterparts:

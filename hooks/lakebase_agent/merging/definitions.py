@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from lakebase_agent.merging.additions import add_units
-from lakebase_agent.merging.counterparts import Counterparts, dotted
+from lakebase_agent.merging.counterparts import Counterparts
 from lakebase_agent.merging.files import File
 from lakebase_agent.merging.finishing import Source
 from lakebase_agent.merging.imports.rewrite import rewrite
 from lakebase_agent.merging.imports.symbols import Symbols
 from lakebase_agent.merging.merged import NotApplied
 from lakebase_agent.merging.renaming import rename
-from lakebase_agent.merging.source import HEADER, Module
+from lakebase_agent.merging.source import HEADER, Module, dotted
 from lakebase_agent.merging.split import split
 from lakebase_agent.merging.texts import edit_of
 

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakebase_agent.merging.counterparts import dotted
 from lakebase_agent.merging.files import File
 from lakebase_agent.merging.imports.block import Import, read_imports
 from lakebase_agent.merging.imports.symbols import Symbols
 from lakebase_agent.merging.renaming import used_in
-from lakebase_agent.merging.source import IMPORTS, Module
+from lakebase_agent.merging.source import IMPORTS, Module, dotted
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePosixPath
 
 HEADER = "(header)"
 IMPORTS = "(imports)"
@@ -82,6 +83,18 @@ def imports_of(tree: ast.Module, path: str) -> Iterator[Imported]:
             yield from (Imported(a.asname or a.name, source, a.name) for a in node.names)
         elif isinstance(node, ast.If | ast.Try):
             waiting = [*node.body, *node.orelse, *getattr(node, "finalbody", []), *waiting]
+
+
+def dotted(path: str) -> str:
+    """Return the name under which a file is imported."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def path_of(module: str, files: Mapping[str, object]) -> str | None:
+    """Return the file of a module, if it is one of `files`."""
+    stem = module.replace(".", "/")
+    return next((p for p in (f"{stem}.py", f"{stem}/__init__.py") if p in files), None)
 
 
 def absolute(path: str, module: str | None, level: int) -> str:
