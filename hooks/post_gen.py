@@ -1,7 +1,7 @@
-"""What Copier runs in a new project: look its Lakebase up, make it a git repository, commit.
+"""What Copier runs in a new project: link it to its Lakebase, make it a git repository, commit.
 
-Standard library only: it runs in whatever environment Copier has. A task that fails would make
-Copier delete the project, so this one never does: it says what is left to do.
+It imports the standard library only, because it runs in whatever environment Copier has. It never
+fails, because Copier deletes a project whose task fails: it says what is left to do instead.
 """
 
 import importlib.util
@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parent.parent
-LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
-NO_IDENTITY = ("-c", "user.name=lakebase-agent", "-c", "user.email=lakebase-agent@localhost")
+LINK_COMMAND = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
+COMMIT_COMMAND = 'git init && git add --all && git commit -m "chore: generate from lakebase-agent"'
+NEUTRAL_IDENTITY = ("-c", "user.name=lakebase-agent", "-c", "user.email=lakebase-agent@localhost")
 
 
 class GitError(Exception):
@@ -21,11 +22,15 @@ class GitError(Exception):
 
 
 def main(app_name: str, lakebase: str) -> None:
-    """Link and commit the new project, unless the user said not to."""
+    """Link and commit the new project, unless LAKEBASE_AGENT_NO_HOOKS is 1.
+
+    Raises GitError and OSError if it can't be committed.
+    """
     if os.environ.get("LAKEBASE_AGENT_NO_HOOKS") == "1":
         return
-    if lakebase != "local" and not _linked():
-        print(f"Not connected to a workspace yet. To do it, run in the project:\n    {LINK}")
+    if lakebase != "local" and not _link():
+        print("The project is not linked to a workspace yet. To link it, run in its folder:")
+        print(f"    {LINK_COMMAND}")
     if not shutil.which("git"):
         raise GitError("git is not installed")
     if _succeeds("rev-parse", "--is-inside-work-tree"):
@@ -35,32 +40,33 @@ def main(app_name: str, lakebase: str) -> None:
     _say("Made the project a git repository, with a first commit.")
 
 
-def _linked() -> bool:
-    uv = _uv()
+def _link() -> bool:
+    """Run `lakebase-agent link` from this version of the template; return whether it worked."""
+    uv = _uv_command()
     if not uv:
-        print("uv is not installed, and looking the Lakebase up needs it.")
+        print("uv is not installed, and linking the project needs it.")
         return False
-    nobody = "--quiet" in sys.argv or "--defaults" in sys.argv or os.environ.get("CI")
     command = [*uv, "tool", "run", "--quiet", "--from", str(TEMPLATE), "lakebase-agent", "link"]
+    if "--quiet" in sys.argv or "--defaults" in sys.argv or os.environ.get("CI"):
+        command.append("--yes")
     try:
-        return (
-            subprocess.run([*command, *(["--yes"] if nobody else [])], check=False).returncode == 0
-        )
-    except KeyboardInterrupt:  # the person has had enough of questions, not of the project
+        return subprocess.run(command, check=False).returncode == 0
+    except KeyboardInterrupt:  # stops the questions, and keeps the project
         return False
 
 
-def _uv() -> list[str]:
+def _uv_command() -> list[str]:
+    """Return the command that starts uv; empty if it is not installed."""
     if program := os.environ.get("UV") or shutil.which("uv"):
         return [program]
     return [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else []
 
 
 def _commit(message: str) -> None:
-    identity: tuple[str, ...] = ()
     _git("init", "--quiet")
+    identity: tuple[str, ...] = ()
     if not _succeeds("var", "GIT_COMMITTER_IDENT"):
-        identity = NO_IDENTITY
+        identity = NEUTRAL_IDENTITY
         _say("git does not know your name and e-mail address: the first commit has neutral ones.")
     _git("add", "--all")
     _git(*identity, "commit", "--quiet", "--message", message)
@@ -96,9 +102,6 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2])
     except (GitError, OSError, ValueError) as error:
-        print(
-            f"No first commit yet ({error!s:.300}), and `copier update` needs one. To make it, run:"
-        )
-        print(
-            '    git init && git add --all && git commit -m "chore: generate from lakebase-agent"'
-        )
+        print(f"There is no first commit yet: {error!s:.300}")
+        print("`copier update` needs one. To make it, run in the project's folder:")
+        print(f"    {COMMIT_COMMAND}")

@@ -8,7 +8,11 @@ from packaging.version import InvalidVersion, Version
 
 
 def main(changelog: Path, previous: str, current: str) -> None:
-    """Print the sections of `changelog` that are later than `previous`, up to `current`."""
+    """Print the sections of `changelog` for versions after `previous`, up to `current`.
+
+    Prints nothing if there is no changelog. Raises InvalidVersion if one of the two is not a
+    version.
+    """
     if not changelog.is_file():
         return
     for section in re.split(r"^(?=## )", changelog.read_text("utf-8"), flags=re.MULTILINE):

@@ -268,7 +268,7 @@ def test_what_the_memory_takes_the_place_of_is_left_out_and_told(
     files["agent/main.py"] = f"from agents import Agent, Runner\n\nagent = Agent('x')\n{call}\n"
     said = adopted(write_agent(tmp_path / "a", files), template, *AUTOSCALING)
     assert "await Runner.run(agent, await turn.to_input('hi'), context=turn.context)\n" in said
-    assert "Its own context goes" in said
+    assert "replaces its own context" in said
 
 
 def test_only_short_term_memory_needs_no_embeddings(agent: Path, template: Path) -> None:
@@ -289,7 +289,7 @@ def test_only_short_term_memory_needs_no_embeddings(agent: Path, template: Path)
         (app_template("langgraph"), ("--lakebase", "local"), "'local' does not work"),
         (app_template("langgraph"), (*AUTOSCALING, "--memory", "chat"), "'chat' does not work"),
         (app_template("langgraph"), (*AUTOSCALING, "--instance", "m"), "--instance is for"),
-        (app_template("langgraph"), (*AUTOSCALING, "--package", "no"), "'no' is no folder"),
+        (app_template("langgraph"), (*AUTOSCALING, "--package", "no"), "'no' is not a folder"),
         (app_template("langgraph"), (*AUTOSCALING, "--schema", "pg_x"), "pg_x"),
         ({**WITH_APP_YAML, "app.yaml": "a: b: c"}, AUTOSCALING, "is not YAML"),
         ({**WITH_APP_YAML, "app.yaml": "env: &e []\nmore: *e\n"}, AUTOSCALING, "can't see where"),

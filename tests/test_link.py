@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from lakebase_agent.cli import main
-from lakebase_agent.schemas import personal_schema
+from lakebase_agent.workspace.schemas import personal_schema
 from tests.conftest import Renders
 from tests.existing_agents import adopted, app_template, write_agent
 from tests.rendering import Combination, render
@@ -277,7 +277,7 @@ def test_a_wrong_answer_is_told_in_one_line_and_changes_nothing(
         ("unauthenticated", "databricks auth login"),
         ("forbidden", "no permission"),
         ("disabled", "not enabled"),
-        ("missing", "refuses"),
+        ("missing", "refused"),
     ],
 )
 def test_a_workspace_that_refuses_is_told_in_one_line_and_changes_nothing(
@@ -372,7 +372,7 @@ def test_edits_that_a_lakebase_would_conflict_with_are_left_as_they_are(
     commit(versioned)
     before = contents(versioned)
     person = picks_autoscaling(versioned)
-    person.expect("your edits in databricks.yml are in the way")
+    person.expect("your edits in databricks.yml conflict with it")
     assert_left(person, 2, versioned, before)
 
 

@@ -1,16 +1,15 @@
 """How the dependencies of a project and of the template's next release become one list."""
 
-import importlib.util
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakebase_agent.update.dependencies import merge_dependencies
 from tests.releases import MADE_UP, Published, commit, git
 from tests.rendering import REPOSITORY, Combination
 
@@ -35,18 +34,6 @@ bounds = st.sampled_from(["", ">=1", ">=2,<3", "==2.5", "; python_version < '3'"
 dependencies = st.dictionaries(names, bounds)
 
 
-def load() -> Any:
-    """Return the hook as a module."""
-    spec = importlib.util.spec_from_file_location("merge_dependencies", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-merge = load().merge
-
-
 def merged(ours: dict[str, str], theirs: dict[str, str]) -> str:
     """Merge what the owner and the template each replaced in PROJECT; there is no conflict."""
     texts = []
@@ -56,7 +43,7 @@ def merged(ours: dict[str, str], theirs: dict[str, str]) -> str:
             assert old in text
             text = text.replace(old, new)
         texts.append(text)
-    result, conflicts = merge(PROJECT, *texts)
+    result, conflicts = merge_dependencies(PROJECT, *texts)
     assert not conflicts
     return str(result)
 
@@ -111,7 +98,7 @@ def test_a_list_on_one_line_is_merged_too() -> None:
 
 def test_a_conflict_elsewhere_stays_a_conflict() -> None:
     ours, theirs = (PROJECT.replace("my-agent", name) for name in ("ours", "theirs"))
-    text, conflicts = merge(PROJECT, ours, theirs)
+    text, conflicts = merge_dependencies(PROJECT, ours, theirs)
     assert conflicts
     assert '<<<<<<< before updating\nname = "ours"' in text
 
@@ -119,7 +106,7 @@ def test_a_conflict_elsewhere_stays_a_conflict() -> None:
 @pytest.mark.parametrize("pin", ["mcp==1.25", "mcp<1.26", "mcp[cli]~=1.25.0"])
 def test_bounds_that_no_version_meets_stay_a_conflict(pin: str) -> None:
     ours, theirs = (PROJECT.replace("mcp>=1.25,<2", wanted) for wanted in (pin, "mcp>=1.26,<2"))
-    text, conflicts = merge(PROJECT, ours, theirs)
+    text, conflicts = merge_dependencies(PROJECT, ours, theirs)
     assert conflicts
     assert f'"{pin}"' in text and '"mcp>=1.26,<2"' in text
 
@@ -129,7 +116,7 @@ def test_no_package_is_lost_and_the_result_parses(
     base: dict[str, str], ours: dict[str, str], theirs: dict[str, str]
 ) -> None:
     texts = ["".join(f"{name}{bound}\0" for name, bound in d.items()) for d in (base, ours, theirs)]
-    text, conflicts = merge(*(project_with(text.split("\0")[:-1]) for text in texts))
+    text, conflicts = merge_dependencies(*(project_with(text.split("\0")[:-1]) for text in texts))
     found = {key for key in names_in(text)}
     assert not conflicts
     assert (ours.keys() - base.keys()) | (theirs.keys() - base.keys()) <= found
@@ -196,5 +183,5 @@ def test_without_tomlkit_and_uv_the_conflict_stays_and_is_told(
     before = (conflict / "pyproject.toml").read_text()
     command = [sys.executable, "-I", "-S", str(SCRIPT)]
     done = subprocess.run(command, cwd=conflict, capture_output=True, text=True, check=False)
-    assert (done.returncode, "git's conflict is in it" in done.stdout) == (0, True)
+    assert (done.returncode, "git's conflicts are still in it" in done.stdout) == (0, True)
     assert (conflict / "pyproject.toml").read_text() == before

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lakebase_agent.new import TEMPLATE, removed_on_ctrl_c
+from lakebase_agent.new.new import removed_on_ctrl_c
+from lakebase_agent.template import TEMPLATE
 from tests.rendering import copy_template
 
 COMMAND = Path(sys.executable).with_name("lakebase-agent")

@@ -10,7 +10,7 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.rehearsal import OWNERS, parses
+from lakebase_agent.update.rehearsal import OWNERS, parses
 from tests.owner import LINKED
 from tests.project import clean_environment
 from tests.releases import CURRENT, MADE_UP, PROGRAMS, Published, commit, edit, git

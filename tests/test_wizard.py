@@ -8,7 +8,7 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.wizard import preview
+from lakebase_agent.new.wizard import preview
 from tests.project import clean_environment
 from tests.workspace import BRANCH, INSTANCE, ME, PROJECT, Workspace, open_workspace
 
@@ -120,7 +120,7 @@ def test_a_workspace_that_refuses_is_told_and_done_without(
 ) -> None:
     variables = {**workspace.variables(), "DATABRICKS_TOKEN": "wrong"}
     person = Person(tmp_path, template, **variables)
-    person.terminal.expect_exact("Going on without a workspace")
+    person.terminal.expect_exact("Continuing without a workspace")
     without_a_workspace(person)
     person.answer("Generate it?", "y")
     assert person.ends() == 0

@@ -1,1 +1,1 @@
-"""The commands around a lakebase-agent project."""
+"""`lakebase-agent`: generate, link, examine and update agent projects, and adopt existing ones."""

@@ -1,166 +1,74 @@
-"""The console script `lakebase-agent`.
-
-What needs the SDK of Databricks is imported where it is used: that takes seconds.
-"""
+"""The console script `lakebase-agent`."""
 
 import argparse
-import inspect
-import json
 import logging
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict
-from pathlib import Path
-from typing import TypeVar
+from importlib.metadata import version
 
-import questionary
 from copier.errors import CopierError
 
-from lakebase_agent.arguments import build_parser
-from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.git import GitError
-from lakebase_agent.new import (
-    NewOptions,
-    SourceError,
-    new_project,
-    read_answers_file,
-    to_answers,
-)
-from lakebase_agent.update import LINK, UpdateOptions, update
+from lakebase_agent.adopt.command import COMMAND as ADOPT
+from lakebase_agent.doctor.command import COMMAND as DOCTOR
+from lakebase_agent.errors import SourceError, WorkspaceError
+from lakebase_agent.link.command import COMMAND as LINK
+from lakebase_agent.new.command import COMMAND as NEW
+from lakebase_agent.project.git import GitError
+from lakebase_agent.terminal import complain
+from lakebase_agent.update.command import COMMAND as UPDATE
 
-Options = TypeVar("Options")
-HOW_TO_RESOLVE = """\
-Edit them, `git add` them, and commit. To undo the whole update instead:
-    git checkout HEAD -- . && git clean -d --force ."""
+COMMANDS = (NEW, UPDATE, ADOPT, LINK, DOCTOR)
+EXAMPLES = """\
+examples:
+  lakebase-agent new my-agent
+  lakebase-agent new my-agent --data framework=openai --defaults
+"""
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 2 bad usage, 3 no template, 130 Ctrl-C."""
-    options = build_parser().parse_args()
-    # What it warns of comes back as an error, in one line.
+    """Run the command line.
+
+    Exit codes: 0 done, 1 done but something is left to fix, 2 bad usage, 3 the template or the
+    workspace can't be reached, 130 Ctrl-C.
+    """
+    arguments = _build_parser().parse_args()
+    # What the SDK warns of is also raised, and reported in one line.
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
+    if code := _run(arguments):
+        sys.exit(code)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
-        COMMANDS[options.command](options)
+        code: int = arguments.run(arguments)
     except KeyboardInterrupt:
-        _fail(130, "stopped; nothing was written")
+        complain("stopped; nothing was written")
+        return 130
     except (SourceError, WorkspaceError) as error:
-        _fail(3, str(error))
+        complain(str(error))
+        return 3
     except (CopierError, GitError, ValueError, OSError) as error:
-        _fail(2, " ".join(str(error).split()))
+        complain(" ".join(str(error).split()))
+        return 2
+    return code
 
 
-def _new(options: argparse.Namespace) -> None:
-    answers = read_answers_file(options.answers) if options.answers else {}
-    wanted = NewOptions(
-        options.destination,
-        options.source,
-        answers | to_answers(options.data),
-        ask=not (options.defaults or options.json),
-        install=not options.no_install,
-        progress=sys.stderr.isatty() and not options.json,
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lakebase-agent",
+        description="AI agents whose memory lives in Databricks Lakebase.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    with _output_to_stderr() if options.json else nullcontext():
-        project = new_project(wanted)
-    if options.json:
-        print(json.dumps(asdict(project), indent=2))
-        return
-    if wanted.install and not project.installed:
-        print("Its packages are not installed yet.")
-    print(f"\n{project.answers['app_name']} is ready, and needs no account to start:\n")
-    print("\n".join(f"    {command}" for command in project.next))
-
-
-@contextmanager
-def _output_to_stderr() -> Iterator[None]:
-    """Send to standard error what this process and its children print."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _update(options: argparse.Namespace) -> None:
-    project = Path(options.path).resolve()
-    interactive = _somebody_there()
-    wanted = UpdateOptions(
-        to_answers(options.data), options.to, options.dry_run, options.yes, interactive
-    )
-    outcome = update(project, wanted, _say)
-    if outcome.link:
-        _link_after_update(project, interactive and not options.yes and not outcome.troubled)
-    if outcome.troubled:
-        _fail(1, f"these files need you: {', '.join(outcome.troubled)}\n{HOW_TO_RESOLVE}")
-
-
-def _link_after_update(project: Path, interactive: bool) -> None:
-    from lakebase_agent.asking import Asker
-    from lakebase_agent.link import link
-    from lakebase_agent.lookup import LinkOptions
-
-    question = "The project's Lakebase must be looked up. Do it now?"
-    with suppress(KeyboardInterrupt):  # enough of questions: the update is done
-        if interactive and questionary.confirm(question).unsafe_ask():
-            return link(project, LinkOptions(), Asker(interactive=True), _say)
-    return _say(f"its Lakebase must be looked up; commit, then run: {LINK}")
-
-
-def _adopt(options: argparse.Namespace) -> None:
-    from lakebase_agent.adopt import adopt
-    from lakebase_agent.adoption import AdoptOptions
-    from lakebase_agent.asking import Asker
-
-    asker = Asker(interactive=_somebody_there() and not options.yes)
-    troubled = adopt(Path(options.path).resolve(), _given(options, AdoptOptions), asker, _say)
-    if troubled:
-        _fail(1, f"these files need you, they hold conflicts: {', '.join(troubled)}")
-
-
-def _link(options: argparse.Namespace) -> None:
-    from lakebase_agent.asking import Asker
-    from lakebase_agent.link import link
-    from lakebase_agent.lookup import LinkOptions
-
-    asker = Asker(interactive=_somebody_there() and not options.yes)
-    link(Path(options.path).resolve(), _given(options, LinkOptions), asker, _say)
-
-
-def _somebody_there() -> bool:
-    return sys.stdin.isatty() and not os.environ.get("CI")
-
-
-def _given(options: argparse.Namespace, kind: Callable[..., Options]) -> Options:
-    """Return the options of a command, whose fields are named as its flags are."""
-    return kind(**{name: getattr(options, name) for name in inspect.signature(kind).parameters})
-
-
-def _doctor(options: argparse.Namespace) -> None:
-    from lakebase_agent.doctor import examine
-
-    findings = []
-    for finding in examine(Path(options.path).resolve(), options.target, options.profile):
-        findings.append(finding)
-        if not options.json:
-            print(finding, flush=True)
-    if options.json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=2))
-    if any(finding.state == "problem" for finding in findings):
-        sys.exit(1)
-
-
-def _say(line: str) -> None:
-    print(f"  {line}", flush=True)
-
-
-COMMANDS = {"new": _new, "update": _update, "adopt": _adopt, "link": _link, "doctor": _doctor}
-
-
-def _fail(code: int, message: str) -> None:
-    print(f"lakebase-agent: {message}", file=sys.stderr)
-    sys.exit(code)
+    parser.add_argument("--version", action="version", version=version("lakebase-agent"))
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        subparser = subparsers.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog=command.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        subparser.set_defaults(run=command.run)
+        command.add_arguments(subparser)
+    return parser

@@ -8,7 +8,7 @@ from agent_server.settings import SettingsError
 
 
 class ApiError(HTTPException):
-    """A failure that is safe to show: its text never holds what a dependency said."""
+    """A failure that is safe to show: its text never repeats what a dependency said."""
 
     def __init__(self, status: int, code: str, text: str, retry_after: int = 0) -> None:
         super().__init__(status, text, {"Retry-After": str(retry_after)} if retry_after else None)
@@ -16,7 +16,12 @@ class ApiError(HTTPException):
 
 
 class ModelError(Exception):
-    """The model did what no answer can be made of."""
+    """The model returned no usable answer."""
+
+
+def bad_request(text: str) -> ApiError:
+    """Return the 400 for a request that can't be run."""
+    return ApiError(400, "invalid_request", text)
 
 
 def to_body(error: HTTPException) -> dict[str, Any]:
@@ -30,7 +35,15 @@ def to_api_error(error: BaseException) -> ApiError:
     """Return what a client may know of `error`; the log has the rest."""
     if isinstance(error, ApiError):
         return error
-    # Here, because a server answers /health before these are imported.
+    if known := _of_dependency(error):
+        return known
+    if cause := error.__cause__ or error.__context__:
+        return to_api_error(cause)
+    return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
+
+
+def _of_dependency(error: BaseException) -> ApiError | None:
+    # Imported here, because a server answers /health before these are loaded.
     import httpx
     import openai
     import psycopg
@@ -55,6 +68,4 @@ def to_api_error(error: BaseException) -> ApiError:
             return ApiError(503, "database_permission", text)
         case psycopg.OperationalError() | psycopg.InterfaceError():
             return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
-    if cause := error.__cause__ or error.__context__:
-        return to_api_error(cause)
-    return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
+    return None

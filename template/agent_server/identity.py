@@ -1,4 +1,4 @@
-"""Who is asking: the platform says so, never the request's body."""
+"""Who is asking, which the platform says and never the body of a request."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -31,12 +31,12 @@ class User:
 
     @property
     def namespace(self) -> tuple[str, str]:
-        """Where in the store everything is that the agent remembers about this user."""
+        """The namespace of the store that holds everything the agent remembers about this user."""
         return ("memories", self.key)
 
 
 async def current_user(request: Request) -> User:
-    """Return the user the platform names; 401 when it names none, or more than one."""
+    """Return the user the platform names; raise a 401 ApiError when it names none or several."""
     for header in IDENTITY_HEADERS:
         values = request.headers.getlist(header)
         if len(values) > 1:

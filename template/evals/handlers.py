@@ -11,10 +11,10 @@ from mlflow.types.responses import (
 )
 
 from agent_server.identity import LOCAL_USER, User
-from agent_server.requests import ResponseRequest
-from agent_server.responses import ResponseBuilder
-from agent_server.runs import Run
-from agent_server.runtime import open_turns
+from agent_server.responses.builder import ResponseBuilder
+from agent_server.responses.requests import ResponseRequest
+from agent_server.responses.task import ResponseTask
+from agent_server.server.runtime import open_runtime
 
 
 @stream()
@@ -24,11 +24,11 @@ async def stream_turn(
     """Run one turn as `user`, and yield its events."""
     turn = ResponseRequest.model_validate(request.model_dump(exclude_none=True)).to_turn(User(user))
     response = ResponseBuilder(turn.thread_id)
-    async with open_turns() as turns:
-        run = Run(turns.run(turn, response), response)
+    async with open_runtime() as runtime:
+        task = ResponseTask(runtime.run_turn(turn, response), response)
         async for _, event in response.events.read():
             yield ResponsesAgentStreamEvent(**json.loads(event))
-        await run.ended()
+        await task.wait()
 
 
 @invoke()

@@ -78,8 +78,8 @@ def _evaluate_with_mlflow(cases: list[Case]) -> bool:
     import mlflow
     from mlflow.genai.scorers import scorer
 
-    from agent_server.tracing import start_tracing
-    from agent_server.turns import MLFLOW_FLAVOR
+    from agent_server.responses.run_turn import MLFLOW_FLAVOR
+    from agent_server.server.tracing import start_tracing
 
     # First: the evaluation looks whether the agent traces before it runs one.
     start_tracing(MLFLOW_FLAVOR)

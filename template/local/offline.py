@@ -1,6 +1,6 @@
 """What `start-app` does outside a deployed app: open what is missing, and say what it runs on."""
 
-import importlib.util
+import importlib
 import os
 import socket
 from collections.abc import Iterator
@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 from agent_server.identity import LOCAL_USER
 from agent_server.settings import (
+    PROJECT,
     ROOT,
     SettingsError,
+    has,
     lakebase_configured,
     setting,
     workspace_configured,
@@ -46,8 +48,8 @@ def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
 
 def _address(host: str, port: int) -> str:
     name = "localhost" if host in LOOPBACK else f"[{host}]" if ":" in host else host
-    page = importlib.util.find_spec("agent_server.chat")
-    return f"http://{name}:{port}" + ("" if page else "/responses, with POST: see README.md")
+    page = "" if has("chat") else "/responses, with POST: see README.md"
+    return f"http://{name}:{port}{page}"
 
 
 def _check_port(host: str, port: int) -> None:
@@ -76,8 +78,7 @@ def _check_database_url() -> None:
 
 
 def _remembers() -> bool:
-    # A project without memory has no embedded Postgres either.
-    return importlib.util.find_spec("local.postgres") is not None
+    return bool(PROJECT["MEMORY"])
 
 
 def _needs_postgres() -> bool:
@@ -93,7 +94,8 @@ def _memory() -> str:
         place = "Lakebase"
     else:
         place = "embedded Postgres in .local/" if _needs_postgres() else "DATABASE_URL"
-    return f"{place}, schema {importlib.import_module('agent_server.lakebase').schema_name()}"
+    database = importlib.import_module("agent_server.database.lakebase")
+    return f"{place}, schema {database.schema_name()}"
 
 
 def _model() -> str:

@@ -41,19 +41,22 @@ def reply(messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -
     """Return the answer to a conversation in the shape of the chat completions API."""
     names = frozenset(tool["function"]["name"] for tool in tools)
     asked = [i for i, message in enumerate(messages) if message["role"] == "user"]
-    tail = messages[asked[-1] + 1 :] if asked else []
-    calls = {
-        call["id"]: call["function"]["name"]
-        for message in tail
-        for call in message.get("tool_calls") or []
-    }
-    results = [
-        (calls.get(message["tool_call_id"], ""), to_text(message["content"]))
-        for message in tail
-        if message["role"] == "tool"
-    ]
+    results = _results(messages[asked[-1] + 1 :] if asked else [])
     questions = [to_text(messages[i]["content"]).strip() for i in asked]
     return _answer(Conversation(questions, results, names))
+
+
+def _results(messages: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    calls = {
+        call["id"]: call["function"]["name"]
+        for message in messages
+        for call in message.get("tool_calls") or []
+    }
+    return [
+        (calls.get(message["tool_call_id"], ""), to_text(message["content"]))
+        for message in messages
+        if message["role"] == "tool"
+    ]
 
 
 def to_text(content: Any) -> str:

@@ -1,7 +1,7 @@
 """Offline services for every process of a project that runs: Postgres and a stand-in model.
 
-They belong to one process beside the project (`local.supervisor`). Whoever uses them holds a
-connection to it, so that the operating system counts the users, however they end.
+One process beside the project owns them (`local.supervisor`). Whoever uses them holds a connection
+to it, so that the operating system counts the users, however they end.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 START_SECONDS = 60.0
-_spawned: list["subprocess.Popen[bytes]"] = []
 
 
 class ServicesError(RuntimeError):
@@ -119,8 +119,8 @@ def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
             stderr=log,
             **detached,
         )
-    # It outlives this call, and Python complains of a child that is forgotten.
-    _spawned.append(supervisor)
+    # It outlives this call: Python warns of a child process that nobody refers to any more.
+    threading.Thread(target=supervisor.wait, daemon=True).start()
     return supervisor
 
 

@@ -11,7 +11,7 @@ from tests.agent import Agent
     ("user", "key"),
     [("ada", "ada"), ("a.b@c.io", "a%2Eb%40c%2Eio"), ("a/b%", "a%2Fb%25"), ("é", "%C3%A9")],
 )
-def test_a_key_is_safe_in_a_namespace_and_unlike_any_other(user: str, key: str) -> None:
+def test_a_key_is_safe_in_a_namespace_and_unique(user: str, key: str) -> None:
     assert User(user).key == key
 
 

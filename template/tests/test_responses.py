@@ -121,7 +121,7 @@ def test_a_malformed_body_is_a_400_with_one_line(agent: Agent, body: Any) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"input": "\xff"}'])
-def test_a_body_that_is_no_json_is_a_400(agent: Agent, content: bytes) -> None:
+def test_a_body_that_is_not_json_is_a_400(agent: Agent, content: bytes) -> None:
     headers = {"content-type": "application/json"}
     assert agent.http.post("/responses", content=content, headers=headers).status_code == 400
 
@@ -130,7 +130,7 @@ def test_a_body_above_the_limit_is_a_413(agent: Agent) -> None:
     assert agent.post({"input": "x" * (4 * 2**20)}).status_code == 413
 
 
-def test_what_is_null_is_what_is_not_sent(agent: Agent) -> None:
+def test_null_means_not_sent(agent: Agent) -> None:
     nulls = dict.fromkeys(("stream", "background", "metadata", "custom_inputs", "context"))
     assert agent.post({"input": "hi", **nulls}).status_code == 200
 

@@ -15,7 +15,7 @@ def test_the_page_itself_may_write(agent: Agent, site: str) -> None:
     assert agent.post({"input": "hi"}, **{"Sec-Fetch-Site": site}).status_code == 200
 
 
-def test_an_origin_counts_where_a_browser_says_no_more(agent: Agent) -> None:
+def test_the_origin_decides_where_a_browser_sends_no_site(agent: Agent) -> None:
     here = str(agent.http.base_url).rstrip("/")
     assert agent.post({"input": "hi"}, Origin=here).status_code == 200
     assert agent.post({"input": "hi"}, Origin="https://evil.example.com").status_code == 403

@@ -12,8 +12,8 @@ from langchain_core.runnables import RunnableConfig
 from agent_server.caller import user_of
 from agent_server.identity import User
 from agent_server.opening import process_memory
-from agent_server.thread_messages import kept_and_new, missing_results
-from agent_server.thread_store import open_thread
+from agent_server.threads.messages import kept_and_new, missing_results
+from agent_server.threads.store import open_thread
 
 
 @dataclass(frozen=True)

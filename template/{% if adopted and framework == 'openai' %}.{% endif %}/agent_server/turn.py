@@ -12,8 +12,8 @@ from agents.result import RunResultBase
 from agent_server.caller import user_of
 from agent_server.context import Context
 from agent_server.opening import process_memory
-from agent_server.thread_messages import kept_and_new
-from agent_server.thread_store import open_thread
+from agent_server.threads.messages import kept_and_new
+from agent_server.threads.store import open_thread
 
 
 @dataclass

@@ -19,7 +19,7 @@ def build_model() -> BaseChatModel:
         )
     from databricks_langchain import ChatDatabricks
 
-    from agent_server.workspace import workspace_client
+    from agent_server.server.workspace import workspace_client
 
     model: BaseChatModel = ChatDatabricks(
         endpoint=setting("MODEL_ENDPOINT"), workspace_client=workspace_client()
@@ -33,7 +33,7 @@ def build_client() -> AsyncOpenAI:
         return AsyncOpenAI()
     from databricks_openai import AsyncDatabricksOpenAI
 
-    from agent_server.workspace import workspace_client
+    from agent_server.server.workspace import workspace_client
 
     client: AsyncOpenAI = AsyncDatabricksOpenAI(workspace_client=workspace_client())
     return client

@@ -18,7 +18,7 @@ def build_client() -> AsyncOpenAI:
     # Imported only when it is needed: it takes seconds.
     from databricks_openai import AsyncDatabricksOpenAI
 
-    from agent_server.workspace import workspace_client
+    from agent_server.server.workspace import workspace_client
 
     client: AsyncOpenAI = AsyncDatabricksOpenAI(workspace_client=workspace_client())
     return client

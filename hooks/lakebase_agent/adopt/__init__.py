@@ -1,0 +1,1 @@
+"""`lakebase-agent adopt`: add memory to an agent that was not generated."""

@@ -1,0 +1,104 @@
+"""`lakebase-agent adopt`: add memory in Lakebase to an agent that was not generated."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import questionary
+
+from lakebase_agent.adopt.adoption import Adoption, AdoptOptions, noted_adoption
+from lakebase_agent.adopt.existing_agent import MEMORY_FOLDER, ExistingAgent, examine_agent
+from lakebase_agent.adopt.memory_modules import render_modules
+from lakebase_agent.adopt.plan import Plan, make_plan
+from lakebase_agent.adopt.questions import ask_adoption
+from lakebase_agent.adopt.wiring import wiring
+from lakebase_agent.errors import UsageError
+from lakebase_agent.project.answers import read_adopted
+from lakebase_agent.project.changes import Replacement, to_diff, write_together
+from lakebase_agent.project.git import uncommitted
+from lakebase_agent.template import version_of
+from lakebase_agent.terminal import Asker, Say
+
+
+def adopt(folder: Path, options: AdoptOptions, asker: Asker, say: Say) -> list[str]:
+    """Add memory to the agent project in `folder`; return the files with conflicts.
+
+    Shows a diff, asks, then writes all of it or nothing. Run again, it updates the files that it
+    added to the version of this package. Raises UsageError, SourceError, and KeyboardInterrupt.
+    """
+    agent = examine_agent(folder)
+    tracked = _check_committed(folder, options)
+    note = read_adopted(folder)
+    adoption = _adoption(note, agent, options, asker)
+    version = version_of(adoption.source)
+    new = render_modules(adoption.source, version, adoption.answers, adoption.place)
+    plan = make_plan(agent, adoption, new)
+    if not plan.changes:
+        say("nothing to do: the memory is in place")
+        return []
+    _show(plan, tracked, say)
+    if options.dry_run:
+        say("nothing was written: this was a dry run")
+        return []
+    next_steps = _next_steps(agent, adoption)
+    _confirm(len(plan.changes), options, asker)
+    write_together(folder, plan.changes)
+    print("\n".join(["", *next_steps]))
+    return plan.conflicts
+
+
+def _check_committed(folder: Path, options: AdoptOptions) -> bool:
+    """Return whether git tracks the project; raises UsageError if it has uncommitted changes."""
+    unsaved = uncommitted(folder)
+    if unsaved and not options.dry_run:
+        files = ", ".join(unsaved[:10]) + (" ..." if len(unsaved) > 10 else "")
+        raise UsageError(f"commit or stash your changes first: {files}")
+    return unsaved is not None
+
+
+def _adoption(
+    note: Mapping[str, object], agent: ExistingAgent, options: AdoptOptions, asker: Asker
+) -> Adoption:
+    if note:
+        return noted_adoption(note, agent, options)
+    return ask_adoption(agent, options, asker)
+
+
+def _show(plan: Plan, tracked: bool, say: Say) -> None:
+    print(to_diff(plan.changes), flush=True)
+    for line in _summary(plan.changes):
+        say(line)
+    if not tracked:
+        say("git does not track this folder: the diff above is the only record of what changes")
+
+
+def _summary(changes: Mapping[str, Replacement]) -> list[str]:
+    """Return a line for each file that changes, but only one for the folder of the modules."""
+    lines = []
+    for name, change in changes.items():
+        kind = _kind(change)
+        folder = str(PurePosixPath(name).parent)
+        is_module = kind == "add" and folder.endswith(MEMORY_FOLDER)
+        lines.append(f"{kind:9} {folder + '/' if is_module else name}")
+    return list(dict.fromkeys(lines))
+
+
+def _kind(change: Replacement) -> str:
+    if change.old is None:
+        return "add"
+    return "delete" if change.new is None else "change"
+
+
+def _confirm(count: int, options: AdoptOptions, asker: Asker) -> None:
+    """Return if a person agrees; raises UsageError if nobody is there, else KeyboardInterrupt."""
+    if options.yes:
+        return
+    if not asker.interactive:
+        raise UsageError("nobody is here to agree to these changes; nothing was written. Add --yes")
+    if not questionary.confirm(f"Change these {count} files?").unsafe_ask():
+        raise KeyboardInterrupt
+
+
+def _next_steps(agent: ExistingAgent, adoption: Adoption) -> list[str]:
+    if adoption.noted:
+        return ["The memory was updated to the version of this package: look at `git diff`."]
+    return wiring(agent, adoption.answers, adoption.place, adoption.app)

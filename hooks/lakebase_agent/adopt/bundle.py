@@ -1,0 +1,195 @@
+"""What an app lacks in its bundle, or its app.yaml, to have its memory in Lakebase."""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakebase_agent.adopt.adoption import Adoption
+from lakebase_agent.adopt.existing_agent import ExistingAgent
+from lakebase_agent.adopt.memory_modules import Rendered
+
+LAKEBASE_PREFIXES = ("LAKEBASE_AUTOSCALING", "LAKEBASE_INSTANCE")
+TARGET_FILES = "workspace.*.yml"
+DESCRIPTIONS = {
+    "postgres": {
+        "lakebase_branch": "Full path of the branch, projects/P/branches/B.",
+        "lakebase_database": "Full path of the database, with its ID (not its name).",
+    },
+    "database": {"lakebase_instance": "Name of the Lakebase instance."},
+}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable of the app's environment: a value, or the name of a resource that gives it."""
+
+    name: str
+    value: str = ""
+    resource: str = ""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The resources that an app lacks, and the names in the app of all that it needs."""
+
+    missing: list[dict[str, Any]]
+    names: dict[str, str]
+
+
+def bundle_additions(
+    agent: ExistingAgent, adoption: Adoption, new: Rendered
+) -> dict[str, dict[str, Any]]:
+    """Return what the bundle and app.yaml lack, by file."""
+    app, schema = adoption.app, str(new.answers["memory_schema"])
+    settings = app.settings if app else {}
+    resources = _find_resources(settings.get("resources") or [], _resources(adoption, new))
+    if not app:
+        variables = [v for v in _environment(adoption, schema) if v.resource != "embeddings"]
+        return {agent.app_yaml: {"env": _entries(agent.env(None), variables, resources, True)}}
+    additions: dict[str, dict[str, Any]] = {}
+    app_additions: dict[str, Any] = {"resources": resources.missing}
+    if app.has_config:
+        there = agent.env(app)
+        variables = _environment(adoption, "${var.memory_schema}")
+        camel_case = any("valueFrom" in entry for entry in there)
+        entries = _entries(there, variables, resources, camel_case)
+        app_additions["config"] = {"env": entries}
+    else:
+        entries = _entries(agent.env(app), _environment(adoption, schema), resources, True)
+        additions[agent.app_yaml] = {"env": entries}
+    declared_schema = schema if app.has_config else ""
+    additions["databricks.yml"] = _declarations(agent, resources.missing, declared_schema)
+    additions.setdefault(app.file, {})["resources"] = {"apps": {app.key: app_additions}}
+    return {name: _pruned(addition) for name, addition in additions.items()}
+
+
+def _pruned(addition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping without the lists and mappings in it that are empty."""
+    values = {name: _pruned(v) if isinstance(v, dict) else v for name, v in addition.items()}
+    return {name: value for name, value in values.items() if value not in ([], {})}
+
+
+def _environment(adoption: Adoption, schema: str) -> list[Variable]:
+    if adoption.answers["lakebase"] == "autoscaling":
+        variables = [Variable("LAKEBASE_AUTOSCALING_ENDPOINT", resource="postgres")]
+    else:
+        variables = [Variable("LAKEBASE_INSTANCE_NAME", resource="database")]
+    variables.append(Variable("LAKEBASE_AGENT_MEMORY_SCHEMA", schema))
+    if "long_term" in adoption.answers["memory"]:
+        variables.append(Variable("EMBEDDING_ENDPOINT", resource="embeddings"))
+    return variables
+
+
+def _entries(
+    there: Sequence[Mapping[str, Any]],
+    variables: list[Variable],
+    resources: Resources,
+    camel_case: bool,
+) -> list[dict[str, Any]]:
+    """Return the entries of `variables` that an environment lacks.
+
+    An environment that names a Lakebase in any way needs no other variable that does.
+    """
+    names = {str(entry.get("name")) for entry in there}
+    has_lakebase = any(name.startswith(LAKEBASE_PREFIXES) for name in names)
+    entries = []
+    for variable in variables:
+        is_lakebase = variable.name.startswith(LAKEBASE_PREFIXES)
+        if variable.name in names or (has_lakebase and is_lakebase):
+            continue
+        if variable.resource:
+            key, value = "valueFrom" if camel_case else "value_from", variable.resource
+            entries.append({"name": variable.name, key: resources.names[value]})
+        else:
+            entries.append({"name": variable.name, "value": variable.value})
+    return entries
+
+
+def _resources(adoption: Adoption, new: Rendered) -> dict[str, dict[str, Any]]:
+    """Return the resources that an app needs, by their preferred names."""
+    resources: dict[str, dict[str, Any]] = {}
+    if adoption.answers["lakebase"] == "autoscaling":
+        resources["postgres"] = {
+            "postgres": {
+                "branch": "${var.lakebase_branch}",
+                "database": "${var.lakebase_database}",
+                "permission": "CAN_CONNECT_AND_CREATE",
+            }
+        }
+    else:
+        resources["database"] = {
+            "database": {
+                "instance_name": "${var.lakebase_instance}",
+                "database_name": "databricks_postgres",
+                "permission": "CAN_CONNECT_AND_CREATE",
+            }
+        }
+    if "long_term" in adoption.answers["memory"]:
+        endpoint = {"name": str(new.answers["embedding_endpoint"]), "permission": "CAN_QUERY"}
+        resources["embeddings"] = {"serving_endpoint": endpoint}
+    return resources
+
+
+def _find_resources(listed: Sequence[Any], needed: Mapping[str, Mapping[str, Any]]) -> Resources:
+    """Look for resources among those that an app lists; a missing one gets a free name."""
+    there = [item for item in listed if isinstance(item, dict)]
+    taken = {str(item.get("name")) for item in there}
+    found = Resources([], {})
+    for name, content in needed.items():
+        same = [str(item.get("name")) for item in there if _gives(item, content)]
+        found.names[name] = same[0] if same else _free_name(name, taken)
+        if not same:
+            found.missing.append({"name": found.names[name], **content})
+    return found
+
+
+def _gives(item: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
+    """Return whether a resource gives access to the same; any Lakebase will do."""
+    kind, value = next(iter(content.items()))
+    if kind not in item:
+        return False
+    return kind != "serving_endpoint" or (item[kind] or {}).get("name") == value["name"]
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    names = [name, f"lakebase-{name}", *(f"{name}-{number}" for number in range(2, 100))]
+    return next(candidate for candidate in names if candidate not in taken)
+
+
+def _declarations(
+    agent: ExistingAgent, missing: list[dict[str, Any]], schema: str
+) -> dict[str, Any]:
+    """Return the variables that additions to the bundle need, and the files where `link` sets them.
+
+    The schema is a variable unless it is empty.
+    """
+    variables = _lakebase_variables(missing)
+    include = [] if not variables or _includes_targets(agent) else [TARGET_FILES]
+    if schema:
+        about = "Postgres schema that holds every table of the memory."
+        variables["memory_schema"] = {"description": about, "default": schema}
+    targets = _development_targets(agent, schema) if schema else {}
+    return {"include": include, "variables": variables, "targets": targets}
+
+
+def _lakebase_variables(missing: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    kinds = {kind for item in missing for kind in item}
+    return {
+        name: {"description": text}
+        for kind in kinds & DESCRIPTIONS.keys()
+        for name, text in DESCRIPTIONS[kind].items()
+    }
+
+
+def _includes_targets(agent: ExistingAgent) -> bool:
+    patterns = [str(pattern) for pattern in agent.bundle.get("include") or []]
+    return any(fnmatch.fnmatch("workspace.dev.yml", pattern) for pattern in patterns)
+
+
+def _development_targets(agent: ExistingAgent, schema: str) -> dict[str, Any]:
+    return {
+        name: {"variables": {"memory_schema": f"{schema}_dev"}}
+        for name, target in (agent.bundle.get("targets") or {}).items()
+        if isinstance(target, dict) and target.get("mode") == "development"
+    }

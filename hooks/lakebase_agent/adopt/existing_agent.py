@@ -1,0 +1,195 @@
+"""An agent project that was not generated: its framework, its app, its files."""
+
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lakebase_agent.errors import UsageError
+from lakebase_agent.project.answers import ANSWERS
+from lakebase_agent.project.requirements import package_of
+from lakebase_agent.project.sources import Source, read_sources
+from lakebase_agent.project.yaml_documents import load_documents, read_first_document
+
+PACKAGES = {
+    "langgraph": {"databricks-langchain", "langgraph", "langchain"},
+    "openai": {"databricks-openai", "openai-agents"},
+}
+IMPORTS = {
+    "langgraph": {"databricks_langchain", "langgraph", "langchain"},
+    "openai": {"databricks_openai", "agents"},
+}
+APP_YAML = ("app.yaml", "app.yml")
+MEMORY_FOLDER = "lakebase_memory"
+# Folders with code that is not the agent's.
+OTHER_FOLDERS = {
+    "tests", "test", "evals", "scripts", "notebooks", "node_modules", "build", "dist",
+    MEMORY_FOLDER,
+}  # fmt: skip
+KINDS = {"autoscaling": "postgres", "provisioned": "database"}  # of resources, by flavour
+PREFIXES = {"autoscaling": "LAKEBASE_AUTOSCALING", "provisioned": "LAKEBASE_INSTANCE"}
+POETRY = """\
+its dependencies are in [tool.poetry], which adopt does not edit. Move them to [project]:
+    uvx migrate-to-uv
+then commit, and run this command again"""
+REQUIREMENTS = """\
+its dependencies are in requirements.txt, which adopt does not edit. Move them to pyproject.toml:
+    uv init --bare && uv add -r requirements.txt
+then commit, and run this command again"""
+NO_APP = """\
+there is no app in its databricks.yml, and no app.yaml: adopt is for a Databricks App. Write an
+app.yaml with the command that starts it, commit, and run this command again:
+    command: ["uv", "run", "python", "app.py"]"""
+
+
+@dataclass(frozen=True)
+class App:
+    """An app of the bundle; `file` is the one that declares it."""
+
+    file: str
+    key: str
+    settings: Mapping[str, Any]
+
+    @property
+    def has_config(self) -> bool:
+        """Whether the bundle says how it starts, and not app.yaml."""
+        return bool(self.settings.get("config"))
+
+
+@dataclass(frozen=True)
+class ExistingAgent:
+    """A project, as it was found.
+
+    `app_yaml` is the name of that file, `bundle` is databricks.yml; both are empty without one.
+    """
+
+    folder: Path
+    pyproject: Mapping[str, Any]
+    sources: tuple[Source, ...]
+    apps: tuple[App, ...]
+    app_yaml: str
+    bundle: Mapping[str, Any]
+
+    def frameworks(self) -> list[str]:
+        """Return the frameworks that it may use; its imports decide if it requires both."""
+        listed = {package_of(item) for item in self.pyproject["project"].get("dependencies", [])}
+        found = [name for name, packages in PACKAGES.items() if packages & listed]
+        if len(found) == 1:
+            return found
+        used = frozenset().union(*(source.imports for source in self.sources))
+        return [name for name in IMPORTS if IMPORTS[name] & used]
+
+    def packages(self, framework: str) -> list[str]:
+        """Return the folders that hold the agent's own code, the most likely first."""
+        places = Counter(
+            str(source.path.parent)
+            for source in self.sources
+            if source.imports & IMPORTS[framework]
+        )
+        return [place for place, _ in places.most_common()] or ["."]
+
+    def is_package(self, folder: str) -> bool:
+        """Return whether the modules in a folder are imported by the folder's name."""
+        name = PurePosixPath(folder).name
+        used = any(name in source.imports for source in self.sources)
+        return used or (self.folder / folder / "__init__.py").is_file()
+
+    def text(self, name: str) -> str:
+        """Return the text of a file; empty if it does not exist. Raises UsageError if not UTF-8."""
+        path = self.folder / name
+        return _read(path) if path.is_file() else ""
+
+    def app_with_key(self, key: str) -> App | None:
+        """Return the app of the bundle with a key; None if there is none."""
+        return next((app for app in self.apps if app.key == key), None)
+
+    def env(self, app: App | None) -> list[Mapping[str, Any]]:
+        """Return the environment of the app, from the bundle or from app.yaml.
+
+        Raises UsageError if app.yaml is not valid.
+        """
+        if app and app.has_config:
+            return list(app.settings["config"].get("env") or [])
+        documents = load_documents(self.app_yaml, self.text(self.app_yaml))
+        first = documents[0] if documents and isinstance(documents[0], dict) else {}
+        return list(first.get("env") or [])
+
+    def default_target(self) -> str:
+        """Return the target that the bundle's commands use by default; `dev` without targets."""
+        targets = self.bundle.get("targets") or {}
+        default = [name for name, target in targets.items() if (target or {}).get("default")]
+        return str((default or [*targets, "dev"])[0])
+
+    def is_installed(self) -> bool:
+        """Return whether `uv run` makes its packages importable from anywhere."""
+        return "build-system" in self.pyproject
+
+    def flavours(self, app: App | None) -> list[str]:
+        """Return the flavours of Lakebase that its resources, environment or .env name."""
+        resources = (app.settings.get("resources") or []) if app else []
+        kinds = {kind for resource in resources for kind in resource}
+        by_resource = [flavour for flavour, kind in KINDS.items() if kind in kinds]
+        return by_resource or self._flavours_of_variables(app)
+
+    def _flavours_of_variables(self, app: App | None) -> list[str]:
+        names = [str(entry.get("name")) for entry in self.env(app)]
+        for file in (".env", ".env.example"):
+            names += re.findall(r"^\s*(LAKEBASE_\w+)\s*=", self.text(file), re.MULTILINE)
+        text = " ".join(names)
+        return [flavour for flavour, prefix in PREFIXES.items() if prefix in text]
+
+
+def examine_agent(folder: Path) -> ExistingAgent:
+    """Return what is known of a project.
+
+    Raises UsageError, with what to do by hand, if it can't be adopted or a file is not valid.
+    """
+    if (folder / ANSWERS).is_file() and "lakebase-agent" in (folder / ANSWERS).read_text("utf-8"):
+        raise UsageError(f"{folder} was generated, and has memory. Run: lakebase-agent update")
+    pyproject = _read_pyproject(folder)
+    path = folder / "databricks.yml"
+    bundle = read_first_document(path) if path.is_file() else {}
+    apps = tuple(_apps(folder, bundle))
+    app_yaml = next((name for name in APP_YAML if (folder / name).is_file()), "")
+    if not apps and not app_yaml:
+        raise UsageError(f"{folder} can't be adopted: {NO_APP}")
+    return ExistingAgent(
+        folder, pyproject, tuple(read_sources(folder, OTHER_FOLDERS)), apps, app_yaml, bundle
+    )
+
+
+def _read_pyproject(folder: Path) -> Mapping[str, Any]:
+    path = folder / "pyproject.toml"
+    try:
+        document = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}") from error
+    if "dependencies" in document.get("project", {}):
+        return document
+    if "poetry" in document.get("tool", {}):
+        raise UsageError(f"{folder} can't be adopted: {POETRY}")
+    if list(folder.glob("requirements*.txt")):
+        raise UsageError(f"{folder} can't be adopted: {REQUIREMENTS}")
+    raise UsageError(f"{folder} can't be adopted: no pyproject.toml lists its dependencies")
+
+
+def _apps(folder: Path, bundle: Mapping[str, Any]) -> Iterator[App]:
+    """Yield the apps of databricks.yml, and of the files that it includes."""
+    files = {"databricks.yml": bundle}
+    for pattern in bundle.get("include") or []:
+        for path in sorted(folder.glob(str(pattern))):
+            files[path.relative_to(folder).as_posix()] = read_first_document(path)
+    for name, document in files.items():
+        apps = (document.get("resources") or {}).get("apps") or {}
+        for key, settings in apps.items():
+            yield App(name, str(key), settings or {})
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8") from error

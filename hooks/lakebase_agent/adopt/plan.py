@@ -1,0 +1,115 @@
+"""What adoption changes in a project, worked out before anything is written."""
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakebase_agent.adopt.adoption import Adoption, to_note
+from lakebase_agent.adopt.bundle import bundle_additions
+from lakebase_agent.adopt.existing_agent import ExistingAgent
+from lakebase_agent.adopt.memory_modules import Rendered, render_modules
+from lakebase_agent.errors import UsageError
+from lakebase_agent.project.answers import ADOPTED
+from lakebase_agent.project.changes import Replacement
+from lakebase_agent.project.env_file import add_paragraphs
+from lakebase_agent.project.pyproject import add_dependencies, add_settings
+from lakebase_agent.project.text_merge import Labels, merge_texts
+from lakebase_agent.project.yaml_lines import add_to_yaml
+from lakebase_agent.workspace.schemas import personal_schema
+
+LABELS = Labels("yours", "before", "template")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The files that change, and those of them in which conflicts are marked."""
+
+    changes: dict[str, Replacement]
+    conflicts: list[str]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The text of a module, None to delete it, and whether conflicts are marked in it."""
+
+    text: str | None
+    conflict: bool = False
+
+
+def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
+    """Return what changes, new files first, so that changes to the owner's are shown last.
+
+    Raises UsageError if a file can't be changed, and SourceError.
+    """
+    old = new
+    if adoption.version and adoption.version != new.version:
+        old = render_modules(adoption.source, adoption.version, adoption.answers, adoption.place)
+    modules = _modules(agent.folder, old.files if adoption.noted else {}, new.files)
+    texts = {
+        **{name: merged.text for name, merged in modules.items()},
+        **_owners_files(agent, adoption, old, new),
+        ADOPTED: to_note(adoption, new.version, new.answers),
+    }
+    changes = [
+        (name, Replacement(_read(agent.folder / name), text)) for name, text in texts.items()
+    ]
+    wanted = [(name, change) for name, change in changes if change.old != change.new]
+    wanted.sort(key=lambda item: item[1].old is not None)
+    return Plan(dict(wanted), [name for name, merged in modules.items() if merged.conflict])
+
+
+def _modules(folder: Path, old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Merged]:
+    """Return the modules that may change, given what was rendered before and is rendered now."""
+    modules = {}
+    for name in sorted({*old, *new}):
+        merged = _merge_module(name, old.get(name), _read(folder / name), new.get(name))
+        if merged:
+            modules[name] = merged
+    return modules
+
+
+def _merge_module(name: str, before: str | None, own: str | None, now: str | None) -> Merged | None:
+    """Return what becomes of the owner's module; None if it stays the same."""
+    if before is None and own is not None:
+        raise UsageError(f"{name} is new in this version, and exists: move it away")
+    if before is None:
+        return Merged(now)
+    if now is None:
+        return Merged(None if own in (before, None) else own)
+    if own is None or before == now:  # the owner deleted it, or nothing is new
+        return None
+    return Merged(*merge_texts(before, own, now, LABELS))
+
+
+def _owners_files(
+    agent: ExistingAgent, adoption: Adoption, old: Rendered, new: Rendered
+) -> dict[str, str]:
+    replaceable = old.requirements if adoption.version else []
+    pyproject = add_dependencies(agent.text("pyproject.toml"), new.requirements, replaceable)
+    texts = {"pyproject.toml": add_settings(pyproject, new.settings)}
+    for name, addition in bundle_additions(agent, adoption, new).items():
+        texts[name] = add_to_yaml(name, agent.text(name), addition, after="bundle")
+    texts[".env.example"] = add_paragraphs(agent.text(".env.example"), new.env_example)
+    if variables := _env_variables(adoption, new):
+        texts[".env"] = add_paragraphs(agent.text(".env"), variables)
+    return texts
+
+
+def _env_variables(adoption: Adoption, new: Rendered) -> str:
+    """Return lines of a .env for the Lakebase that was named, with the developer's own schema."""
+    answers = new.answers
+    lines = []
+    if adoption.answers.get("lakebase_project"):
+        lines.append(f"LAKEBASE_AUTOSCALING_PROJECT={answers['lakebase_project']}")
+        lines.append(f"LAKEBASE_AUTOSCALING_BRANCH={answers['lakebase_branch']}")
+    if adoption.answers.get("lakebase_instance"):
+        lines.append(f"LAKEBASE_INSTANCE_NAME={answers['lakebase_instance']}")
+    if lines:
+        schema = personal_schema(f"{answers['memory_schema']}_dev_", getpass.getuser())
+        lines.append(f"LAKEBASE_AGENT_MEMORY_SCHEMA={schema}")
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> str | None:
+    return path.read_bytes().decode("utf-8") if path.is_file() else None

@@ -1,0 +1,1 @@
+"""`lakebase-agent doctor`: find what is wrong between a project and its workspace."""

@@ -1,0 +1,67 @@
+"""`lakebase-agent doctor`: find what is wrong between a project and its workspace."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakebase_agent.doctor.bundle_checks import check_cli, check_variables
+from lakebase_agent.doctor.findings import Finding, ok, problem, skipped
+from lakebase_agent.doctor.lakebase_checks import check_lakebase
+from lakebase_agent.doctor.linked_project import LinkedProject
+from lakebase_agent.doctor.workspace_checks import check_app, check_embeddings, check_experiment
+from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.project.answers import read_answers
+from lakebase_agent.project.bundle import read_bundle, read_target
+from lakebase_agent.project.pyproject import read_settings
+from lakebase_agent.terminal import Asker
+from lakebase_agent.workspace.client import Workspace
+from lakebase_agent.workspace.signing_in import connect, pick_profile
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something to check in a workspace, and what to do if the workspace refuses."""
+
+    name: str
+    run: Callable[[LinkedProject], Iterator[Finding]]
+    command: str = ""  # empty to link again
+
+
+CHECKS = (
+    Check("experiment", check_experiment),
+    Check("embeddings", check_embeddings, "set EMBEDDING_ENDPOINT in pyproject.toml"),
+    Check("lakebase", check_lakebase),
+    Check("app", check_app),
+)
+
+
+def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
+    """Yield what every check finds; changes nothing.
+
+    Raises UsageError if `folder` is not a project, or its files are not valid.
+    """
+    answers, bundle = read_answers(folder), read_bundle(folder)
+    yield check_cli(bundle)
+    declared = ((bundle.get("targets") or {}).get(target) or {}).get("variables") or {}
+    known = {name: str(answers[name]) for name in ("app_name", "memory_schema") if name in answers}
+    variables = {**known, **declared, **read_target(folder, target)}
+    yield check_variables(bundle, variables, target)
+    try:
+        chosen = pick_profile(folder, target, profile, answers, Asker(interactive=False))
+        workspace = Workspace(connect(chosen))
+        yield ok("sign-in", f"{workspace.host} as {workspace.me()}")
+    except WorkspaceError as error:
+        yield problem("sign-in", str(error), "databricks auth login")
+        yield skipped("workspace", "can't be checked without signing in")
+        return
+    settings = read_settings(folder)
+    project = LinkedProject(answers, bundle, settings, target, variables, workspace)
+    for check in CHECKS:
+        yield from _findings(check, project)
+
+
+def _findings(check: Check, project: LinkedProject) -> Iterator[Finding]:
+    try:
+        yield from check.run(project)
+    except WorkspaceError as error:
+        yield problem(check.name, str(error), check.command or project.link_command)

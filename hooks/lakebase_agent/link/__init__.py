@@ -1,0 +1,1 @@
+"""`lakebase-agent link`: connect a project to a workspace."""

@@ -1,0 +1,130 @@
+"""`lakebase-agent link`: connect a project to a workspace, and write down what was looked up."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from lakebase_agent.errors import UsageError
+from lakebase_agent.link.lookup import LinkOptions, LinkValues, LookUp
+from lakebase_agent.project.answers import read_answers
+from lakebase_agent.project.bundle import DEV, read_bundle, read_target, target_path, to_target
+from lakebase_agent.project.changes import Replacement, write_together
+from lakebase_agent.project.env_file import set_variables
+from lakebase_agent.terminal import Asker, Say
+from lakebase_agent.update.rehearsal import CURRENT
+from lakebase_agent.update.update import UpdateOptions, open_update
+from lakebase_agent.workspace.client import Workspace
+from lakebase_agent.workspace.signing_in import connect, pick_profile
+
+SWITCH = "copier update --trust -d lakebase=autoscaling (or provisioned), then link again"
+
+
+def link(folder: Path, options: LinkOptions, asker: Asker, say: Say) -> None:
+    """Look up what the project in `folder` needs, and write it to the files that `link` owns.
+
+    A project without a Lakebase gets one first. Nothing is written before everything is found.
+    Raises UsageError, WorkspaceError, and KeyboardInterrupt.
+    """
+    answers = read_answers(folder)
+    if answers.get("lakebase") != "local" or not answers.get("memory"):
+        changes = _look_up(folder, folder, options, asker, say)
+    else:
+        changes = _switch_and_look_up(folder, options, asker, say)
+    if changes:
+        write_together(folder, changes)
+    for name in changes:
+        say(f"wrote {name}")
+    if not changes:
+        say("everything is up to date; nothing changed")
+
+
+def _switch_and_look_up(
+    folder: Path, options: LinkOptions, asker: Asker, say: Say
+) -> dict[str, Replacement]:
+    """Update the project to a flavour of Lakebase that a person picks, then look it up."""
+    flavour = _pick_flavour(asker, say)
+    update = UpdateOptions({"lakebase": flavour}, CURRENT)
+    with open_update(folder.resolve(), update) as rehearsal:
+        if conflicts := [change.path for change in rehearsal.changes() if change.troubled]:
+            files = ", ".join(conflicts)
+            raise UsageError(f"your edits in {files} conflict with it. Run: {SWITCH}")
+        changes = _look_up(folder, rehearsal.copy, options, asker, say)
+        rehearsal.bring_over()
+    say(f"switched to lakebase={flavour}: look at `git diff`, and commit it")
+    return changes
+
+
+def _pick_flavour(asker: Asker, say: Say) -> str:
+    only_local = "this project has no Lakebase, only an embedded Postgres"
+    if not asker.interactive:
+        raise UsageError(f"{only_local}. To give it one, run: {SWITCH}")
+    say(f"{only_local}; press Ctrl-C to keep it that way")
+    return asker.pick("kind of Lakebase", "", "", ["autoscaling", "provisioned"])
+
+
+def _look_up(
+    folder: Path, rendered: Path, options: LinkOptions, asker: Asker, say: Say
+) -> dict[str, Replacement]:
+    """Return the files to write in `folder`, for the bundle and the answers in `rendered`."""
+    answers, bundle = read_answers(rendered), read_bundle(rendered)
+    _check(options, answers)
+    profile = pick_profile(folder, options.target, options.profile, answers, asker)
+    workspace = Workspace(connect(profile))
+    me = workspace.me()
+    say(f"signed in to {workspace.host} as {me}")
+    linked = read_target(folder, options.target)
+    declared = bundle.get("variables") or {}
+    values = LookUp(workspace, answers, options, asker, say, linked, declared).everything(me)
+    env: dict[str, str | None] = {
+        "DATABRICKS_CONFIG_PROFILE": profile or None,
+        "DATABRICKS_HOST": None if profile else workspace.host,
+        **values.env,
+    }
+    _say_next(values, bundle, options.target, workspace.host, say)
+    complete = LinkValues(values.variables, env)
+    return _changes(folder, options.target, workspace.host, complete, bundle)
+
+
+def _changes(
+    folder: Path, target: str, host: str, values: LinkValues, bundle: dict[str, Any]
+) -> dict[str, Replacement]:
+    """Return the files that change, by name; only a developer's own target has a .env."""
+    path, env = target_path(folder, target), folder / ".env"
+    text = to_target(folder, target, host, values.variables, bundle)
+    changes = {path.name: Replacement(_read(path), text)}
+    if target == DEV:
+        old = _read(env)
+        changes[env.name] = Replacement(old, set_variables(old or "", values.env), mode=0o600)
+    return {name: change for name, change in changes.items() if change.old != change.new}
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.is_file() else None
+
+
+def _say_next(values: LinkValues, bundle: dict[str, Any], target: str, host: str, say: Say) -> None:
+    if app := values.variables.get("app_name"):
+        keys = list((bundle.get("resources") or {}).get("apps") or {})
+        key = keys[0] if keys else "<key of the app>"
+        bind = f"databricks bundle deployment bind {key} {app} --target {target}"
+        say(f"before the first deployment to {app}, run: {bind}")
+    if experiment := values.variables.get("experiment_id"):
+        say(f"traces: {host}/ml/experiments/{experiment}")
+
+
+def _check(options: LinkOptions, answers: dict[str, Any]) -> None:
+    """Raise UsageError for options that are not for the project's flavour of Lakebase."""
+    flavour = answers.get("lakebase")
+    wrong = {
+        "autoscaling": {"--instance": options.instance},
+        "provisioned": {
+            "--project": options.project,
+            "--branch": options.branch,
+            "--create-project": options.create_project,
+        },
+    }
+    for flag, value in wrong.get(str(flavour), {}).items():
+        if value:
+            raise UsageError(f"{flag} is not for a project with lakebase={flavour}")
+    if not re.fullmatch("[a-z][a-z0-9_-]{0,30}", options.target):
+        raise UsageError(f"--target {options.target!r} is not the name of a target, such as prod")

@@ -1,0 +1,1 @@
+"""`lakebase-agent new`: generate a project."""

@@ -1,0 +1,1 @@
+"""A project on disk: reading its files, changing them, and git."""

@@ -1,0 +1,78 @@
+"""A project's bundle: databricks.yml, and the values of each target in workspace.<target>.yml."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lakebase_agent.errors import UsageError
+from lakebase_agent.project.answers import read_adopted
+from lakebase_agent.project.yaml_documents import (
+    dump_with_comments,
+    load_with_comments,
+    read_first_document,
+)
+
+DEV = "dev"  # the target of development, and the default one
+# Variables that `link` sets. A bundle declares those of its own flavour of Lakebase only, and the
+# Databricks CLI rejects a value for a variable that is not declared.
+LAKEBASE_VARIABLES = ("lakebase_branch", "lakebase_database", "lakebase_instance")
+HEADER = "# Written by `lakebase-agent link`; belongs in git.\n"
+
+
+def read_bundle(folder: Path) -> dict[str, Any]:
+    """Return databricks.yml; an adopted project may have none, which is an empty bundle.
+
+    Raises UsageError if it is missing from a generated project, or not a bundle.
+    """
+    path = folder / "databricks.yml"
+    if not path.is_file() and read_adopted(folder):
+        return {"bundle": {}}
+    bundle = read_first_document(path) if path.is_file() else {}
+    if "bundle" not in bundle:
+        raise UsageError(f"{path} is missing, or not a bundle")
+    return bundle
+
+
+def target_path(folder: Path, target: str) -> Path:
+    """Return the file with the values of one target."""
+    return folder / f"workspace.{target}.yml"
+
+
+def read_target(folder: Path, target: str) -> dict[str, str]:
+    """Return the variables in workspace.<target>.yml; empty if there is no such file."""
+    values: dict[str, str] = _target_section(folder, target).get("variables", {})
+    return values
+
+
+def read_host(folder: Path, target: str) -> str:
+    """Return the address of the workspace in workspace.<target>.yml; empty if it names none."""
+    return str(_target_section(folder, target).get("workspace", {}).get("host", ""))
+
+
+def _target_section(folder: Path, target: str) -> Any:
+    document = load_with_comments(target_path(folder, target))
+    return document.get("targets", {}).get(target, {})
+
+
+def to_target(
+    folder: Path, target: str, host: str, variables: Mapping[str, str], bundle: Mapping[str, Any]
+) -> str:
+    """Return the text of workspace.<target>.yml with `host` and `variables` set.
+
+    Variables that the bundle does not declare are left out, and those of another flavour of
+    Lakebase removed. Without a bundle all are kept, for `link` and `doctor` to read.
+    """
+    path = target_path(folder, target)
+    document = load_with_comments(path)
+    section = document.setdefault("targets", {}).setdefault(target, {})
+    section.setdefault("workspace", {})["host"] = host
+    values = section.setdefault("variables", {})
+    values.update(variables)
+    known = (bundle.get("variables") or {}) if bundle["bundle"] else variables
+    for name in {*LAKEBASE_VARIABLES, *variables} - known.keys():
+        values.pop(name, None)
+    if not path.is_file():
+        return HEADER + dump_with_comments(document)
+    if document == load_with_comments(path):
+        return path.read_text("utf-8")  # nothing new: not a byte changes
+    return dump_with_comments(document)

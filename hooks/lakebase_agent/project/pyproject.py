@@ -1,0 +1,82 @@
+"""A project's pyproject.toml: its own settings, and adding to it without touching the rest."""
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array, StringType
+
+from lakebase_agent.errors import UsageError
+from lakebase_agent.project.requirements import package_of, parse_requirement
+
+HEADER = """
+# Defaults of the agent's memory; an environment variable of the same name wins.
+[tool.lakebase-agent]
+"""
+
+
+def read_settings(folder: Path) -> dict[str, str]:
+    """Return the project's own settings, `[tool.lakebase-agent]`.
+
+    Raises OSError if there is no pyproject.toml, ValueError if it is not valid.
+    """
+    document = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    table = document.get("tool", {}).get("lakebase-agent", {})
+    return {name: str(value) for name, value in table.items()}
+
+
+def add_dependencies(text: str, wanted: Sequence[str], replaceable: Sequence[str] = ()) -> str:
+    """Return the text of a pyproject.toml with the requirements `wanted` that it lacks.
+
+    The owner's bounds are kept: only requirements that are in `replaceable` are replaced. Raises
+    UsageError if the dependencies can't be edited.
+    """
+    try:
+        document = tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise UsageError(f"pyproject.toml is not TOML: {error}") from error
+    listed = document["project"].get("dependencies")
+    if not isinstance(listed, Array):
+        raise UsageError("[project] of pyproject.toml has no list of dependencies")
+    for requirement in wanted:
+        _add_requirement(listed, requirement, replaceable)
+    return tomlkit.dumps(document)
+
+
+def _add_requirement(listed: Array, requirement: str, replaceable: Sequence[str]) -> None:
+    packages = [package_of(item) if isinstance(item, str) else "" for item in listed]
+    if package_of(requirement) not in packages:
+        listed.append(requirement)
+        return
+    place = packages.index(package_of(requirement))
+    own = listed[place]
+    changed = requirement if own in replaceable else _with_extras(own, requirement)
+    if changed != own:
+        single_quoted = getattr(own, "_t", StringType.SLB) == StringType.SLL
+        listed[place] = tomlkit.string(changed, literal=single_quoted and "'" not in changed)
+
+
+def _with_extras(own: str, requirement: str) -> str:
+    """Return the owner's requirement with the extras of another added."""
+    old, new = parse_requirement(own), parse_requirement(requirement)
+    if not old or not new:
+        return own
+    missing = [extra for extra in new.extras if extra not in old.extras]
+    return f"{old.name}[{','.join(old.extras + missing)}]{old.rest}" if missing else own
+
+
+def add_settings(text: str, settings: Mapping[str, str | int]) -> str:
+    """Return the text of a pyproject.toml with the `settings` that it lacks."""
+    document = tomlkit.parse(text)
+    table = document.get("tool", {}).get("lakebase-agent")
+    if table is None:
+        newline = "\r\n" if "\r\n" in text else "\n"
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+        added = (HEADER + "".join(lines)).replace("\n", newline)
+        return text + ("" if text.endswith("\n") else newline) + added
+    for name, value in settings.items():
+        table.setdefault(name, value)
+    return tomlkit.dumps(document)

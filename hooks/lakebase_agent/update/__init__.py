@@ -1,0 +1,1 @@
+"""`lakebase-agent update`: bring a project to another version of its template."""

@@ -1,0 +1,189 @@
+"""An update, done in a copy of the project first: what it would change, and bringing that over.
+
+The project itself is touched only at the end, in one step, so that a failure or Ctrl-C before it
+leaves every file as it was.
+"""
+
+import ast
+import signal
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+from copier import VcsRef, run_copy, run_update
+from plumbum import local
+
+from lakebase_agent.merging.merged import Merged
+from lakebase_agent.merging.project import REPORT, read_report
+from lakebase_agent.project.answers import plain, read_answers
+from lakebase_agent.project.git import GitError, git, names
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    ".py": ast.parse,
+    ".toml": tomllib.loads,
+    ".yml": lambda text: list(yaml.parse(text)),
+}
+# As `_skip_if_exists` in copier.yml. Copier would bring back those that the owner deleted.
+OWNERS = ("README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
+          "evals")  # fmt: skip
+CURRENT = "current"
+TROUBLED = ("conflict", "broken")
+COMPARED = ("--cached", "--no-renames", "--no-ext-diff", "--no-color", "HEAD")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an update does to one file of a project."""
+
+    path: str
+    kind: str
+    edited: bool = False
+
+    @property
+    def troubled(self) -> bool:
+        """Whether somebody has to look at the file."""
+        return self.kind in TROUBLED
+
+    @property
+    def grave(self) -> bool:
+        """Whether it is listed last: what has conflicts, and what is deleted."""
+        return self.troubled or self.kind == "delete"
+
+    def __str__(self) -> str:
+        return f"{self.kind:9} {self.path}" + ("   (with your edits in it)" if self.edited else "")
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A copy of the project in which the update was done.
+
+    `stages` are the entries of git's index for files with conflicts, as `git ls-files` has them.
+    """
+
+    project: Path
+    copy: Path
+    stages: list[str]
+    report: Merged
+
+    def changes(self) -> list[Change]:
+        """Return what the update does: what has conflicts comes last, then what it deletes.
+
+        Whether they were edited is only known of files that are moved or deleted.
+        """
+        states = names(self.copy, "diff", *COMPARED, "--relative", "--name-status", "-z")
+        kinds = dict(zip(states[1::2], states[::2], strict=True))
+        moves = [move for move in self.report.moved if kinds.get(move.old) == "D"]
+        gone = {move.old for move in moves}
+        deleted = [path for path, kind in kinds.items() if kind == "D" and path not in gone]
+        edited = self._edited(deleted) if deleted else set()
+        found = [
+            Change(path, self._kind(path, kind)) for path, kind in kinds.items() if kind != "D"
+        ]
+        arrived = {move.new for move in moves}
+        kept = [change for change in found if change.kind != "add" or change.path not in arrived]
+        kept += [Change(f"{move.old} -> {move.new}", "move", move.edited) for move in moves]
+        kept.sort(key=lambda change: change.troubled)
+        return kept + [Change(path, "delete", path in edited) for path in deleted]
+
+    def not_applied(self) -> list[str]:
+        """Return a line for each change of the template, or of the owner, that has no place."""
+        return [f"not applied: {item.path}, {item.reason}" for item in self.report.not_applied]
+
+    def diff(self) -> str:
+        """Return what changes, as a diff."""
+        return git(self.copy, "diff", *COMPARED, "--binary", "--", ".")
+
+    def bring_over(self) -> None:
+        """Change the project as its copy was changed: all of it, or nothing."""
+        patch, top = self.diff(), _top(self.project)
+        for entry in self.stages:
+            blob = git(self.copy, "cat-file", "blob", entry.split()[1])
+            git(top, "hash-object", "-w", "--stdin", given=blob)
+        merged = {entry.split("\t")[1] for entry in self.stages}
+        entries = [f"0 {'0' * 40}\t{path}" for path in merged] + self.stages
+        index = "".join(f"{entry}\0" for entry in entries)
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            git(top, "apply", "--whitespace=nowarn", "-", given=patch)
+            try:
+                git(top, "update-index", "-z", "--index-info", given=index)
+            except GitError:
+                git(top, "apply", "--whitespace=nowarn", "--reverse", "-", given=patch)
+                raise
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _kind(self, path: str, state: str) -> str:
+        full = (self.copy / path).relative_to(_top(self.copy)).as_posix()
+        staged = any(entry.endswith(f"\t{full}") for entry in self.stages)
+        if staged or path.endswith(".rej") or path in self.report.conflicts:
+            return "conflict"
+        if not parses(self.copy / path):
+            return "broken"
+        return "add" if state == "A" else "change"
+
+    def _edited(self, paths: list[str]) -> set[str]:
+        """Return those of `paths` that are not as the template rendered them."""
+        answers = read_answers(self.project)
+        with tempfile.TemporaryDirectory() as folder:
+            rendered = Path(folder) / self.project.name
+            run_copy(
+                answers["_src_path"], rendered, plain(answers), vcs_ref=answers["_commit"],
+                defaults=True, quiet=True, unsafe=True, skip_tasks=True,
+            )  # fmt: skip
+            return {path for path in paths if not _same(rendered / path, self.project / path)}
+
+
+@contextmanager
+def open_rehearsal(
+    project: Path, data: Mapping[str, Any], version: str, ask: bool
+) -> Iterator[Rehearsal]:
+    """Yield a copy of `project` with the update to `version` done; empty is the latest release.
+
+    Prints the changelog between the two versions. With `ask`, Copier asks its new questions.
+    Raises what Copier does, and KeyboardInterrupt.
+    """
+    top = _top(project)
+    with tempfile.TemporaryDirectory(prefix="lakebase-agent-") as folder:
+        clone = Path(folder).resolve() / top.name
+        git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
+        copy = clone / project.relative_to(top)
+        gone = [f"/{path}" for path in OWNERS if not (copy / path).exists()]
+        report = Path(folder) / "report.json"
+        sys.stdout.flush()
+        # Copier names folders that nobody knows.
+        with redirect_stderr(StringIO()), local.env(**{REPORT: str(report)}):
+            run_update(
+                copy, dict(data), vcs_ref=VcsRef.CURRENT if version == CURRENT else version or None,
+                defaults=not ask, skip_answered=True, overwrite=True, unsafe=True, exclude=gone,
+            )  # fmt: skip
+        stages = names(clone, "ls-files", "--unmerged", "-z")
+        git(clone, "add", "--all")
+        rejected = names(copy, "ls-files", "--others", "-z", "--", "*.rej")
+        git(copy, "add", "--force", "--", *rejected)
+        yield Rehearsal(project, copy, stages, read_report(report))
+
+
+def _top(folder: Path) -> Path:
+    return Path(git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and one.read_bytes() == other.read_bytes()
+
+
+def parses(path: Path) -> bool:
+    """Say whether a file is valid in its language; of most languages that is not known."""
+    parse = PARSERS.get(path.suffix, str)
+    try:
+        parse(path.read_bytes().decode("utf-8", "replace"))
+    except (SyntaxError, ValueError, yaml.YAMLError):
+        return False
+    return True

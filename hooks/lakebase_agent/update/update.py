@@ -1,0 +1,180 @@
+"""`lakebase-agent update`: Copier's update, which shows what it will do before it does it."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import questionary
+from plumbum import ProcessExecutionError
+
+from lakebase_agent.errors import SourceError, UsageError
+from lakebase_agent.project.answers import ANSWERS, read_adopted, read_answers
+from lakebase_agent.project.bundle import read_target
+from lakebase_agent.project.git import GitError, git, names
+from lakebase_agent.template import last_line
+from lakebase_agent.update.rehearsal import TROUBLED, Change, Rehearsal, open_rehearsal
+
+LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
+LOOKED_UP = {
+    "autoscaling": {"lakebase_branch", "lakebase_database"},
+    "provisioned": {"lakebase_instance"},
+}
+GRAVE = {"deleted": ("delete",), "with conflicts": TROUBLED}
+ENV = {
+    "lakebase_branch": "LAKEBASE_AUTOSCALING_",
+    "lakebase_database": "LAKEBASE_AUTOSCALING_",
+    "lakebase_instance": "LAKEBASE_INSTANCE_NAME",
+}
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class UpdateOptions:
+    """How to update; an empty version is the latest release."""
+
+    data: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    dry_run: bool = False
+    yes: bool = False
+    interactive: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done: files that somebody has to look at, and whether to look something up."""
+
+    troubled: list[str] = field(default_factory=list)
+    link: bool = False
+
+
+def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
+    """Bring `project` to another version of its template, or to other answers.
+
+    Raises UsageError, SourceError and whatever Copier says of the answers; the project is then as
+    it was.
+    """
+    with open_update(project, options) as rehearsal:
+        return _finish(rehearsal, read_answers(project), options, say)
+
+
+@contextmanager
+def open_update(project: Path, options: UpdateOptions) -> Iterator[Rehearsal]:
+    """Yield an update of `project` that is done in a copy; raises as `update` does."""
+    answers = _check(project)
+    ask = options.interactive and not options.yes
+    try:
+        with open_rehearsal(project, options.data, options.version, ask) as rehearsal:
+            yield rehearsal
+    except ProcessExecutionError as error:
+        source = f"{answers['_src_path']} {options.version}".strip()
+        raise SourceError(f"can't get {source}: {last_line(error.stderr)}") from error
+
+
+def _finish(
+    rehearsal: Rehearsal, before: Mapping[str, Any], options: UpdateOptions, say: Say
+) -> Outcome:
+    changes, after = rehearsal.changes(), read_answers(rehearsal.copy)
+    if options.dry_run:
+        sys.stdout.write(rehearsal.diff().encode("utf-8", "replace").decode())
+    say(f"from {before['_commit']} to {after['_commit']}")
+    for change in changes:
+        if not change.grave:
+            say(str(change))
+    if not changes:
+        say("nothing changes")
+    grave = [str(change) for change in changes if change.grave] + rehearsal.not_applied()
+    asks = _asks(changes, options)
+    if options.dry_run or asks:
+        _say_all(grave, say)
+    if options.dry_run:
+        say("nothing was written: this was a dry run")
+        return Outcome()
+    troubled = [change.path for change in changes if change.troubled]
+    if changes:
+        _agree(changes, options)
+        rehearsal.bring_over()
+    if changes and not troubled:
+        say("done. Look at `git diff`, run `uv run pytest`, and commit.")
+    _say_all(_left_over(rehearsal.project, _needed(before) - _needed(after)), say)
+    if not asks:
+        _say_all(grave, say)
+    known = read_target(rehearsal.project, "dev").keys()
+    return Outcome(troubled, bool(_needed(after) - _needed(before) - known))
+
+
+def _say_all(lines: Iterable[str], say: Say) -> None:
+    for line in lines:
+        say(line)
+
+
+def _check(project: Path) -> dict[str, Any]:
+    if read_adopted(project):
+        raise UsageError(f"{project} was adopted, not generated. Run: lakebase-agent adopt")
+    answers = read_answers(project)
+    try:
+        if not names(project, "ls-files", "-z", "--", ANSWERS):
+            raise UsageError(f"git does not track {project}. Commit the project first.")
+        states = git(project, "status", "--porcelain", "--", ".").splitlines()
+    except GitError as error:
+        raise UsageError(f"{project} must be in a git repository ({error})") from error
+    if states:
+        files = ", ".join(line[3:] for line in states[:10]) + (" ..." if len(states) > 10 else "")
+        raise UsageError(f"commit or stash your changes first: {files}")
+    source = str(answers.get("_src_path", ""))
+    if not answers.get("_commit") or not source:
+        raise UsageError(
+            f"{ANSWERS} names no version of the template: it was a folder without git. Generate a "
+            "project with `lakebase-agent new`, with the same answers, and move your files there."
+        )
+    if ":" not in source and not _has_template(Path(source).expanduser()):
+        raise UsageError(
+            f"there is no template in {source!r}, which {ANSWERS} names. Set _src_path there to "
+            "where it is now, commit, and update again."
+        )
+    return answers
+
+
+def _has_template(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("copier.yml", "HEAD"))  # or a bare repository
+
+
+def _counts(changes: list[Change]) -> dict[str, int]:
+    return {word: sum(c.kind in kinds for c in changes) for word, kinds in GRAVE.items()}
+
+
+def _asks(changes: list[Change], options: UpdateOptions) -> bool:
+    """Say whether a person must agree first, who must have seen what they agree to."""
+    return options.interactive and not options.yes and any(_counts(changes).values())
+
+
+def _agree(changes: list[Change], options: UpdateOptions) -> None:
+    """Return if the update may go on; raises UsageError, or KeyboardInterrupt."""
+    lost = [change.path for change in changes if change.edited and change.kind == "delete"]
+    if _asks(changes, options):
+        told = " and ".join(f"{count} {word}" for word, count in _counts(changes).items() if count)
+        if not questionary.confirm(f"Go on? Files: {told}.", default=False).unsafe_ask():
+            raise KeyboardInterrupt
+    elif lost and not options.yes:
+        raise UsageError(
+            f"your edits in {', '.join(lost)} would be lost. Add --yes if that is right."
+        )
+
+
+def _needed(answers: Mapping[str, Any]) -> set[str]:
+    flavour = str(answers.get("lakebase"))
+    return LOOKED_UP.get(flavour, set()) if answers.get("memory") else set()
+
+
+def _left_over(project: Path, variables: set[str]) -> Iterator[str]:
+    """Yield what names a Lakebase that the project had: the bundle has no such variables now."""
+    for path in sorted(project.glob("workspace.*.yml")):
+        target = path.name.split(".")[1]
+        if found := sorted(variables & read_target(project, target).keys()):
+            yield f"remove from {path.name}: {', '.join(found)}"
+    env = project / ".env"
+    names_in_env = {ENV[variable] for variable in variables}
+    if env.is_file() and any(name in env.read_text("utf-8") for name in names_in_env):
+        yield f"remove from .env: the lines of {', '.join(sorted(names_in_env))}"

@@ -1,0 +1,1 @@
+"""A Databricks workspace: signing in to it, and what is in it."""

@@ -1,0 +1,198 @@
+"""The background runs of this process: create, cancel, delete them, and hand them over."""
+
+import asyncio
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg.rows import DictRow
+
+from agent_server.background import store
+from agent_server.background.journal import Attempt, Journal, OnFinish, finish
+from agent_server.background.response import DurableResponse
+from agent_server.background.worker import Worker
+from agent_server.database.pool import Connection, Pool
+from agent_server.errors import ApiError
+from agent_server.responses.builder import UNFINISHED
+from agent_server.responses.events import EventLog
+from agent_server.responses.requests import Turn
+from agent_server.responses.task import RunTurn
+from agent_server.settings import limit
+
+log = logging.getLogger(__name__)
+
+CLEANING_SECONDS = 3600
+
+
+class BackgroundRuns:
+    """Runs turns whether or not somebody reads them, and finishes those of dead processes."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        run_turn: RunTurn,
+        recovery_wanted: asyncio.Event,
+        on_finish: OnFinish | None,
+    ) -> None:
+        self.pool, self.stopping = pool, False
+        self._on_finish = on_finish
+        self._journal = Journal(pool, on_finish)
+        self._worker = Worker(pool, run_turn, self._journal, recovery_wanted)
+        self.notifications = self._journal.notifications
+        self.request_recovery = self._worker.recovery.request
+        self._handing_over: asyncio.Task[None] | None = None
+        self._cleaned_at = 0.0
+
+    def get(self, response_id: str) -> Attempt | None:
+        """Return the attempt at this response, if it is one of this process."""
+        return self._journal.attempts.get(response_id)
+
+    def owned(self, response_id: str, user_id: str) -> Attempt | None:
+        """Return the attempt at this user's response, if it is one of this process."""
+        attempt = self.get(response_id)
+        return attempt if attempt and attempt.turn.user.id == user_id else None
+
+    async def create(self, turn: Turn, key: str | None = None, fingerprint: str = "") -> str:
+        """Run `turn`, whether or not somebody reads it; return the id of its response.
+
+        The same user's same `key` runs once. Raises ApiError: 409 while another run of the thread
+        is unfinished, 422 when the key came with another `fingerprint`, 429 above the limits.
+        """
+        await self.delete_expired()
+        response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
+        response.body["metadata"] = turn.metadata
+        turn = replace(turn, stream=True, response_id=response.body["id"])
+        first = response.queue()
+        row = store.creation(turn, response.body, first, key, fingerprint)
+        free = self._journal.has_room and not self.stopping
+        if free and await store.rows(self.pool, store.CREATE, claim=claim, **row):
+            saved = EventLog()
+            saved.append(first)
+            self._worker.start(turn, response, claim, saved)
+            return turn.response_id
+        return await self._created_before(turn, key, fingerprint)
+
+    async def cancel(self, response_id: str, user_id: str) -> None:
+        """Cancel this user's response, wherever it runs; a finished one stays as it is.
+
+        From here on the process that runs it can save nothing more, and is told to stop.
+        """
+        if attempt := self.owned(response_id, user_id):
+            attempt.task.cancel()  # at once, however long the database takes
+        async with self.pool.connection() as connection, connection.transaction():
+            for row in await store.fetch(connection, store.LOCK, id=response_id, user_id=user_id):
+                if row["status"] in UNFINISHED:
+                    await self._cancel(connection, response_id, row)
+        if self.owned(response_id, user_id):
+            self._journal.drop(response_id)
+
+    async def delete(self, response_id: str, user_id: str) -> None:
+        """Forget this user's response, ending its run."""
+        values = {"id": response_id, "user_id": user_id}
+        for row in await store.rows(self.pool, store.DELETE, **values):
+            self._journal.drop(row["id"])
+
+    def stop(self) -> None:
+        """Let go of every run, for any process to take; every stream of this one ends."""
+        self.stopping = True
+        self._handing_over = self._handing_over or asyncio.create_task(self._hand_over())
+
+    async def stopped(self) -> None:
+        """Wait until every run is let go of."""
+        if self._handing_over:
+            await self._handing_over
+
+    async def delete_expired(self) -> None:
+        """Delete expired responses, at most hourly."""
+        if time.monotonic() - self._cleaned_at > CLEANING_SECONDS or not self._cleaned_at:
+            self._cleaned_at = time.monotonic()
+            await store.rows(self.pool, store.DELETE_EXPIRED)
+
+    async def _cancel(self, connection: Connection, response_id: str, row: DictRow) -> None:
+        response = DurableResponse.replay(await store.events(connection, response_id))
+        start = response.events.start
+        response.cancel()
+        body, added = response.body, response.events.since(start)
+        claim, final = row["claimed_by"], json.dumps(body)
+        entry = store.Entry(response_id, claim, "cancelled", final, start, added)
+        await store.write(connection, [entry])
+        turn = store.TURN.validate_json(row["request"])
+        await finish(connection, self._on_finish, turn, body)
+        await store.fetch(connection, store.NOTIFY_STOPPED, id=response_id)
+
+    async def _created_before(self, turn: Turn, key: str | None, fingerprint: str) -> str:
+        values = {"user_id": turn.user.id, "key": key, "thread_key": turn.thread_key}
+        for same in await store.rows(self.pool, store.SAME_KEY, **values):
+            if same["fingerprint"] == fingerprint:
+                return str(same["id"])
+            raise ApiError(422, "key_reused", "This Idempotency-Key came with another request.")
+        if await store.rows(self.pool, store.BUSY, **values):
+            self.request_recovery()
+            text = "A background run of this thread is unfinished."
+            raise ApiError(409, "thread_busy", text, 1)
+        raise ApiError(429, "too_many_runs", "Too many background runs. Try again later.", 5)
+
+    async def _hand_over(self) -> None:
+        attempts, claims = list(self._journal.attempts.values()), self._journal.claims
+        for attempt in attempts:
+            self._journal.drop(attempt.turn.response_id)
+        self._worker.recovery.stop()
+        self.notifications.wake()
+        try:
+            async with asyncio.timeout(limit("HAND_OVER_SECONDS")):
+                # Not before their threads are free.
+                ends = [attempt.task.wait() for attempt in attempts]
+                await asyncio.gather(*ends, self._journal.finished(), return_exceptions=True)
+                if claims:
+                    await store.rows(self.pool, store.RELEASE, claims=claims)
+        except (TimeoutError, psycopg.OperationalError) as error:
+            log.warning("runs were not handed over; others take them later", exc_info=error)
+
+
+@asynccontextmanager
+async def open_background_runs(
+    pool: Pool, run_turn: RunTurn, recovery_wanted: asyncio.Event, on_finish: OnFinish | None = None
+) -> AsyncIterator[BackgroundRuns]:
+    """Yield the background runs of this process, those that dead processes left included.
+
+    Setting `recovery_wanted` makes it look for those again. `on_finish(connection, turn, body)` is
+    awaited in the transaction in which a run finishes, in whichever process that is.
+    """
+    runs = BackgroundRuns(pool, run_turn, recovery_wanted, on_finish)
+    await runs.delete_expired()
+    runs.request_recovery()
+    try:
+        with _on_signal(runs.stop):
+            yield runs
+    finally:
+        runs.stop()
+        await runs.stopped()
+
+
+@contextmanager
+def _on_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` when the process is told to end: uvicorn first waits for its last stream."""
+    loop = asyncio.get_running_loop()
+    main = threading.current_thread() is threading.main_thread()
+    earlier = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM) if main}
+
+    def handle(number: int, frame: Any) -> None:
+        loop.call_soon_threadsafe(stop)
+        if callable(handler := earlier[signal.Signals(number)]):
+            handler(number, frame)
+
+    for number in earlier:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,176 @@
+"""Background responses in Postgres: all the SQL about them."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import DictRow
+from pydantic import TypeAdapter
+
+from agent_server.database.lakebase import schema_name
+from agent_server.database.migrations import migrate
+from agent_server.database.pool import Connection, Pool
+from agent_server.responses.events import Event
+from agent_server.responses.requests import Turn
+from agent_server.settings import limit
+
+PAGE = 500  # events that are read at once
+TURN = TypeAdapter(Turn)
+
+TABLES = """
+    CREATE TABLE IF NOT EXISTS responses (
+        id text PRIMARY KEY, user_id text NOT NULL, thread_key text NOT NULL,
+        request json NOT NULL, body json NOT NULL, status text NOT NULL DEFAULT 'queued',
+        idempotency_key text, fingerprint text NOT NULL, attempt int NOT NULL DEFAULT 1,
+        claimed_by uuid, heartbeat_at timestamptz NOT NULL DEFAULT now(),
+        created_at timestamptz NOT NULL DEFAULT now(), UNIQUE (user_id, idempotency_key));
+    CREATE UNIQUE INDEX IF NOT EXISTS responses_unfinished ON responses (thread_key)
+        WHERE status IN ('queued', 'in_progress');
+    CREATE INDEX IF NOT EXISTS responses_age ON responses (created_at);
+    CREATE TABLE IF NOT EXISTS response_events (
+        response_id text REFERENCES responses ON DELETE CASCADE, sequence int,
+        kind text NOT NULL, event json NOT NULL, PRIMARY KEY (response_id, sequence))"""
+UNFINISHED = "status IN ('queued', 'in_progress')"
+ABANDONED_AT = "heartbeat_at + make_interval(secs => %(abandoned_seconds)s)"
+# For any process to take: handed over, or without a sign of life from its process.
+FREE = f"(claimed_by IS NULL OR {ABANDONED_AT} < now())"
+# The condition of a thread's lease: no other background run of the thread is unfinished, and the
+# response that the turn makes has not been deleted.
+THREAD_IS_FREE = f"""
+    NOT EXISTS (SELECT 1 FROM responses
+        WHERE thread_key = %(thread_key)s AND {UNFINISHED} AND id <> %(response_id)s)
+    AND (%(response_id)s = '' OR EXISTS (SELECT 1 FROM responses WHERE id = %(response_id)s))"""
+CREATE = f"""
+    WITH created AS (
+        INSERT INTO responses
+            (id, user_id, thread_key, request, body, idempotency_key, fingerprint, claimed_by)
+        SELECT %(id)s, %(user_id)s, %(thread_key)s, %(request)s, %(body)s, %(key)s,
+            %(fingerprint)s, %(claim)s
+        WHERE %(max_runs)s > (
+            SELECT count(*) FROM responses WHERE user_id = %(user_id)s AND {UNFINISHED})
+        ON CONFLICT DO NOTHING RETURNING id)
+    INSERT INTO response_events SELECT id, 0, %(kind)s, %(event)s FROM created
+    RETURNING response_id"""
+SAME_KEY = """
+    SELECT id, fingerprint FROM responses
+    WHERE user_id = %(user_id)s AND idempotency_key = %(key)s"""
+BUSY = f"SELECT id FROM responses WHERE thread_key = %(thread_key)s AND {UNFINISHED}"
+FIND = """
+    SELECT status, body::text, request::text, claimed_by FROM responses
+    WHERE id = %(id)s AND user_id = %(user_id)s"""
+LOCK = f"{FIND} FOR UPDATE"
+EVENTS = "SELECT event::text FROM response_events WHERE response_id = %(id)s ORDER BY sequence"
+READ = f"""
+    SELECT status, {FREE} AS free, kind, event::text FROM responses r LEFT JOIN LATERAL (
+        SELECT * FROM response_events WHERE response_id = r.id AND sequence >= %(position)s
+        ORDER BY sequence LIMIT {PAGE}) e ON true
+    WHERE r.id = %(id)s ORDER BY sequence"""
+# Only what this claim still holds: a process that was taken for dead changes nothing any more.
+WRITE = f"""
+    WITH held AS (
+        UPDATE responses r SET heartbeat_at = now(), status = entry.status,
+            body = coalesce(entry.body, r.body)
+        FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[], %(bodies)s::json[])
+            AS entry (id, claim, status, body)
+        WHERE r.id = entry.id AND r.claimed_by IS NOT DISTINCT FROM entry.claim AND r.{UNFINISHED}
+        RETURNING r.id),
+    added AS (
+        INSERT INTO response_events SELECT e.* FROM held JOIN
+            unnest(%(owners)s::text[], %(places)s::int[], %(kinds)s::text[], %(events)s::json[])
+            AS e (id, place, kind, event)
+            USING (id) ON CONFLICT DO NOTHING RETURNING response_id),
+    notified AS (SELECT pg_notify(%(channel)s, id)
+        FROM (SELECT DISTINCT response_id AS id FROM added) a)
+    SELECT id, (SELECT count(*) FROM notified) FROM held"""
+CLAIM = f"""
+    UPDATE responses SET claimed_by = gen_random_uuid(), heartbeat_at = now(),
+        attempt = attempt + (claimed_by IS NOT NULL)::int
+    WHERE id = (SELECT id FROM responses WHERE {UNFINISHED} AND {FREE}
+        ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING id, claimed_by, attempt, request::text"""
+NEXT_FREE = f"""
+    SELECT extract(epoch FROM min({ABANDONED_AT}) - now())::float AS seconds FROM responses
+    WHERE {UNFINISHED} AND (claimed_by IS NULL OR claimed_by <> ALL(%(claims)s))"""
+RELEASE = """
+    WITH free AS (UPDATE responses SET claimed_by = NULL WHERE claimed_by = ANY(%(claims)s)
+        RETURNING id)
+    SELECT pg_notify(%(channel)s, id) FROM free"""
+NOTIFY_STOPPED = "SELECT pg_notify(%(channel)s, %(id)s || ' stopped')"
+DELETE = """
+    WITH deleted AS (DELETE FROM responses WHERE id = %(id)s AND user_id = %(user_id)s RETURNING id)
+    SELECT id, pg_notify(%(channel)s, id || ' stopped') FROM deleted"""
+DELETE_EXPIRED = f"""
+    DELETE FROM responses
+    WHERE NOT {UNFINISHED} AND created_at < now() - make_interval(days => %(kept_days)s)"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is to be saved of one response; `body` is JSON, once it is final."""
+
+    id: str
+    claim: UUID | None
+    status: str
+    body: str | None
+    start: int  # the position of the first event
+    events: Sequence[Event]
+
+
+def creation(
+    turn: Turn, body: dict[str, Any], first: Event, key: str | None, fingerprint: str
+) -> dict[str, Any]:
+    """Return the values of CREATE but `claim`."""
+    return {
+        "id": turn.response_id, "user_id": turn.user.id, "thread_key": turn.thread_key,
+        "request": TURN.dump_json(turn).decode(), "body": json.dumps(body),
+        "kind": first[0], "event": first[1], "key": key, "fingerprint": fingerprint,
+    }  # fmt: skip
+
+
+def channel() -> str:
+    """Return the name of this app's channel for NOTIFY; channels belong to the whole database."""
+    return f"responses_{hashlib.md5(schema_name().encode()).hexdigest()}"
+
+
+async def create_response_tables(connection: Connection) -> None:
+    """Create the tables of background responses, or bring them up to date."""
+    await migrate(connection, "responses", [TABLES])
+
+
+async def rows(pool: Pool, query: str, **values: Any) -> list[DictRow]:
+    """Return the rows of one of the queries above, whose limits and channel are filled in."""
+    async with pool.connection() as connection:
+        return await fetch(connection, query, **values)
+
+
+async def fetch(connection: Connection, query: str, **values: Any) -> list[DictRow]:
+    """Return the rows of one of the queries above, as `rows` does."""
+    values["channel"] = channel()
+    values["abandoned_seconds"] = limit("ABANDONED_SECONDS")
+    values["max_runs"] = limit("BACKGROUND_RUNS_PER_USER")
+    values["kept_days"] = limit("BACKGROUND_KEPT_DAYS")
+    cursor = await connection.execute(query, values)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def events(connection: Connection, response_id: str) -> list[str]:
+    """Return every event of the response, as JSON."""
+    return [row["event"] for row in await fetch(connection, EVENTS, id=response_id)]
+
+
+async def write(connection: Connection, entries: Sequence[Entry]) -> set[str]:
+    """Save the entries; return the ids of the responses that their claims still held."""
+    states = [(entry.id, entry.claim, entry.status, entry.body) for entry in entries]
+    added = [(e.id, e.start + i, *event) for e in entries for i, event in enumerate(e.events)]
+    values = {
+        **_columns(states, "ids", "claims", "states", "bodies"),
+        **_columns(added, "owners", "places", "kinds", "events"),
+    }
+    return {row["id"] for row in await fetch(connection, WRITE, **values)}
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, list[Any]]:
+    return {name: [row[column] for row in rows] for column, name in enumerate(names)}

@@ -1,0 +1,139 @@
+"""Runs background turns in this process, and takes over those of processes that died."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import DictRow
+
+from agent_server.background import store
+from agent_server.background.journal import Attempt, Journal
+from agent_server.background.response import DurableResponse
+from agent_server.database.pool import Pool
+from agent_server.errors import ApiError, to_api_error
+from agent_server.responses.events import EventLog
+from agent_server.responses.requests import Turn
+from agent_server.responses.task import ResponseTask, RunTurn
+from agent_server.settings import limit
+
+log = logging.getLogger(__name__)
+
+TakeOver = Callable[[DictRow], Awaitable[None]]
+
+RETRY_SECONDS = 3
+MARGIN_SECONDS = 0.1
+# A run that meets these is as good as dead: its thread, or the database, is out of its reach.
+OUT_OF_REACH = ("database_unavailable", "thread_busy")
+
+
+class Recovery:
+    """Claims the runs of processes that died, whenever `wanted` is set.
+
+    It queries the database only until no other process has a run.
+    """
+
+    def __init__(
+        self, pool: Pool, journal: Journal, take_over: TakeOver, wanted: asyncio.Event
+    ) -> None:
+        self._pool, self._journal, self._take_over = pool, journal, take_over
+        self._wanted, self._at_once = wanted, asyncio.Event()
+        self._task = asyncio.create_task(self._recover())
+
+    def request(self, at_once: bool = False) -> None:
+        """Look for runs to take over; `at_once` when there is one already."""
+        if at_once:
+            self._at_once.set()
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._task.cancel()
+
+    async def _recover(self) -> None:
+        while await self._wanted.wait():
+            self._wanted.clear()
+            try:
+                await self._claim_until_none_is_left()
+            except Exception:  # the edge of this task, which a broken run must not end
+                log.exception("could not take over a run")
+
+    async def _claim_until_none_is_left(self) -> None:
+        seconds: float | None = 0
+        while seconds is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._at_once.wait()
+            self._at_once.clear()
+            try:
+                seconds = await self._claim()
+            except psycopg.OperationalError as error:
+                log.warning("could not look for runs of dead processes", exc_info=error)
+                seconds = RETRY_SECONDS
+
+    async def _claim(self) -> float | None:
+        """Claim what there is; return the seconds until there may be more, None for never."""
+        while self._journal.has_room and (claimed := await store.rows(self._pool, store.CLAIM)):
+            await self._take_over(claimed[0])
+        [row] = await store.rows(self._pool, store.NEXT_FREE, claims=self._journal.claims)
+        return None if row["seconds"] is None else max(row["seconds"], 0) + MARGIN_SECONDS
+
+
+class Worker:
+    """Runs turns whether or not somebody reads them, a limited number at once."""
+
+    def __init__(
+        self, pool: Pool, run_turn: RunTurn, journal: Journal, recovery_wanted: asyncio.Event
+    ) -> None:
+        self._pool, self._run_turn, self._journal = pool, run_turn, journal
+        # The others stay `queued`: more at once would be too slow to keep their threads.
+        self._slots = asyncio.Semaphore(limit("BACKGROUND_RUNS_AT_ONCE"))
+        self.recovery = Recovery(pool, journal, self.take_over, recovery_wanted)
+
+    def start(
+        self, turn: Turn, response: DurableResponse, claim: UUID, saved: EventLog, number: int = 1
+    ) -> None:
+        """Start the attempt `number` at a run that this process has claimed."""
+        task = ResponseTask(self._work(turn, response, number), response)
+        self._journal.add(Attempt(turn, response, claim, task, saved))
+        self._journal.notifications.wake(turn.response_id)
+
+    async def take_over(self, row: DictRow) -> None:
+        """Resume a run that was claimed from a dead process."""
+        log.warning("taking over the run of %s, attempt %d", row["id"], row["attempt"])
+        async with self._pool.connection() as connection:
+            saved = await store.events(connection, row["id"])
+        response, turn = DurableResponse.replay(saved), store.TURN.validate_json(row["request"])
+        if row["attempt"] <= limit("BACKGROUND_ATTEMPTS"):
+            response.recover()
+        log_of_saved = EventLog(start=len(saved))
+        self.start(turn, response, row["claimed_by"], log_of_saved, row["attempt"])
+
+    async def _work(self, turn: Turn, response: DurableResponse, number: int) -> None:
+        if number > (most := limit("BACKGROUND_ATTEMPTS")):
+            text = f"The run was cut off {most} times. The log has the reasons."
+            raise ApiError(500, "too_many_attempts", text)
+        seconds = limit("BACKGROUND_RUN_SECONDS")
+        try:
+            async with self._slots, asyncio.timeout(seconds) as deadline:
+                await self._run(turn, response)
+        except Exception as error:
+            if deadline.expired():
+                text = f"The run took longer than {seconds} seconds."
+                raise ApiError(504, "run_too_long", text) from error
+            if to_api_error(error).code not in OUT_OF_REACH:
+                raise
+            log.warning("%s is out of reach, and will be tried again: %r", turn.response_id, error)
+            self._journal.drop(turn.response_id)
+            self.recovery.request()
+
+    async def _run(self, turn: Turn, response: DurableResponse) -> None:
+        """Run the turn, however long another one keeps its thread."""
+        while True:
+            try:
+                return await self._run_turn(turn, response)
+            except ApiError as error:
+                if error.code != "thread_busy" or response.begun:
+                    raise

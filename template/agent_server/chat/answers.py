@@ -1,0 +1,34 @@
+"""The answers of a chat, each a background response: made whether or not somebody reads it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from uuid import UUID
+
+from fastapi import Request
+
+from agent_server.background import store
+from agent_server.background.stream import stream_events, stream_text
+from agent_server.chat.store import RESPONSE_PREFIX
+from agent_server.responses.requests import Turn
+from agent_server.server.startup import opened_runtime
+
+
+async def start_answer(
+    request: Request, turn: Turn, question_id: UUID, as_events: bool
+) -> AsyncIterator[str]:
+    """Start to answer a question, and return what to send: events, or text.
+
+    Raises ApiError: 409 while another run of the chat is unfinished, 429 above the limits.
+    """
+    runs = (await opened_runtime(request)).background
+    response_id = f"{RESPONSE_PREFIX}{question_id.hex}"
+    await runs.create(replace(turn, response_id=response_id))
+    stream = stream_events if as_events else stream_text
+    return stream(runs, response_id, 0)
+
+
+async def running_answer(request: Request, thread_key: str) -> str | None:
+    """Return the id of the response that is running in a thread, if there is one."""
+    pool = (await opened_runtime(request)).pool
+    rows = await store.rows(pool, store.BUSY, thread_key=thread_key)
+    return str(rows[0]["id"]) if rows else None

@@ -1,0 +1,45 @@
+"""The answers of a chat, each made while somebody reads it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from fastapi import Request
+
+from agent_server.chat.store import store_answer
+from agent_server.database.pool import Pool
+from agent_server.responses.builder import ResponseBuilder
+from agent_server.responses.requests import Turn
+from agent_server.responses.task import ResponseTask, RunTurn
+from agent_server.server.startup import opened_runtime
+
+
+async def start_answer(
+    request: Request, turn: Turn, question_id: UUID, as_events: bool
+) -> AsyncIterator[str]:
+    """Start to answer a question, and return what to send: events, or text.
+
+    The run ends when its reader leaves; what it said by then is kept. Raises the ApiError of a run
+    that fails before it says anything.
+    """
+    runtime = await opened_runtime(request)
+    response = ResponseBuilder(turn.thread_id)
+    work = _answer(runtime.run_turn, runtime.pool, turn, question_id, response)
+    task = ResponseTask(work, response)
+    await task.started(request)
+    return task.to_sse() if as_events else task.to_text()
+
+
+async def _answer(
+    run_turn: RunTurn, pool: Pool, turn: Turn, question_id: UUID, response: ResponseBuilder
+) -> None:
+    try:
+        await run_turn(turn, response)
+    finally:
+        # Also what was said before the reader left or the model failed.
+        await asyncio.shield(_store(pool, turn, question_id, response))
+
+
+async def _store(pool: Pool, turn: Turn, question_id: UUID, response: ResponseBuilder) -> None:
+    async with pool.connection() as connection:
+        await store_answer(connection, turn.user, question_id, response.body)

@@ -1,0 +1,179 @@
+"""The chats of each user and their messages: all the SQL about them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from agent_server.chat.requests import TITLE_LENGTH, ChatPage, Page
+from agent_server.database.migrations import migrate
+from agent_server.database.pool import Connection, Pool
+from agent_server.database.text import to_storable
+from agent_server.errors import ApiError
+from agent_server.identity import User
+from agent_server.responses.builder import Item
+from agent_server.responses.requests import Turn
+
+RESPONSE_PREFIX = "resp_"  # of a background response's id, before that of the question it answers
+
+TABLES = """
+    CREATE TABLE IF NOT EXISTS chats (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id text NOT NULL, title text NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        updated_at timestamptz NOT NULL DEFAULT now());
+    CREATE INDEX IF NOT EXISTS idx_chats_user_updated ON chats (user_id, updated_at, id);
+    CREATE TABLE IF NOT EXISTS messages (
+        id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+        chat_id uuid NOT NULL REFERENCES chats ON DELETE CASCADE,
+        role text NOT NULL CHECK (role IN ('system', 'user', 'assistant', 'tool')),
+        content text NOT NULL, partial boolean NOT NULL DEFAULT false,
+        created_at timestamptz NOT NULL DEFAULT now());
+    CREATE INDEX IF NOT EXISTS idx_messages_chat_created ON messages (chat_id, created_at)"""
+
+# Before a question is replaced, and before one is answered: what the next statement sees can't
+# change any more.
+LOCK = "SELECT FROM chats WHERE id = %(id)s AND user_id = %(user)s FOR UPDATE"
+LOCK_ASKED = """
+    SELECT FROM chats c JOIN messages q ON q.chat_id = c.id WHERE q.id = %(question)s
+    FOR UPDATE OF c"""
+# Whoever writes to a chat first owns it; for anyone else nothing is written.
+ASK = """
+    WITH chat AS (
+        INSERT INTO chats AS held (id, user_id, title) VALUES (%(id)s, %(user)s, %(title)s)
+        ON CONFLICT (id) DO UPDATE SET updated_at = now() WHERE held.user_id = excluded.user_id
+        RETURNING id),
+    replaced AS (
+        DELETE FROM messages USING chat
+        WHERE %(replace)s AND chat_id = chat.id AND messages.created_at >= (
+            SELECT max(created_at) FROM messages WHERE chat_id = %(id)s AND role = 'user'))
+    INSERT INTO messages (chat_id, role, content) SELECT id, 'user', %(text)s FROM chat
+    RETURNING id"""
+WITHDRAW = """
+    WITH gone AS (DELETE FROM messages WHERE id = %(question)s RETURNING chat_id)
+    DELETE FROM chats USING gone WHERE chats.id = gone.chat_id AND user_id = %(user)s AND NOT EXISTS
+        (SELECT FROM messages m WHERE m.chat_id = chats.id AND m.id <> %(question)s)
+    RETURNING id"""
+# Not to a question that has been deleted or replaced. A microsecond between messages keeps their
+# order.
+ANSWER = """
+    WITH chat AS (
+        UPDATE chats SET updated_at = now() FROM messages question
+        WHERE question.id = %(question)s AND question.chat_id = chats.id AND user_id = %(user)s
+        RETURNING chats.id)
+    INSERT INTO messages (chat_id, role, content, partial, created_at)
+    SELECT id, said->>'role', said->>'content', coalesce((said->>'partial')::boolean, false),
+        clock_timestamp() + place * interval '1 microsecond'
+    FROM chat, jsonb_array_elements(%(said)s) WITH ORDINALITY AS answer (said, place)
+    RETURNING chat_id"""
+LIST = """
+    SELECT id, title, created_at, updated_at FROM chats
+    WHERE user_id = %(user)s AND strpos(lower(title), lower(%(search)s)) > 0
+        AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
+    ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
+# A row without a message for an empty page; no row for a chat of somebody else.
+MESSAGES = """
+    SELECT m.* FROM chats c LEFT JOIN LATERAL (
+        SELECT id, role, content, partial, created_at FROM messages
+        WHERE chat_id = c.id
+            AND (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
+        ORDER BY created_at DESC, id DESC LIMIT %(limit)s) m ON true
+    WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
+RENAME = """
+    UPDATE chats SET title = %(title)s WHERE id = %(id)s AND user_id = %(user)s
+    RETURNING id, title, created_at, updated_at"""
+DELETE = "DELETE FROM chats WHERE id = %(id)s AND user_id = %(user)s RETURNING id"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chats:
+    """The chats of one user; any other chat is a 404 ApiError, whether it exists or not."""
+
+    pool: Pool
+    user: User
+
+    async def ask(self, chat_id: UUID, text: str, replace: bool) -> UUID:
+        """Store a question in a chat, which is created if need be; return the question's id.
+
+        With `replace` it takes the place of the last question and of what followed.
+        """
+        title = " ".join(text.split())[:TITLE_LENGTH]
+        values = {"id": chat_id, "title": title, "text": text, "replace": replace}
+        before = (LOCK,) if replace else ()
+        rows = await self._some(*before, ASK, **values)
+        return UUID(str(rows[0]["id"]))
+
+    async def withdraw(self, question_id: UUID) -> None:
+        """Delete a question that stays unanswered, and its chat if nothing else is in it."""
+        await self._all(WITHDRAW, question=question_id)
+
+    async def page(self, page: ChatPage) -> list[Row]:
+        """Return the chats of a page, the latest first."""
+        return await self._all(LIST, **page.model_dump())
+
+    async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
+        """Return the last messages before a mark, the oldest first."""
+        rows = await self._some(MESSAGES, id=chat_id, **page.model_dump())
+        return [row for row in rows if row["id"]]
+
+    async def rename(self, chat_id: UUID, title: str) -> Row:
+        """Return the chat with its new title."""
+        return (await self._some(RENAME, id=chat_id, title=title))[0]
+
+    async def delete(self, chat_id: UUID) -> None:
+        """Delete a chat with its messages."""
+        await self._some(DELETE, id=chat_id)
+
+    async def _some(self, *queries: str, **values: Any) -> list[Row]:
+        if not (rows := await self._all(*queries, **values)):
+            raise ApiError(404, "no_such_chat", "There is no such chat.")
+        return rows
+
+    async def _all(self, *queries: str, **values: Any) -> list[Row]:
+        async with self.pool.connection() as connection:
+            return await _execute(connection, *queries, user=self.user.id, **values)
+
+
+async def create_chat_tables(connection: Connection) -> None:
+    """Create the tables of chats and their messages, or bring them up to date."""
+    await migrate(connection, "chats", [TABLES])
+
+
+async def keep_answer(connection: Connection, turn: Turn, response: Item) -> None:
+    """Store the answer of a background run in the chat whose question it answers, if any."""
+    question_id = UUID(turn.response_id.removeprefix(RESPONSE_PREFIX))
+    await store_answer(connection, turn.user, question_id, response)
+
+
+async def store_answer(
+    connection: Connection, user: User, question_id: UUID, response: Item
+) -> None:
+    """Store the messages of a response; the last is `partial` unless it was completed."""
+    said = [{"role": role, "content": text} for role, text in _to_messages(response["output"])]
+    if said:
+        said[-1]["partial"] = response["status"] != "completed"
+    values = {"question": question_id, "user": user.id, "said": Jsonb(said)}
+    await _execute(connection, LOCK_ASKED, ANSWER, **values)
+
+
+async def _execute(connection: Connection, *queries: str, **values: Any) -> list[Row]:
+    """Return the rows of the last of the queries, which are one transaction."""
+    async with connection.transaction() if queries[1:] else nullcontext():
+        for query in queries:
+            cursor = await connection.execute(query, values)
+        return await cursor.fetchall()
+
+
+def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:
+    results = {i["call_id"]: i["output"] for i in output if i["type"] == "function_call_output"}
+    for item in output:
+        if item["type"] == "message":
+            yield "assistant", to_storable(item["content"][0]["text"])
+        elif item["type"] == "function_call":
+            call = {"name": item["name"], "arguments": item["arguments"]}
+            yield "tool", json.dumps({**call, "output": results.get(item["call_id"])})

@@ -1,0 +1,155 @@
+"""The one pool of connections of this process, to Lakebase or to any other Postgres."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from agent_server.database.lakebase import check_database_settings, lakebase_target, schema_name
+from agent_server.errors import ApiError
+from agent_server.settings import lakebase_configured, limit
+
+if TYPE_CHECKING:  # it takes long to import, and only Lakebase needs it
+    from databricks.sdk import WorkspaceClient
+
+log = logging.getLogger(__name__)
+Connection = AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+# The app's schema first, then where the extension `vector` lives: public, or a place of its own.
+SEE_SCHEMA = """
+    SELECT set_config('search_path', concat_ws(', ', quote_ident(%s), 'public', (
+        SELECT quote_ident(nspname) FROM pg_extension e JOIN pg_namespace n
+        ON n.oid = e.extnamespace WHERE extname = 'vector')), false)"""
+# Asked first: CREATE SCHEMA IF NOT EXISTS needs the right to create even when it exists.
+CREATE_SCHEMA = """
+    SELECT format('CREATE SCHEMA %%I', name) AS create FROM (VALUES (%s)) AS wanted (name)
+    WHERE name NOT IN (SELECT nspname FROM pg_namespace)"""
+LOCK = "SELECT 1 WHERE pg_try_advisory_lock(hashtextextended('setup:' || %s, 0))"
+UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('setup:' || %s, 0))"
+
+
+@asynccontextmanager
+async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncIterator[Pool]:
+    """Yield the open pool, whose connections see the app's schema first.
+
+    `build_client` is called only for Lakebase. Raises SettingsError when nothing says where the
+    database is, ApiError when Lakebase refuses, and psycopg.OperationalError when another database
+    can't be reached.
+    """
+    check_database_settings()
+
+    # Unchecked, a connection that a restart or a sleep of the database killed would fail a turn.
+    async def check(connection: Connection) -> None:
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            log.warning("the database has slept or was restarted: connecting again")
+            # It killed the others too: a turn would wait longer after each that it meets. Shielded,
+            # because what is being checked is in no pool.
+            await asyncio.shield(pool.check())
+            raise
+
+    # Off the event loop: the Lakebase pool looks its host up with blocking calls.
+    pool = await asyncio.to_thread(_build_pool, build_client, configure=_see_schema, check=check)
+    async with pool:
+        try:
+            await pool.wait(limit("CONNECT_SECONDS"))
+        except PoolTimeout:
+            await _try_to_connect(pool)
+            raise
+        yield pool
+
+
+def _build_pool(build_client: Callable[[], "WorkspaceClient"], **options: Any) -> Pool:
+    # A pool waits longer after each failed try: a new row of tries begins with the next turn.
+    patience = {"timeout": limit("CONNECT_SECONDS"), "reconnect_timeout": limit("CONNECT_SECONDS")}
+    options.update(min_size=1, max_size=limit("POOL_CONNECTIONS"), **patience)
+    if lakebase_configured():
+        return _lakebase_pool(build_client(), options)
+    return _plain_pool(options)
+
+
+def _lakebase_pool(client: "WorkspaceClient", options: dict[str, Any]) -> Pool:
+    from databricks_ai_bridge.lakebase import AsyncLakebasePool
+
+    target = lakebase_target()
+    # Databricks Apps gives the host of a `database` resource, not its name.
+    if "." in (host := target.get("instance_name", "")):
+        instances = client.database.list_database_instances()
+        names = (item.name for item in instances if item.read_write_dns == host)
+        target["instance_name"] = next(names, host)
+    # No cached token: each new connection logs in with one of its own, never an expired one.
+    options.update(workspace_client=client, token_cache_duration_seconds=0)
+    try:
+        pool = AsyncLakebasePool(**target, **options)
+    except ValueError as error:
+        why = "the workspace refuses, or it is not there"
+        raise _unavailable("Unable to resolve", why) from error
+    cast(dict[str, Any], pool.pool.kwargs).update(_connection_options())
+    return pool.pool  # type: ignore[no-any-return]
+
+
+def _plain_pool(options: dict[str, Any]) -> Pool:
+    kwargs = {"autocommit": True, "row_factory": dict_row, **_connection_options()}
+    return AsyncConnectionPool(os.environ["DATABASE_URL"], open=False, kwargs=kwargs, **options)
+
+
+def _connection_options() -> dict[str, int]:
+    # A host that never answers would hold each try for two minutes, and every turn behind it.
+    return {"connect_timeout": limit("CONNECT_SECONDS")}
+
+
+async def _try_to_connect(pool: Pool) -> None:
+    """Raise the reason why the pool can't connect, which the pool itself only logs."""
+    address, options = cast(str, pool.conninfo), cast(dict[str, Any], pool.kwargs)
+    try:
+        connection = await pool.connection_class.connect(address, **options)
+        await connection.close()
+    except (ConnectionError, psycopg.OperationalError) as error:
+        if not lakebase_configured():
+            raise
+        minted = isinstance(error, psycopg.OperationalError)  # else the workspace refused
+        refused = "its database sleeps, or does not let us in"
+        why = refused if minted else "the workspace gives no password"
+        raise _unavailable("Failed to connect to", why) from error
+
+
+def _unavailable(what: str, why: str) -> ApiError:
+    name = "/".join(lakebase_target().values())
+    text = f"{what} Lakebase instance {name!r}: {why}. Run: lakebase-agent doctor"
+    return ApiError(503, "lakebase_unavailable", text, 5)
+
+
+async def _see_schema(connection: AsyncConnection[Any]) -> None:
+    await connection.execute(SEE_SCHEMA, [schema_name()])
+
+
+@asynccontextmanager
+async def open_setup(pool: Pool) -> AsyncIterator[Connection]:
+    """Yield a connection that creates tables in the app's schema, in one process at a time.
+
+    Raises TimeoutError when another process is still creating them after SETUP_SECONDS.
+    """
+    async with pool.connection() as connection:
+        async with asyncio.timeout(limit("SETUP_SECONDS")):
+            # Polled: a blocking wait deadlocks with the CREATE INDEX CONCURRENTLY of LangGraph.
+            while not await _first(connection, LOCK):
+                await asyncio.sleep(0.2)
+        try:
+            if missing := await _first(connection, CREATE_SCHEMA):
+                await connection.execute(missing["create"])
+            yield connection
+        finally:
+            await _first(connection, UNLOCK)
+
+
+async def _first(connection: Connection, query: str) -> DictRow | None:
+    return await (await connection.execute(query, [schema_name()])).fetchone()

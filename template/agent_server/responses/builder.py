@@ -1,0 +1,139 @@
+"""A response of the OpenAI Responses API, and the events that announce it as it grows."""
+
+import json
+import time
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+from agent_server.errors import ModelError
+from agent_server.responses.events import Event, EventLog
+from agent_server.settings import setting
+
+Item = dict[str, Any]
+UNFINISHED = ("queued", "in_progress")
+UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
+
+
+class ResponseBuilder:
+    """Collects what a run produces in `body`, and in `events` what a client should see."""
+
+    def __init__(self, thread_id: str) -> None:
+        place = {"thread_id": thread_id, "session_id": thread_id}
+        head = {"id": f"resp_{uuid4().hex}", "object": "response", "created_at": int(time.time())}
+        tools = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+        rest = {"model": setting("MODEL_ENDPOINT"), "metadata": {}, "custom_outputs": place}
+        state: Item = {"status": "in_progress", "output": [], **UNSET}
+        self.body: Item = {**head, **rest, **tools, **state}
+        self._tokens = Counter(input_tokens=0, output_tokens=0)
+        self.events = EventLog()
+        self._emitted = self._opened = 0
+        self._begun = False
+        self._message: Item | None = None
+
+    def text(self, delta: str) -> None:
+        """Append `delta` to the message being written, which is opened if there is none."""
+        if self._message is None:
+            message = self._open("msg", {"type": "message", "role": "assistant", "content": []})
+            part = {"type": "output_text", "text": "", "annotations": []}
+            message["content"] = [part]
+            self._emit_of_item("content_part.added", content_index=0, part=part)
+            self._message = message
+        self._message["content"][0]["text"] += delta
+        self._emit_of_item("output_text.delta", content_index=0, delta=delta, logprobs=[])
+
+    def end_text(self, text: str = "") -> None:
+        """Close the message being written; `text` is the whole of it when it did not stream."""
+        if text and self._message is None:
+            self.text(text)
+        if self._message:
+            message, self._message = self._message, None
+            part = message["content"][0]
+            self._emit_of_item("output_text.done", content_index=0, text=part["text"], logprobs=[])
+            self._emit_of_item("content_part.done", content_index=0, part=part)
+            self._close(message)
+
+    def tool_call(self, call_id: str, name: str, arguments: str) -> None:
+        """Announce that the model called a tool; `arguments` is JSON."""
+        call = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
+        self._open("fc", call)["arguments"] = arguments
+        self._emit_of_item("function_call_arguments.delta", delta=arguments)
+        self._emit_of_item("function_call_arguments.done", arguments=arguments, name=name)
+        self._close(call)
+
+    def tool_output(self, call_id: str, output: str) -> None:
+        """Announce the result of a tool call."""
+        item = {"type": "function_call_output", "call_id": call_id, "output": output}
+        self._close(self._open("fco", item))
+
+    def count(self, input_tokens: int, output_tokens: int) -> None:
+        """Add the tokens that one call of the model used."""
+        self._tokens.update(input_tokens=input_tokens, output_tokens=output_tokens)
+
+    def complete(self) -> None:
+        """Finish the response, with its usage when the model counted its tokens.
+
+        Raises ModelError when it is empty, as after a stream that came from no model.
+        """
+        self.end_text()
+        if not self.body["output"]:
+            raise ModelError("the model returned nothing")
+        if total := self._tokens.total():
+            cached = {"input_tokens_details": {"cached_tokens": 0}}
+            reasoning = {"output_tokens_details": {"reasoning_tokens": 0}}
+            self.body["usage"] = {**self._tokens, **cached, **reasoning, "total_tokens": total}
+        self._finish("completed")
+
+    def fail(self, code: str, message: str) -> None:
+        """Finish the response with an error, keeping its output; does nothing before its start."""
+        if self._emitted and self.body["status"] in UNFINISHED:
+            self._interrupt()
+            self.body["error"] = {"code": code, "message": message}
+            self._finish("failed")
+
+    def _interrupt(self) -> None:
+        """Close the unfinished item, if there is one."""
+        self._message = None
+        if self.body["output"] and self.body["output"][-1]["status"] == "in_progress":
+            self._close(self.body["output"][-1], "incomplete")
+
+    def _finish(self, status: str) -> None:
+        self._begin()
+        self.body["status"] = status
+        self._emit(status, response=self.body)
+
+    def _begin(self) -> None:
+        # Not before there is output: until then a failure can still be an HTTP status.
+        if not self._begun:
+            self._begun = True
+            self.body["status"] = "in_progress"
+            if not self._emitted:
+                self._emit("created", response=self.body)
+            self._emit("in_progress", response=self.body)
+
+    def _open(self, prefix: str, item: Item) -> Item:
+        self._begin()
+        self.end_text()
+        item.update(id=f"{prefix}_{uuid4().hex}", status="in_progress")
+        self.body["output"].append(item)
+        self._opened += 1
+        self._emit_of_item("output_item.added", item=item)
+        return item
+
+    def _close(self, item: Item, status: str = "completed") -> None:
+        item["status"] = status
+        self._emit_of_item("output_item.done", item=item)
+
+    def _emit_of_item(self, event: str, **fields: Any) -> None:
+        """Emit an event of the item that was opened last."""
+        item = self.body["output"][-1]
+        self._emit(event, item_id=item["id"], output_index=self._opened - 1, **fields)
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        kind = f"response.{event}"
+        number = {"sequence_number": self._emitted}
+        self._append((kind, json.dumps({"type": kind, **number, **fields})))
+        self._emitted += 1
+
+    def _append(self, event: Event) -> None:
+        self.events.append(event)

@@ -1,0 +1,60 @@
+"""The events of a run, in order, for any number of readers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+Event = tuple[str, str]  # its type, and all of it as JSON
+
+
+class EventLog:
+    """The events of one run: written once, read by each reader at its own pace.
+
+    `start` is the position of its first event, which is not 0 in a log that continues another.
+    """
+
+    def __init__(self, start: int = 0) -> None:
+        self.start = start
+        self._events: list[Event] = []
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    @property
+    def end_position(self) -> int:
+        """The position of the next event."""
+        return self.start + len(self._events)
+
+    def append(self, event: Event) -> None:
+        """Add the next event."""
+        self._events.append(event)
+        self._wake()
+
+    def close(self) -> None:
+        """Close the log: readers stop once they have read all of it."""
+        self._closed = True
+        self._wake()
+
+    def since(self, position: int) -> list[Event]:
+        """Return the events from `position` on that there are now."""
+        return self._events[position - self.start :]
+
+    async def reach(self, position: int) -> bool:
+        """Wait for an event at `position`; return False when the log closes before it."""
+        while self.end_position <= position and not self._closed:
+            await self._changed.wait()
+        return self.end_position > position
+
+    async def read(self, position: int = 0) -> AsyncIterator[Event]:
+        """Yield the events from `position` on, as they come, until the log is closed."""
+        while await self.reach(position):
+            yield self._events[position - self.start]
+            position += 1
+
+    def _wake(self) -> None:
+        # Readers of this change wait for the next one on a new event.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def to_sse(event: Event) -> str:
+    """Return the event as a server sends it."""
+    return "event: {}\ndata: {}\n\n".format(*event)

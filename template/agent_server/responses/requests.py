@@ -1,0 +1,103 @@
+"""The request of the OpenAI Responses API, and the turn that it asks for."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, StrictBool
+from uuid_utils.compat import uuid7
+
+from agent_server.errors import ApiError, bad_request
+from agent_server.identity import User
+from agent_server.responses.items import (
+    AnyItem,
+    FunctionCall,
+    FunctionCallOutput,
+    Id,
+    Item,
+    Message,
+    Text,
+)
+
+MAX_REASON = 200  # characters of a validation error, which may repeat what was sent
+# Of a response, as the OpenAI API bounds it: kept and given back, and nothing else.
+Labels = dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]]
+
+
+class Place(BaseModel):
+    """The keys of `custom_inputs` and `context` that say where a turn belongs."""
+
+    thread_id: Id | None = None
+    session_id: Id | None = None
+    conversation_id: Id | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of one user's conversation: what was sent, and where it belongs."""
+
+    user: User
+    thread_id: str
+    items: list[Item]
+    stream: bool
+    response_id: str = ""  # of its background response, which may take several attempts
+    metadata: dict[str, str] = field(default_factory=dict)
+    again: bool = False  # asks the last question of the thread again, to replace its answer
+
+    @property
+    def thread_key(self) -> str:
+        """The thread's name in the database, which starts with its owner."""
+        return self.user.thread_key(self.thread_id)
+
+
+class ResponseRequest(BaseModel):
+    """The body of `POST /responses`; `model`, `temperature` and `instructions` are ignored."""
+
+    input: Annotated[Text | list[AnyItem], Field(min_length=1)]
+    stream: StrictBool | None = None
+    background: StrictBool | None = None
+    custom_inputs: Place | None = None
+    context: Place | None = None
+    metadata: Annotated[Labels | None, Field(max_length=16)] = None
+    previous_response_id: Any = None
+    conversation: Any = None
+
+    def to_turn(self, user: User) -> Turn:
+        """Return the turn this request asks for; raises a 400 ApiError when it can't be run."""
+        if self.previous_response_id is not None or self.conversation is not None:
+            raise bad_request("continue a thread with custom_inputs.thread_id, nothing else.")
+        thread, labels = self._thread_id(), self.metadata or {}
+        return Turn(user, thread, self._items(), bool(self.stream), metadata=labels)
+
+    def _thread_id(self) -> str:
+        place, context = self.custom_inputs or Place(), self.context or Place()
+        if len({place.thread_id, place.session_id} - {None}) > 1:
+            raise bad_request("custom_inputs.thread_id and custom_inputs.session_id differ.")
+        return place.thread_id or place.session_id or context.conversation_id or str(uuid7())
+
+    def _items(self) -> list[Item]:
+        sent = self.input
+        if isinstance(sent, str):
+            sent = [Message(type="message", role="user", content=sent)]
+        items = [item for item in sent if not isinstance(item, Message) or item.counts]
+        if not any(isinstance(item, Message) and item.role == "user" for item in items):
+            raise bad_request("input: must hold a message with the role user that is not empty.")
+        return _without_halves(items)
+
+
+def _without_halves(items: list[Item]) -> list[Item]:
+    """Leave out calls without an output, and outputs without a call."""
+    # A client that sends the last part of a conversation may cut it between the two.
+    calls = {item.call_id for item in items if isinstance(item, FunctionCall)}
+    outputs = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
+    whole = calls & outputs
+    return [item for item in items if isinstance(item, Message) or item.call_id in whole]
+
+
+def to_bad_request(errors: Sequence[Any]) -> ApiError:
+    """Return the 400 for a malformed body: one line that says where it is wrong, and how."""
+    deepest = max(errors, key=lambda error: len(error["loc"]))
+    place = [str(part) for part in deepest["loc"][1:] if re.fullmatch(r"[a-z_]+|\d+", str(part))]
+    text = " ".join(deepest["msg"].split())[:MAX_REASON]
+    return bad_request(f"{'.'.join(place) or 'body'}: {text}")

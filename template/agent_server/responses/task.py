@@ -1,0 +1,107 @@
+"""The task that runs a turn, beside the request that asked for it."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from starlette.requests import Request
+
+from agent_server.errors import ApiError, to_api_error
+from agent_server.responses.builder import ResponseBuilder
+from agent_server.responses.events import to_sse
+from agent_server.responses.requests import Turn
+
+log = logging.getLogger(__name__)
+
+# Runs one turn, and emits to the response what happens (see `run_turn.py`).
+RunTurn = Callable[[Turn, ResponseBuilder], Coroutine[None, None, None]]
+
+
+class ResponseTask:
+    """One execution of the agent: a task that fills a response and its log of events."""
+
+    def __init__(self, work: Coroutine[None, None, None], response: ResponseBuilder) -> None:
+        self.response = response
+        self._failure: ApiError | None = None
+        # A task of its own: a server may read the rest of a stream in another one than its start.
+        self._task = asyncio.create_task(self._execute(work))
+
+    async def started(self, request: Request) -> None:
+        """Wait until there is something to read; raises the ApiError of a run that fails first.
+
+        Until then nothing is sent, so that a failure still has its status. The run is cancelled
+        when its reader leaves before that.
+        """
+        begun = asyncio.create_task(self.response.events.reach(0))
+        try:
+            await self._unless_left(request, begun)
+            if not await begun:
+                await self.wait()
+        finally:
+            begun.cancel()
+
+    async def finished(self, request: Request) -> None:
+        """Wait for the run, which is cancelled when its reader leaves; raises as `wait` does."""
+        await self._unless_left(request, self._task)
+        await self.wait()
+
+    async def wait(self) -> None:
+        """Wait for the run to finish; raises the ApiError it failed with."""
+        await asyncio.wait([self._task])
+        if self._failure:
+            raise self._failure
+
+    def cancel(self) -> None:
+        """End the run without emitting anything more."""
+        # Only once: again, it would break off what the run still stores.
+        if not self._task.cancelling():
+            self._task.cancel()
+
+    async def to_sse(self) -> AsyncIterator[str]:
+        """Yield the events as a server sends them; the run is cancelled when the reader leaves."""
+        try:
+            async for event in self.response.events.read():
+                yield to_sse(event)
+            yield "data: [DONE]\n\n"
+        finally:
+            self.cancel()
+
+    async def to_text(self) -> AsyncIterator[str]:
+        """Yield the agent's words as they come; the run is cancelled when the reader leaves.
+
+        Raises the ApiError of a run that fails, so that a client sees the answer cut off.
+        """
+        try:
+            async for kind, event in self.response.events.read():
+                if kind == "response.output_text.delta":
+                    yield json.loads(event)["delta"]
+            await self.wait()
+        finally:
+            self.cancel()
+
+    async def _unless_left(self, request: Request, awaited: asyncio.Task[Any]) -> None:
+        left = asyncio.create_task(_left(request))
+        try:
+            await asyncio.wait([awaited, left], return_when=asyncio.FIRST_COMPLETED)
+            if not awaited.done():
+                self.cancel()
+        finally:
+            left.cancel()
+
+    async def _execute(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # the edge of a run: its readers get the failure, the log why
+            self._failure = failure = to_api_error(error)
+            cause = error if failure is not error else None
+            log.error("a turn failed: %s", failure.code, exc_info=cause)
+            self.response.fail(failure.code, failure.detail)
+        finally:
+            self.response.events.close()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

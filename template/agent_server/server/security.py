@@ -1,0 +1,69 @@
+"""Keeps other web sites out: headers on every answer, and no writes that they start."""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agent_server.errors import ApiError, to_body
+
+# Nothing but what this server serves, and no HTML from text that has not been sanitised.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types dompurify"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # A page's files belong together, and a user's data to nobody else.
+    "Cache-Control": "private, no-cache",
+}
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+class Security:
+    """Guards an app; to be added as a middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse a write that another site may have started, else let the app answer."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        refusal = _refusal(Request(scope))
+        answer = JSONResponse(to_body(refusal), refusal.status_code) if refusal else self.app
+        await answer(scope, receive, send_guarded)
+
+
+def _refusal(request: Request) -> ApiError | None:
+    headers = request.headers
+    if request.method in READING:
+        return None
+    if not _from_here(headers):
+        return ApiError(403, "cross_site", "Another web site may not write here.")
+    # A page of another site can send anything else without being asked for permission first.
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    if kind != "application/json" and not (empty and not kind):
+        return ApiError(415, "not_json", f"Send Content-Type: application/json, not {kind!r}.")
+    return None
+
+
+def _from_here(headers: Headers) -> bool:
+    # Browsers say where a request comes from, programs do not; a page can't forge it. Even a
+    # neighbour on the same domain is somebody else's app.
+    if site := headers.get("sec-fetch-site"):
+        return site in ("same-origin", "none")
+    # What a browser sends over plain HTTP.
+    return "origin" not in headers or urlsplit(headers["origin"]).netloc == headers.get("host")

@@ -1,0 +1,79 @@
+"""Builds the agent beside the running server, which answers /health from the first moment."""
+
+import asyncio
+import importlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from agent_server.errors import ApiError, to_api_error
+from agent_server.settings import limit
+
+if TYPE_CHECKING:  # it takes seconds to import
+    from agent_server.server.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class Startup:
+    """The start of the agent: a task that ends with its runtime, and why it has not ended yet."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self.reason = "The agent is starting."
+        self.failed = False
+        self.runtime = asyncio.create_task(self._open_runtime(stack))
+
+    async def _open_runtime(self, stack: AsyncExitStack) -> "Runtime":
+        while True:
+            try:
+                # Off the event loop: the imports take seconds.
+                name = "agent_server.server.runtime"
+                module = await asyncio.to_thread(importlib.import_module, name)
+                runtime: Runtime = await stack.enter_async_context(module.open_runtime())
+                log.info("ready")
+                return runtime
+            # The edge of the process: the server stays up, and says why it is not ready.
+            except Exception as error:
+                reason = to_api_error(error).detail
+                if reason != self.reason:  # once, not at every try
+                    log.warning("not ready, trying again until it is", exc_info=error)
+                self.reason, self.failed = reason, True
+            await asyncio.sleep(limit("START_RETRY_SECONDS"))
+
+
+@asynccontextmanager
+async def open_startup(app: FastAPI) -> AsyncIterator[None]:
+    """Build the agent, and keep it open for as long as the server runs (the app's lifespan)."""
+    async with AsyncExitStack() as stack:
+        startup = Startup(stack)
+        app.state.startup = startup
+        yield
+        startup.runtime.cancel()
+        await asyncio.gather(startup.runtime, return_exceptions=True)
+
+
+async def opened_runtime(request: Request, wait: bool = True) -> "Runtime":
+    """Return the runtime of the app, waiting for it as long as its start does not fail.
+
+    Raises a 503 ApiError with the reason when it is not open within START_WAIT_SECONDS, or at once
+    without `wait`; after a failure it is waited for only until the next try.
+    """
+    startup: Startup = request.app.state.startup
+    seconds = limit("START_RETRY_SECONDS" if startup.failed else "START_WAIT_SECONDS")
+    try:
+        async with asyncio.timeout(seconds if wait else 0):
+            return await asyncio.shield(startup.runtime)
+    except TimeoutError:
+        raise ApiError(
+            503, "not_ready", startup.reason, retry_after=limit("START_RETRY_SECONDS")
+        ) from None
+
+
+async def _opened(request: Request) -> "Runtime":
+    return await opened_runtime(request)
+
+
+OpenedRuntime = Annotated["Runtime", Depends(_opened)]

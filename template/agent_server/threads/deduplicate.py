@@ -1,0 +1,74 @@
+"""Which messages of a request the thread does not hold yet."""
+
+from collections.abc import Sequence
+
+RoleAndText = tuple[str, str]  # the role is "user", "assistant", or anything else for tools
+Messages = Sequence[RoleAndText]
+
+
+def first_new(thread: Messages, sent: Messages) -> int:
+    """Return the index in `sent` of the first message that `thread` does not hold.
+
+    Many chat clients resend the whole conversation, or its last part, with every turn. A client
+    that sends only questions repeats none, however alike they are. The last question is always
+    new, unless the thread still lacks its answer: then the turn failed, and this is its retry.
+    """
+    answered = after_answer(thread)
+    start = _first_unknown(thread[:answered], sent)
+    unanswered = _questions(thread[answered:])
+    asked = [index for index in _places(sent) if index >= start]
+    for count in range(min(len(unanswered), len(asked)), 0, -1):
+        if [sent[index][1] for index in asked[:count]] == unanswered[-count:]:
+            return [*asked, len(sent)][count]
+    return start
+
+
+def first_replaced(thread: Messages, sent: Messages, again: bool) -> int:
+    """Return the index in `thread` of the question that is asked again, for another answer.
+
+    That is the last question, once it has an answer: either the client says so (`again`), or the
+    history that it sends ends just before, because the answer was lost on its way. It is the length
+    of `thread` when no question is asked again.
+    """
+    last = max(_places(thread), default=len(thread))
+    if thread[last:][:1] != sent[-1:] or after_answer(thread) <= last:
+        return len(thread)
+    end = _after_history(sent)
+    known, before = _questions(sent[:end]), _questions(thread[:last])
+    lost = bool(known) and known == before[-len(known) :] and len(sent) == end + 1
+    return last if again or (lost and sent[end - 1] != thread[-1]) else len(thread)
+
+
+def after_answer(messages: Messages) -> int:
+    """Return how many messages there are up to the last answer."""
+    return max((i for i, (role, _) in enumerate(messages, 1) if role == "assistant"), default=0)
+
+
+def _first_unknown(thread: Messages, sent: Messages) -> int:
+    """Return the index in `sent` after the questions that the thread holds, and their answers."""
+    asked, held = _places(sent), iter(_questions(thread))
+    if not (_after_history(sent) and thread and asked):
+        return 0
+    for index in asked[:-1]:
+        if sent[index][1] not in held:  # searched from where the question before was found
+            return index if index != asked[0] else _after_known_answer(thread, sent)
+    return max(after_answer(sent), asked[-1])
+
+
+def _after_known_answer(thread: Messages, sent: Messages) -> int:
+    # A client may have put a summary in the place of the first messages.
+    known = {message for message in thread if message[0] == "assistant"}
+    return max((i for i, message in enumerate(sent, 1) if message in known), default=0)
+
+
+def _after_history(sent: Messages) -> int:
+    """Return how many messages there are up to the last that is no question: a history."""
+    return max((i for i, (role, _) in enumerate(sent, 1) if role != "user"), default=0)
+
+
+def _places(messages: Messages) -> list[int]:
+    return [index for index, (role, _) in enumerate(messages) if role == "user"]
+
+
+def _questions(messages: Messages) -> list[str]:
+    return [text for role, text in messages if role == "user"]

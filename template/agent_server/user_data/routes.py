@@ -1,0 +1,63 @@
+"""What the app keeps about the user who asks: show it, export it, forget it."""
+
+import os
+from typing import Any
+
+from fastapi import APIRouter
+
+from agent_server.identity import CurrentUser
+from agent_server.responses.items import Text
+from agent_server.server.startup import OpenedRuntime
+from agent_server.settings import has, setting
+from agent_server.user_data.rows import delete_user, export_user
+
+MAX_MEMORIES = 1000
+router = APIRouter(prefix="/api")
+
+
+@router.get("/me")
+async def show_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, Any]:
+    """Return who is asking, and what answers."""
+    return {
+        "user": user.id,
+        "model": setting("MODEL_ENDPOINT"),
+        "offline": bool(os.environ.get("OFFLINE_MODEL")),
+        "long_term": has("long_term"),
+        "background": has("background"),
+    }
+
+
+@router.get("/me/export")
+async def export_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, list[Any]]:
+    """Return every row the app keeps about the user, by table."""
+    return await export_user(runtime.pool, user)
+
+
+@router.delete("/me", status_code=204)
+async def forget_me(user: CurrentUser, runtime: OpenedRuntime) -> None:
+    """Forget the user: threads, memories, chats, everything."""
+    await delete_user(runtime.pool, user)
+
+
+@router.get("/memories")
+async def list_memories(user: CurrentUser, runtime: OpenedRuntime) -> list[dict[str, Any]]:
+    """List what the agent remembers about the user, the latest first."""
+    if not runtime.store:
+        return []
+    found = await runtime.store.asearch(user.namespace, limit=MAX_MEMORIES)
+    return [{"memory_key": i.key, **i.value, "updated_at": i.updated_at} for i in found]
+
+
+@router.delete("/memories", status_code=204)
+async def forget_memories(user: CurrentUser, runtime: OpenedRuntime) -> None:
+    """Forget every memory."""
+    while memories := await list_memories(user, runtime):
+        for memory in memories:
+            await forget_memory(memory["memory_key"], user, runtime)
+
+
+@router.delete("/memories/{memory_key:path}", status_code=204)
+async def forget_memory(memory_key: Text, user: CurrentUser, runtime: OpenedRuntime) -> None:
+    """Forget one memory, whatever name the model gave it."""
+    if runtime.store:
+        await runtime.store.adelete(user.namespace, memory_key)

@@ -1,0 +1,103 @@
+"""Which rows of the app's schema belong to whom: export them, delete them.
+
+The tables come from Postgres' catalog; the columns that name an owner are listed here.
+"""
+
+import asyncio
+from typing import Any
+
+from psycopg import sql
+
+from agent_server.database.lakebase import schema_name
+from agent_server.database.pool import Connection, Pool
+from agent_server.identity import User
+from agent_server.settings import limit
+
+Source = tuple[sql.Identifier, sql.SQL]  # a table, and the condition on its rows
+POLL_SECONDS = 0.5
+MAX_POLLS = 30
+THREAD_COLUMNS = ("thread_id", "thread_key", "session_id")
+OF_THREAD = {column: f"{column} = %(thread)s" for column in THREAD_COLUMNS}
+OF_USER = {
+    "user_id": "user_id = %(id)s",
+    "chat_id": "chat_id IN (SELECT id FROM chats WHERE user_id = %(id)s)",
+    "response_id": "response_id IN (SELECT id FROM responses WHERE user_id = %(id)s)",
+    # A namespace of the store says what it holds, then whose: its parts are joined by periods, of
+    # which a key holds none.
+    "prefix": "split_part(prefix, '.', 2) = %(key)s",
+    **{column: f"starts_with({column}, %(key)s || '/')" for column in THREAD_COLUMNS},
+}
+COLUMNS = """
+    SELECT table_name AS name, array_agg(column_name::text) AS columns
+    FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+    WHERE table_schema = %s AND table_type = 'BASE TABLE' GROUP BY table_name ORDER BY table_name"""
+# A turn ends well before its lease is that old, unless its process has died.
+REMOVE_OLD_LEASES = (
+    "DELETE FROM {} WHERE {} AND expires_at < now() - make_interval(secs => %(lease_seconds)s)"
+)
+END_LEASES = "UPDATE {} SET expires_at = least(expires_at, now()) WHERE {}"
+
+
+async def export_user(pool: Pool, user: User) -> dict[str, list[Any]]:
+    """Return every row that belongs to the user, by table."""
+    values, rows = {"id": user.id, "key": user.key}, {}
+    async with pool.connection() as connection:
+        for name, source in (await _find(connection, OF_USER)).items():
+            query = sql.SQL("SELECT to_jsonb(t) AS row FROM {} AS t WHERE {}").format(*source)
+            found = await (await connection.execute(query, values)).fetchall()
+            rows[name] = [row["row"] for row in found]
+    return rows
+
+
+async def delete_user(pool: Pool, user: User) -> None:
+    """Delete every row that belongs to the user: all of them, or none when it fails.
+
+    A running turn ends with a 409 within some seconds, and leaves nothing either.
+    """
+    await _delete(pool, OF_USER, {"id": user.id, "key": user.key})
+
+
+async def delete_thread(pool: Pool, user: User, thread_id: str) -> None:
+    """Delete every row of one thread, as `delete_user` does."""
+    await _delete(pool, OF_THREAD, {"thread": user.thread_key(thread_id)})
+
+
+async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> None:
+    if not await _delete_once(pool, conditions, values):
+        return
+    for _ in range(MAX_POLLS):
+        await asyncio.sleep(POLL_SECONDS)
+        if not await _delete_once(pool, conditions, values):
+            break
+    # The last rows of a turn may still be on their way when it has ended.
+    await asyncio.sleep(POLL_SECONDS)
+    await _delete_once(pool, conditions, values)
+
+
+async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> bool:
+    """Delete once; return whether a turn still runs, which may store something more."""
+    async with pool.connection() as connection, connection.transaction():
+        found = await _find(connection, conditions)
+        leases = found.pop("turn_leases", None)
+        # First: once its lease is gone, all rows of a turn are visible.
+        running = await _end_turns(connection, leases, values) if leases else False
+        for source in found.values():
+            await connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(*source), values)
+    return running
+
+
+async def _end_turns(connection: Connection, source: Source, values: dict[str, Any]) -> bool:
+    """Expire the leases, so that their turns end. Return whether a turn still holds one."""
+    values = {**values, "lease_seconds": limit("LEASE_SECONDS")}
+    await connection.execute(sql.SQL(REMOVE_OLD_LEASES).format(*source), values)
+    return (await connection.execute(sql.SQL(END_LEASES).format(*source), values)).rowcount > 0
+
+
+async def _find(connection: Connection, conditions: dict[str, str]) -> dict[str, Source]:
+    found, schema = {}, schema_name()
+    for table in await (await connection.execute(COLUMNS, [schema])).fetchall():
+        column = next((column for column in conditions if column in table["columns"]), None)
+        if column:
+            place = sql.Identifier(schema, table["name"])
+            found[table["name"]] = (place, sql.SQL(conditions[column]))
+    return found

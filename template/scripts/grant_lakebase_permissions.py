@@ -1,0 +1,200 @@
+"""Let a deployed app use tables that somebody else created.
+
+    uv run python scripts/grant_lakebase_permissions.py [<client id of the service principal>]
+
+An app that creates its own schema owns it, and needs none of this. Exit codes: 0 the app can work,
+1 something that it needs is still missing, 2 bad usage.
+"""
+
+import argparse
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import yaml
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
+from databricks_ai_bridge import lakebase
+from databricks_ai_bridge.lakebase import LakebaseClient
+from dotenv import load_dotenv
+
+from agent_server.database.lakebase import lakebase_target
+from agent_server.settings import DEFAULTS, lakebase_configured
+
+ROOT = Path(__file__).resolve().parent.parent
+CHATBOT_SCHEMAS = ["ai_chatbot", "drizzle"]
+STORE = ["store", "store_migrations", "store_vectors", "vector_migrations"]
+LEASES = ["schema_versions", "turn_leases"]
+SESSIONS = ["agent_sessions", "agent_messages", "agent_messages_id_seq"]
+CHECKPOINTS = ["checkpoints", "checkpoint_blobs", "checkpoint_writes", "checkpoint_migrations"]
+MEMORY_TYPES = {
+    "langgraph-short-term": [*CHECKPOINTS, *LEASES],
+    "langgraph-long-term": STORE,
+    "openai-short-term": [*SESSIONS, *LEASES],
+    "openai-long-term": STORE,
+    "long-running-agent": ["responses", "response_events", "schema_versions"],
+    "chat": ["chats", "messages", "schema_versions"],
+}
+PRIVILEGES = {
+    "on_schema": [lakebase.SchemaPrivilege[p].value for p in ("USAGE", "CREATE")],
+    "on_table": [
+        lakebase.TablePrivilege[p].value for p in ("SELECT", "INSERT", "UPDATE", "DELETE")
+    ],
+    "on_sequence": [lakebase.SequencePrivilege[p].value for p in ("USAGE", "SELECT")],
+}
+# The statements that would give the role what it lacks, now and in tables to come.
+MISSING = """
+    WITH objects AS (
+        SELECT c.oid, relkind, format('%%I.%%I', nspname, relname) AS name,
+            CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+        WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p', 'S')
+            AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s)
+                OR nspname IN ('ai_chatbot', 'drizzle'))
+    ), wanted AS (
+        SELECT format('GRANT %%s ON SCHEMA %%I TO %%I', p, nspname, %(role)s::text) AS statement,
+            1 AS place, has_schema_privilege(%(role)s::text, oid, p) AS held
+        FROM pg_namespace, unnest(%(on_schema)s::text[]) AS p WHERE nspname = ANY(%(schemas)s)
+        UNION ALL
+        SELECT format('GRANT %%s ON %%s %%s TO %%I', p, kind, name, %(role)s::text), 2,
+            CASE kind WHEN 'TABLE' THEN has_table_privilege(%(role)s::text, oid, p)
+                ELSE has_sequence_privilege(%(role)s::text, oid, p) END
+        FROM objects, unnest(
+            CASE kind WHEN 'TABLE' THEN %(on_table)s::text[] ELSE %(on_sequence)s END) AS p
+        UNION ALL
+        SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %%I GRANT %%s ON %%s TO %%I',
+                nspname, array_to_string(privileges, ', '), kind, %(role)s::text), 3,
+            privileges <@ ARRAY(SELECT privilege_type FROM pg_default_acl, aclexplode(defaclacl)
+                WHERE defaclrole = (SELECT oid FROM pg_roles WHERE rolname = current_user)
+                AND grantee = (SELECT oid FROM pg_roles WHERE rolname = %(role)s)
+                AND defaclnamespace = n.oid AND defaclobjtype::text = letter)
+        FROM pg_namespace n, (VALUES ('TABLES', 'r', %(on_table)s::text[]),
+            ('SEQUENCES', 'S', %(on_sequence)s)) AS kinds (kind, letter, privileges)
+        WHERE nspname = ANY(%(schemas)s) AND NOT pg_has_role(%(role)s::text, nspowner, 'USAGE')
+    )
+    SELECT statement FROM wanted WHERE NOT held ORDER BY place, statement"""
+FOREIGN = """
+    SELECT format('%%I.%%I', nspname, relname) AS name, relowner::regrole::text AS owner
+    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p') AND (%(names)s::text[] IS NULL
+        OR relname = ANY(%(names)s) OR nspname IN ('ai_chatbot', 'drizzle'))
+        AND NOT pg_has_role(%(role)s::text, relowner, 'USAGE') ORDER BY 1"""
+
+
+def main() -> None:
+    """Grant what is missing, and verify it in the catalog."""
+    options = _options()
+    load_dotenv(ROOT / ".env")
+    target = _target(options.target)
+    try:
+        role = options.client_id or _client_id(options.app or target["app_name"])
+        schemas = [options.schema or target["memory_schema"]]
+        schemas += CHATBOT_SCHEMAS if options.with_chatbot_ui else []
+        with LakebaseClient(**_lakebase(options, target)) as client:
+            sys.exit(_grant(client, role, schemas, options))
+    except (ValueError, PermissionError, RuntimeError, DatabricksError, psycopg.Error) as error:
+        print(f"grant: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _grant(
+    client: LakebaseClient, role: str, schemas: list[str], options: argparse.Namespace
+) -> int:
+    known = client.execute("SELECT 1 FROM pg_namespace WHERE nspname = ANY(%s)", (schemas,))
+    if not known:
+        print(f"Nothing to grant yet: {', '.join(schemas)} is not there. The app will create it.")
+        return 0
+    if not client.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+        print(f"SELECT databricks_create_role('{role}', 'SERVICE_PRINCIPAL');", flush=True)
+        if options.dry_run:
+            print("-- and its privileges, which are known once it has a role")
+            return 1
+        client.create_role(role, "SERVICE_PRINCIPAL")
+    names = MEMORY_TYPES[options.memory_type] if options.memory_type else None
+    wanted: dict[str, Any] = {"role": role, "schemas": schemas, "names": names, **PRIVILEGES}
+    statements = _missing(client, wanted)
+    for statement in statements:
+        print(f"{statement};", flush=True)
+        if not options.dry_run:
+            _execute(client, statement)
+    for row in client.execute(FOREIGN, wanted) or []:
+        owned = f"-- {row['name']} belongs to {row['owner']}: the app can use it, but not alter it."
+        print(f"{owned} Let that role be the first to start a new release.")
+    return _verdict(statements, _missing(client, wanted))
+
+
+def _verdict(before: list[str], after: list[str]) -> int:
+    if not before:
+        print("Nothing to do: the app has every privilege it needs.")
+    elif not after:
+        print("Done, and verified: the app has every privilege it needs.")
+    for statement in after:
+        print(f"still missing: {statement}", file=sys.stderr)
+    return 1 if after else 0
+
+
+def _missing(client: LakebaseClient, wanted: dict[str, Any]) -> list[str]:
+    return [row["statement"] for row in client.execute(MISSING, wanted) or []]
+
+
+def _execute(client: LakebaseClient, statement: str) -> None:
+    try:
+        client.execute(statement)
+    except psycopg.errors.InsufficientPrivilege as error:
+        print(f"-- refused: {error.diag.message_primary}. Its owner must run it.")
+
+
+def _client_id(app: str) -> str:
+    with suppress(NotFound):
+        if found := WorkspaceClient().apps.get(app).service_principal_client_id:
+            return found
+    raise ValueError(f"there is no app {app} yet. Run: databricks bundle deploy")
+
+
+def _target(name: str) -> dict[str, str]:
+    """Return the variables of a bundle target, those of `lakebase-agent link` included."""
+    values = {"app_name": "", "memory_schema": str(DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"])}
+    for file in ("databricks.yml", f"workspace.{name}.yml"):
+        if (ROOT / file).exists():
+            bundle = next(yaml.safe_load_all((ROOT / file).read_text("utf-8")))
+            targets = bundle.get("targets") or {name: {}}
+            if name not in targets:
+                print(
+                    f"grant: {file} has no target {name!r}: {', '.join(targets)}", file=sys.stderr
+                )
+                sys.exit(2)
+            values |= (targets[name] or {}).get("variables") or {}
+    return values
+
+
+def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, str]:
+    names = ("instance_name", "autoscaling_endpoint", "project", "branch")
+    if given := {name: value for name in names if (value := getattr(options, name))}:
+        return given
+    if branch := target.get("lakebase_branch"):
+        _, project, _, branch = branch.split("/")
+        return {"project": project, "branch": branch}
+    if instance := target.get("lakebase_instance"):
+        return {"instance_name": instance}
+    if not lakebase_configured():
+        raise ValueError("which Lakebase? Run `lakebase-agent link`, or see --help for its flags")
+    return lakebase_target()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Let a deployed app use this project's tables.")
+    parser.add_argument("client_id", nargs="?", help="default: that of the app")
+    parser.add_argument("--memory-type", choices=MEMORY_TYPES, help="default: all of them")
+    for name in ("instance-name", "autoscaling-endpoint", "project", "branch", "app", "schema"):
+        parser.add_argument(f"--{name}", default="", metavar="NAME")
+    parser.add_argument("--target", default="dev", help="target of databricks.yml (%(default)s)")
+    parser.add_argument("--with-chatbot-ui", action="store_true", help="also its two schemas")
+    parser.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The answers of a chat, each made while somebody reads it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+from tests.agent import Agent
+from tests.test_chat import messages
+
+LONG = "/repeat 2000 every 20 ms"
+
+
+def test_an_answer_whose_reader_leaves_is_kept_as_partial(agent: Agent) -> None:
+    chat = str(uuid4())
+    body = {"message": LONG, "chatId": chat}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        next(answer.iter_text())
+    deadline = time.monotonic() + 30
+    while len(kept := messages(agent, chat)) == 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert kept[-1]["partial"] and kept[-1]["content"].startswith("word1")
+
+
+def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> None:
+    chat = str(uuid4())
+    body = {"message": LONG, "chatId": chat}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        words = answer.iter_text()  # held: without it, the reader has left
+        next(words)
+        # Waits for the thread, which the first turn holds until its reader has left.
+        again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
+        with ThreadPoolExecutor() as pool:
+            second = pool.submit(agent.http.post, "/api/chat", json=again, headers=agent.headers)
+            deadline = time.monotonic() + 10
+            while messages(agent, chat)[0]["content"] != "hello" and time.monotonic() < deadline:
+                time.sleep(0.05)
+            answer.close()
+            assert second.result().status_code == 200
+    assert [m["role"] for m in messages(agent, chat)] == ["user", "assistant"]
+
+
+def test_an_answer_that_is_stored_while_its_question_is_replaced_is_not_kept(agent: Agent) -> None:
+    chat = str(uuid4())
+    body = {"message": LONG, "chatId": chat}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        next(answer.iter_text())
+    again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
+    second = agent.http.post("/api/chat", json=again, headers=agent.headers)
+    assert second.status_code == 200
+    assert [m["role"] for m in messages(agent, chat)] == ["user", "assistant"]

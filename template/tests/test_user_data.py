@@ -1,0 +1,95 @@
+"""What the app keeps about a user can be seen, exported and forgotten, table by table."""
+
+import os
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.agent import Agent
+
+# What holds nothing of anybody: the versions of tables, and leases of turns, which are gone when
+# the turn is.
+MIGRATIONS = {"checkpoint_migrations", "store_migrations", "vector_migrations"}
+OF_NOBODY = {*MIGRATIONS, "schema_versions", "turn_leases"}
+Rows = dict[str, set[str]]
+
+
+def rows() -> Rows:
+    """Return every row of every table of the app's schema, as text."""
+    schema = os.environ["LAKEBASE_AGENT_MEMORY_SCHEMA"]
+    with psycopg.connect(os.environ["DATABASE_URL"], row_factory=dict_row) as connection:
+        query = "SELECT tablename AS name FROM pg_tables WHERE schemaname = %s"
+        tables = [row["name"] for row in connection.execute(query, [schema])]
+        return {name: _texts(connection, f"{schema}.{name}") for name in tables}
+
+
+def _texts(connection: psycopg.Connection[dict[str, Any]], table: str) -> set[str]:
+    found = connection.execute(f"SELECT t::text AS row FROM {table} AS t")
+    return {row["row"] for row in found}
+
+
+def live(agent: Agent) -> None:
+    """Leave something in every table."""
+    for message in ("Remember that I like teal", "hello"):
+        answer = agent.http.post("/api/chat", json={"message": message}, headers=agent.headers)
+        assert answer.status_code == 200, answer.text
+    agent.ask("What time is it?", thread="t")
+    # A 400, and nothing kept, in an agent without background responses.
+    agent.post({"input": "hello", "background": True, "stream": True})
+
+
+def test_forgetting_me_leaves_no_row_in_any_table(agent: Agent) -> None:
+    before = rows()
+    live(agent)
+    during = rows()
+    full = {name for name in during if during[name] - before[name]}
+    assert full == set(during) - OF_NOBODY
+    assert agent.http.delete("/api/me", headers=agent.headers).status_code == 204
+    assert rows() == before
+
+
+def test_a_turn_that_runs_while_i_am_forgotten_leaves_nothing(agent: Agent) -> None:
+    before = rows()
+    body = {"message": "/repeat 2000 every 20 ms"}
+    with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
+        next(answer.iter_text())
+        assert agent.http.delete("/api/me", headers=agent.headers).status_code == 204
+        left = rows()
+    assert left == before
+
+
+def test_an_export_holds_every_row_of_every_table(agent: Agent) -> None:
+    before = rows()
+    live(agent)
+    during = rows()
+    export = agent.http.get("/api/me/export", headers=agent.headers).json()
+    counts = {name: len(during[name] - before[name]) for name in set(during) - OF_NOBODY}
+    assert {name: len(export[name]) for name in counts} == counts
+    assert "teal" in str(export)
+
+
+@pytest.mark.parametrize("name", ["{}.eve", "{}/t", "memories", "%"])
+def test_nobody_else_is_forgotten_or_exported(agent: Agent, name: str) -> None:
+    live(agent)
+    other = {"X-Forwarded-User": name.format(agent.user)}
+    before = rows()
+    assert agent.http.delete("/api/me", headers=other).status_code == 204
+    assert rows() == before
+    export = agent.http.get("/api/me/export", headers=other).json()
+    assert not any(export.values())
+
+
+def test_deleting_a_chat_deletes_its_thread_and_no_other(agent: Agent) -> None:
+    live(agent)
+    before = rows()
+    answer = agent.http.post("/api/chat", json={"message": "hello"}, headers=agent.headers)
+    chat = answer.headers["x-chat-id"]
+    assert agent.http.delete(f"/api/chats/{chat}", headers=agent.headers).status_code == 204
+    assert rows() == before
+
+
+def test_me_names_the_user_and_the_stand_in(agent: Agent) -> None:
+    me = agent.http.get("/api/me", headers=agent.headers).json()
+    assert me["user"] == agent.user and me["offline"] is True

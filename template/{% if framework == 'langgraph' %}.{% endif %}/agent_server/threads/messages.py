@@ -1,0 +1,60 @@
+"""Which messages of a LangGraph thread stay, which are new, and which are missing."""
+
+from collections.abc import Sequence
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages.modifier import RemoveMessage
+
+from agent_server.threads.deduplicate import RoleAndText, after_answer, first_new, first_replaced
+
+Messages = Sequence[AnyMessage]
+
+
+def kept_and_new(held: Messages, sent: Messages, again: bool = False) -> tuple[Messages, Messages]:
+    """Return what stays of the thread, and the messages sent that it does not hold.
+
+    A question that is asked again does not stay, nor does its answer (see `first_replaced`).
+    """
+    thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
+    stays = first_replaced(thread, texts, again)
+    return held[:stays], sent[first_new(thread[:stays], texts) :]
+
+
+def removals(messages: Messages) -> list[RemoveMessage]:
+    """Return the messages that remove `messages` from the thread."""
+    return [RemoveMessage(str(message.id)) for message in messages]
+
+
+def refused(messages: Messages, sent: Messages) -> Messages:
+    """Return what the model may have refused: all since `sent` or since the last answer."""
+    new = {message.id for message in sent}
+    added = [index for index, message in enumerate(messages) if message.id in new]
+    return messages[min([after_answer(_roles_and_texts(messages)), *added]) :]
+
+
+def silent(messages: Messages) -> list[AnyMessage]:
+    """Return the empty answers, which some models refuse in a history."""
+    return [m for m in messages if isinstance(m, AIMessage) and not (m.text.strip() or _calls(m))]
+
+
+def missing_results(messages: Messages) -> list[AnyMessage]:
+    """Return a result for each tool call that was cut off without one."""
+    calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
+    done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+    text = "The tool was interrupted; its result is unknown."
+    return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]
+
+
+def _roles_and_texts(messages: Messages) -> list[RoleAndText]:
+    return [(_role(message), message.text) for message in messages]
+
+
+def _role(message: AnyMessage) -> str:
+    if isinstance(message, HumanMessage):
+        return "user"
+    answers = isinstance(message, AIMessage) and message.text.strip() and not _calls(message)
+    return "assistant" if answers else "tool"
+
+
+def _calls(message: AIMessage) -> bool:
+    return bool(message.tool_calls or message.invalid_tool_calls)

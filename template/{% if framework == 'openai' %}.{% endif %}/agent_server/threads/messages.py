@@ -1,0 +1,50 @@
+"""Which items of a session stay, which are new, and which are an answer of this turn."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from agents import TResponseInputItem
+
+from agent_server.threads.deduplicate import RoleAndText, first_new, first_replaced
+
+Items = Sequence[TResponseInputItem]
+
+
+def kept_and_new(held: Items, sent: Items, again: bool = False) -> tuple[Items, Items]:
+    """Return what stays of the session, and the items sent that it does not hold.
+
+    A question that is asked again does not stay, nor does its answer (see `first_replaced`).
+    """
+    thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
+    stays = first_replaced(thread, texts, again)
+    return held[:stays], sent[first_new(thread[:stays], texts) :]
+
+
+def signed(items: Items, response_id: str) -> list[TResponseInputItem]:
+    """Return `items` with the id of a background response, if there is one, in the last of them."""
+    sign = [cast(TResponseInputItem, {**item, "id": response_id}) for item in items[-1:]]
+    return [*items[:-1], *sign] if response_id else [*items]
+
+
+def stored_answer(held: Items, response_id: str) -> Items:
+    """Return the answer that an attempt stored before it was cut off; empty when there is none."""
+    if not response_id or not held or held[-1].get("id") != response_id:
+        return ()
+    asked = max(index for index, item in enumerate(held) if item.get("role") == "user")
+    return held[asked + 1 :]
+
+
+def to_text(content: Any) -> str:
+    """Return the text of an item's content, which is a string or a list of parts."""
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def says(item: TResponseInputItem) -> bool:
+    """Return whether to keep the item: some models refuse empty messages in a history."""
+    return item.get("type") != "message" or bool(to_text(item.get("content")).strip())
+
+
+def _roles_and_texts(items: Items) -> list[RoleAndText]:
+    return [(str(item.get("role", "tool")), to_text(item.get("content"))) for item in items]

@@ -1,0 +1,82 @@
+"""Short-term memory: each thread's session, in the tables of `AsyncDatabricksSession`."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import LiteralString
+
+from agents import TResponseInputItem
+
+from agent_server.database.migrations import migrate
+from agent_server.database.pool import Connection, Pool
+from agent_server.database.text import to_storable
+from agent_server.threads import lease
+
+# As `agents.extensions.memory.SQLAlchemySession` creates them: never to be changed.
+TABLES = """
+    CREATE TABLE IF NOT EXISTS agent_sessions (
+        session_id varchar PRIMARY KEY,
+        created_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL,
+        updated_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL);
+    CREATE TABLE IF NOT EXISTS agent_messages (
+        id serial PRIMARY KEY,
+        session_id varchar NOT NULL REFERENCES agent_sessions ON DELETE CASCADE,
+        message_data text NOT NULL,
+        created_at timestamp DEFAULT CURRENT_TIMESTAMP NOT NULL);
+    CREATE INDEX IF NOT EXISTS idx_agent_messages_session_time
+        ON agent_messages (session_id, created_at)"""
+GET = "SELECT message_data FROM agent_messages WHERE session_id = %s ORDER BY created_at, id"
+ADD = """
+    WITH gone AS (DELETE FROM agent_messages WHERE id IN (
+        SELECT id FROM agent_messages WHERE session_id = %(session_id)s
+        ORDER BY created_at DESC, id DESC LIMIT %(instead_of)s)),
+    session AS (INSERT INTO agent_sessions (session_id) VALUES (%(session_id)s)
+        ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP RETURNING session_id)
+    INSERT INTO agent_messages (session_id, message_data)
+    SELECT session_id, item
+    FROM session, unnest(%(items)s::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place"""
+
+
+@dataclass(frozen=True)
+class Thread:
+    """One session, which a turn has to itself."""
+
+    pool: Pool
+    session_id: str
+
+    async def get_items(self) -> list[TResponseInputItem]:
+        """Return the items of the session, the oldest first."""
+        async with self.pool.connection() as connection:
+            rows = await (await connection.execute(GET, [self.session_id])).fetchall()
+            return [json.loads(row["message_data"]) for row in rows]
+
+    async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
+        """Append `items` in place of the last `instead_of`: all of it, or nothing when it fails."""
+        # Half a surrogate pair, which a model may say, could not be sent to it again.
+        texts = [to_storable(json.dumps(item, ensure_ascii=False)) for item in items]
+        place = {"session_id": self.session_id, "instead_of": instead_of}
+        async with self.pool.connection() as connection:
+            await connection.execute(ADD, {**place, "items": texts})
+
+
+async def create_thread_tables(connection: Connection) -> None:
+    """Create the tables of sessions, and of the leases that guard them."""
+    await migrate(connection, "sessions", [TABLES])
+    await lease.create_lease_table(connection)
+
+
+@asynccontextmanager
+async def open_thread(
+    pool: Pool,
+    thread_key: str,
+    response_id: str = "",
+    condition: LiteralString = "true",
+    while_waiting: Callable[[], None] = lease.do_nothing,
+) -> AsyncIterator[Thread]:
+    """Yield the session for one turn; the thread is this turn's alone until it ends.
+
+    What decides when it opens, and what is raised, is as in `open_lease`.
+    """
+    async with lease.open_lease(pool, thread_key, response_id, condition, while_waiting):
+        yield Thread(pool, thread_key)
