@@ -4,7 +4,7 @@ import pytest
 
 from lakebase_agent.merging.lines.merge import merge, merge_texts
 from lakebase_agent.merging.lines.places import PROSE
-from lakebase_agent.merging.split import split
+from lakebase_agent.merging.python.split import split
 
 OLD = """\
 def f(x):

@@ -13,8 +13,8 @@ from lakebase_agent.merging.lines.merge import marked, merge_texts
 from lakebase_agent.merging.lines.places import CODE, PROSE
 from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves
-from lakebase_agent.merging.source import split_lines
-from lakebase_agent.merging.split import split_all
+from lakebase_agent.merging.python.source import split_lines
+from lakebase_agent.merging.python.split import split_all
 from lakebase_agent.merging.texts import BOM, as_before, most_similar, plain
 
 MERGED = (".py", ".md")

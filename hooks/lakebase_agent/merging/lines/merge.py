@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lakebase_agent.merging.lines.checks import added_comments, parses, unknown
 from lakebase_agent.merging.lines.pieces import Hunk, Pairs, Pieces, hunks, normal, pair
 from lakebase_agent.merging.lines.places import CODE, PYTHON, places
-from lakebase_agent.merging.source import is_comment, split_lines
+from lakebase_agent.merging.python.source import is_comment, split_lines
 
 BEFORE, BETWEEN, AFTER = "<<<<<<< before updating\n", "=======\n", ">>>>>>> after updating\n"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lakebase_agent.merging.lines.pieces import DEFINITION, Hunk, Pairs, Pieces
-from lakebase_agent.merging.source import indent_of, is_comment, split_lines
+from lakebase_agent.merging.python.source import indent_of, is_comment, split_lines
 
 PYTHON, CODE, PROSE = "Python", "code", "prose"
 Find = Callable[[int], int | None]
