@@ -2,7 +2,7 @@
 
 from lakebase_agent.merging.moves import read_moves
 from lakebase_agent.merging.trees import merge_trees
-from tests.split_module import LAKEBASE, MOVES, NEW, OLD, POOL, merge, merge_one
+from tests.support.split_module import LAKEBASE, MOVES, NEW, OLD, POOL, merge, merge_one
 
 
 def test_a_line_that_both_changed_is_a_conflict_in_that_definition_alone() -> None:

@@ -5,7 +5,7 @@ import ast
 from lakebase_agent.merging.merged import Moved
 from lakebase_agent.merging.moves import read_moves
 from lakebase_agent.merging.trees import merge_trees
-from tests.split_module import LAKEBASE, OLD, POOL, merge, merge_one
+from tests.support.split_module import LAKEBASE, OLD, POOL, merge, merge_one
 
 
 def test_without_edits_nothing_but_the_move_is_to_do() -> None:
