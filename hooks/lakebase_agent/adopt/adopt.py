@@ -7,7 +7,7 @@ import questionary
 
 from lakebase_agent.adopt.adoption import Adoption, AdoptOptions, noted_adoption
 from lakebase_agent.adopt.existing_agent import MEMORY_FOLDER, ExistingAgent, examine_agent
-from lakebase_agent.adopt.memory_modules import render_modules
+from lakebase_agent.adopt.modules.rendered import render_modules
 from lakebase_agent.adopt.plan import Plan, make_plan
 from lakebase_agent.adopt.questions import ask_adoption
 from lakebase_agent.adopt.wiring import wiring

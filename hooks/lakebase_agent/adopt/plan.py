@@ -8,7 +8,7 @@ from pathlib import Path
 from lakebase_agent.adopt.adoption import Adoption, to_note
 from lakebase_agent.adopt.bundle import bundle_additions
 from lakebase_agent.adopt.existing_agent import ExistingAgent
-from lakebase_agent.adopt.memory_modules import Rendered, render_modules
+from lakebase_agent.adopt.modules.rendered import Rendered, render_modules
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ADOPTED
 from lakebase_agent.project.changes import Replacement
