@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pexpect
@@ -113,18 +113,20 @@ def test_its_modules_import_only_each_other_and_packages(shape: Adopted) -> None
         for node in ast.walk(ast.parse(shape.after[name])):
             imported = str(node.module) if isinstance(node, ast.ImportFrom) else ""
             if imported.startswith(f"{module}."):
-                assert f"{folder}/{imported.rpartition('.')[2]}.py" in shape.after
+                path = imported.removeprefix(f"{module}.").replace(".", "/")
+                assert {f"{folder}/{path}.py", f"{folder}/{path}/__init__.py"} & set(shape.after)
             assert imported.partition(".")[0] != "agent_server" or imported.startswith(module)
 
 
 def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
-    modules = "caller context errors history identity lakebase leases memory memory_store model"
-    more = "__init__ migrations opening settings texts thread_messages thread_store turn"
-    known = {*modules.split(), *more.split()}
+    root = """__init__ caller errors identity memory model opening settings turn
+        database/__init__ database/lakebase database/memory database/migrations database/pool
+        database/text threads/__init__ threads/deduplicate threads/lease threads/messages
+        threads/store server/__init__ server/workspace"""
     folder = shape.place["folder"]
-    found = {PurePosixPath(n).stem for n in own_files(shape) if n.startswith(f"{folder}/")}
-    own = {"context", "tool_failures"}  # of the OpenAI Agents SDK
-    assert found - own == known - own | {"workspace"}
+    found = {n.removeprefix(f"{folder}/") for n in own_files(shape) if n.startswith(f"{folder}/")}
+    own = {"context.py", "tool_failures.py"}  # of the OpenAI Agents SDK
+    assert found - own == {f"{name}.py" for name in root.split()}
 
 
 def test_its_modules_name_no_command_of_a_generated_project(shape: Adopted) -> None:
@@ -275,7 +277,7 @@ def test_only_short_term_memory_needs_no_embeddings(agent: Path, template: Path)
     said = adopted(agent, template, *AUTOSCALING, "--memory", "short_term")
     assert "memory_tools" not in said
     assert "EMBEDDING" not in (agent / "databricks.yml").read_text()
-    assert not (agent / MEMORY / "memory_store.py").exists()
+    assert not (agent / MEMORY / "database" / "memory.py").exists()
 
 
 @pytest.mark.parametrize(
@@ -383,7 +385,7 @@ def releases(tmp_path: Path) -> Path:
 
 def release(folder: Path, old: str, new: str) -> None:
     """Publish a version whose lakebase.py has another line."""
-    path = folder / "template/{% if memory %}.{% endif %}/agent_server/lakebase.py"
+    path = folder / "template/agent_server/database/lakebase.py.jinja"
     edit(path, lambda text: text.replace(old, new))
     pyproject = folder / "template/pyproject.toml.jinja"
     edit(
@@ -396,17 +398,13 @@ def release(folder: Path, old: str, new: str) -> None:
 
 def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases: Path) -> None:
     adopted(agent, releases, *AUTOSCALING)
-    module = agent / MEMORY / "lakebase.py"
+    module = agent / MEMORY / "database" / "lakebase.py"
     edit(module, lambda text: text + "# mine\n")
     (agent / MEMORY / "memory.py").unlink()
     commit(agent)
-    release(
-        releases,
-        "CONNECT_SECONDS, SETUP_SECONDS = 10, 60",
-        "CONNECT_SECONDS, SETUP_SECONDS = 9, 60",
-    )
+    release(releases, "name different Lakebases. Unset", "name two Lakebases. Unset")
     adopted(agent, releases)
-    assert "SETUP_SECONDS = 9, 60" in module.read_text()
+    assert "name two Lakebases" in module.read_text()
     assert module.read_text().endswith("# mine\n")
     assert not (agent / MEMORY / "memory.py").exists()
     assert "psycopg[binary,pool]>=3.3" in (agent / "pyproject.toml").read_text()
@@ -414,13 +412,13 @@ def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases:
 
 def test_a_conflict_is_listed_and_ends_with_1(agent: Path, releases: Path) -> None:
     adopted(agent, releases, *AUTOSCALING)
-    module = agent / MEMORY / "lakebase.py"
-    edit(module, lambda text: text.replace("SECONDS = 10, 60", "SECONDS = 7, 60"))
+    module = agent / MEMORY / "database" / "lakebase.py"
+    edit(module, lambda text: text.replace("different Lakebases", "other Lakebases"))
     commit(agent)
-    release(releases, "SECONDS = 10, 60", "SECONDS = 9, 60")
+    release(releases, "different Lakebases", "two Lakebases")
     done = run(agent, releases)
     assert done.returncode == 1
-    assert f"{MEMORY}/lakebase.py" in done.stderr
+    assert f"{MEMORY}/database/lakebase.py" in done.stderr
     assert "<<<<<<<" in module.read_text()
 
 
