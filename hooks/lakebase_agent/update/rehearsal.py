@@ -18,7 +18,10 @@ from typing import Any
 
 import yaml
 from copier import VcsRef, run_copy, run_update
+from plumbum import local
 
+from lakebase_agent.merging.merged import Merged
+from lakebase_agent.merging.project import REPORT, read_report
 from lakebase_agent.project.answers import plain, read_answers
 from lakebase_agent.project.git import GitError, git, names
 
@@ -48,6 +51,11 @@ class Change:
         """Whether somebody has to look at the file."""
         return self.kind in TROUBLED
 
+    @property
+    def grave(self) -> bool:
+        """Whether it is listed last: what has conflicts, and what is deleted."""
+        return self.troubled or self.kind == "delete"
+
     def __str__(self) -> str:
         return f"{self.kind:9} {self.path}" + ("   (with your edits in it)" if self.edited else "")
 
@@ -62,15 +70,31 @@ class Rehearsal:
     project: Path
     copy: Path
     stages: list[str]
+    report: Merged
 
     def changes(self) -> list[Change]:
-        """Return what the update does, deleted files last; only of those it is known if edited."""
+        """Return what the update does: what has conflicts comes last, then what it deletes.
+
+        Whether they were edited is only known of files that are moved or deleted.
+        """
         states = names(self.copy, "diff", *COMPARED, "--relative", "--name-status", "-z")
-        pairs = list(zip(states[1::2], states[::2], strict=True))
-        deleted = [path for path, state in pairs if state == "D"]
+        kinds = dict(zip(states[1::2], states[::2], strict=True))
+        moves = [move for move in self.report.moved if kinds.get(move.old) == "D"]
+        gone = {move.old for move in moves}
+        deleted = [path for path, kind in kinds.items() if kind == "D" and path not in gone]
         edited = self._edited(deleted) if deleted else set()
-        found = [Change(path, self._kind(path, state)) for path, state in pairs if state != "D"]
-        return found + [Change(path, "delete", path in edited) for path in deleted]
+        found = [
+            Change(path, self._kind(path, kind)) for path, kind in kinds.items() if kind != "D"
+        ]
+        arrived = {move.new for move in moves}
+        kept = [change for change in found if change.kind != "add" or change.path not in arrived]
+        kept += [Change(f"{move.old} -> {move.new}", "move", move.edited) for move in moves]
+        kept.sort(key=lambda change: change.troubled)
+        return kept + [Change(path, "delete", path in edited) for path in deleted]
+
+    def not_applied(self) -> list[str]:
+        """Return a line for each change of the template, or of the owner, that has no place."""
+        return [f"not applied: {item.path}, {item.reason}" for item in self.report.not_applied]
 
     def diff(self) -> str:
         """Return what changes, as a diff."""
@@ -98,7 +122,8 @@ class Rehearsal:
 
     def _kind(self, path: str, state: str) -> str:
         full = (self.copy / path).relative_to(_top(self.copy)).as_posix()
-        if path.endswith(".rej") or any(entry.endswith(f"\t{full}") for entry in self.stages):
+        staged = any(entry.endswith(f"\t{full}") for entry in self.stages)
+        if staged or path.endswith(".rej") or path in self.report.conflicts:
             return "conflict"
         if not parses(self.copy / path):
             return "broken"
@@ -131,8 +156,10 @@ def open_rehearsal(
         git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
         copy = clone / project.relative_to(top)
         gone = [f"/{path}" for path in OWNERS if not (copy / path).exists()]
+        report = Path(folder) / "report.json"
         sys.stdout.flush()
-        with redirect_stderr(StringIO()):  # the names of folders that nobody knows
+        # Copier names folders that nobody knows.
+        with redirect_stderr(StringIO()), local.env(**{REPORT: str(report)}):
             run_update(
                 copy, dict(data), vcs_ref=VcsRef.CURRENT if version == CURRENT else version or None,
                 defaults=not ask, skip_answered=True, overwrite=True, unsafe=True, exclude=gone,
@@ -141,7 +168,7 @@ def open_rehearsal(
         git(clone, "add", "--all")
         rejected = names(copy, "ls-files", "--others", "-z", "--", "*.rej")
         git(copy, "add", "--force", "--", *rejected)
-        yield Rehearsal(project, copy, stages)
+        yield Rehearsal(project, copy, stages, read_report(report))
 
 
 def _top(folder: Path) -> Path:

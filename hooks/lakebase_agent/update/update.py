@@ -1,7 +1,7 @@
 """`lakebase-agent update`: Copier's update, which shows what it will do before it does it."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ LOOKED_UP = {
     "autoscaling": {"lakebase_branch", "lakebase_database"},
     "provisioned": {"lakebase_instance"},
 }
-GRAVE = {"deleted": ("delete",), "left for you to mend": TROUBLED}
+GRAVE = {"deleted": ("delete",), "with conflicts": TROUBLED}
 ENV = {
     "lakebase_branch": "LAKEBASE_AUTOSCALING_",
     "lakebase_database": "LAKEBASE_AUTOSCALING_",
@@ -80,8 +80,15 @@ def _finish(
     if options.dry_run:
         sys.stdout.write(rehearsal.diff().encode("utf-8", "replace").decode())
     say(f"from {before['_commit']} to {after['_commit']}")
-    for line in [str(change) for change in changes] or ["nothing changes"]:
-        say(line)
+    for change in changes:
+        if not change.grave:
+            say(str(change))
+    if not changes:
+        say("nothing changes")
+    grave = [str(change) for change in changes if change.grave] + rehearsal.not_applied()
+    asks = _asks(changes, options)
+    if options.dry_run or asks:
+        _say_all(grave, say)
     if options.dry_run:
         say("nothing was written: this was a dry run")
         return Outcome()
@@ -91,10 +98,16 @@ def _finish(
         rehearsal.bring_over()
     if changes and not troubled:
         say("done. Look at `git diff`, run `uv run pytest`, and commit.")
-    for line in _left_over(rehearsal.project, _needed(before) - _needed(after)):
-        say(line)
+    _say_all(_left_over(rehearsal.project, _needed(before) - _needed(after)), say)
+    if not asks:
+        _say_all(grave, say)
     known = read_target(rehearsal.project, "dev").keys()
     return Outcome(troubled, bool(_needed(after) - _needed(before) - known))
+
+
+def _say_all(lines: Iterable[str], say: Say) -> None:
+    for line in lines:
+        say(line)
 
 
 def _check(project: Path) -> dict[str, Any]:
@@ -128,17 +141,23 @@ def _has_template(folder: Path) -> bool:
     return any((folder / name).exists() for name in ("copier.yml", "HEAD"))  # or a bare repository
 
 
+def _counts(changes: list[Change]) -> dict[str, int]:
+    return {word: sum(c.kind in kinds for c in changes) for word, kinds in GRAVE.items()}
+
+
+def _asks(changes: list[Change], options: UpdateOptions) -> bool:
+    """Say whether a person must agree first, who must have seen what they agree to."""
+    return options.interactive and not options.yes and any(_counts(changes).values())
+
+
 def _agree(changes: list[Change], options: UpdateOptions) -> None:
     """Return if the update may go on; raises UsageError, or KeyboardInterrupt."""
-    lost = [change.path for change in changes if change.edited]
-    counts = {word: sum(c.kind in kinds for c in changes) for word, kinds in GRAVE.items()}
-    if options.yes or not any(counts.values()):
-        return
-    if options.interactive:
-        told = " and ".join(f"{count} {word}" for word, count in counts.items() if count)
+    lost = [change.path for change in changes if change.edited and change.kind == "delete"]
+    if _asks(changes, options):
+        told = " and ".join(f"{count} {word}" for word, count in _counts(changes).items() if count)
         if not questionary.confirm(f"Go on? Files: {told}.", default=False).unsafe_ask():
             raise KeyboardInterrupt
-    elif lost:
+    elif lost and not options.yes:
         raise UsageError(
             f"your edits in {', '.join(lost)} would be lost. Add --yes if that is right."
         )

@@ -1,0 +1,191 @@
+"""Which definition of a new release is which one of an old release."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from lakebase_agent.merging.lines.pieces import normal, similarity
+from lakebase_agent.merging.moves import Moves
+from lakebase_agent.merging.source import HEADER, IMPORTS, Module, dotted, path_of
+
+AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be
+WHOLE = (HEADER, IMPORTS)
+Modules = Mapping[str, Module]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One unit of one file."""
+
+    path: str
+    name: str
+
+
+class Counterparts:
+    """The units of `theirs` that units of `base` became; what is not in the table is looked for.
+
+    First by name where the module moved to, then by name anywhere, then by likeness.
+    """
+
+    def __init__(self, base: Modules, theirs: Modules, moves: Moves) -> None:
+        self.base, self.theirs, self.moves = base, theirs, moves
+        self._alike: dict[Key, Key | None] = {}
+
+    def places(self, path: str) -> list[str]:
+        """Return the files that a file became, the main one first."""
+        listed = [place for place in self.moves.targets(path) if place in self.theirs]
+        return listed or ([path] if path in self.theirs else [])
+
+    def homes(self, path: str) -> list[str]:
+        """Return the same; of a file that no table names, where most of its definitions are."""
+        places = self.places(path)
+        if places or self.gone(path) or path not in self.base:
+            return places
+        names = [unit.name for unit in self.base[path].units if unit.kind in ("def", "class")]
+        found = Counter(key.path for name in names if (key := self.find(path, name)))
+        return [place for place, _ in found.most_common()] if found.total() * 2 > len(names) else []
+
+    def gone(self, path: str) -> bool:
+        """Say whether a file is not part of this project any more, by its answers or a table."""
+        return bool(self.moves.targets(path)) and not self.places(path)
+
+    def is_absorbed(self, path: str, name: str) -> bool:
+        """Say whether the table has a definition as gone, with a place for its edits."""
+        return f"{dotted(path)}.{name}" in self.moves.absorbed
+
+    def find(self, path: str, name: str) -> Key | None:
+        """Return what a unit of base became; None if it is gone."""
+        if name in WHOLE:
+            homes = self.homes(path)
+            return Key(homes[0], name) if homes else None
+        key = Key(path, name)
+        if self.is_absorbed(path, name):
+            return self._locate(self.moves.absorbed[f"{dotted(path)}.{name}"])
+        if key in self._named:
+            return self._named[key]
+        if key not in self._alike:
+            self._alike[key] = self._find_alike(key)
+        return self._alike[key]
+
+    def is_sure(self, path: str, name: str, found: Key) -> bool:
+        """Say whether a counterpart is the same thing, and not just where its edits belong."""
+        key = Key(path, name)
+        return self._named.get(key) == found or self._likeness(key, found) >= ABROAD
+
+    @cached_property
+    def _named(self) -> dict[Key, Key]:
+        """What is found by name; of several candidates for one place, the most alike gets it."""
+        listed: dict[Key, Key] = {}
+        guesses: dict[Key, list[Key]] = {}
+        for key in self._units():
+            if found := self._listed(key):
+                listed[key] = found
+            elif guess := self._by_name(key):
+                guesses.setdefault(guess, []).append(key)
+        taken = set(listed.values())
+        for guess, keys in guesses.items():
+            if guess not in taken:
+                listed[self._best(keys, guess)] = guess
+        return listed
+
+    def _best(self, keys: list[Key], guess: Key) -> Key:
+        if len(keys) == 1:
+            return keys[0]
+        return max(keys, key=lambda key: self._likeness(key, guess))
+
+    def _likeness(self, old: Key, new: Key) -> float:
+        return similarity(self._text(self.base, old), self._text(self.theirs, new))
+
+    def _units(self) -> Iterator[Key]:
+        for path, module in self.base.items():
+            if not self.gone(path):
+                names = [unit.name for unit in module.units if unit.name not in WHOLE]
+                yield from (Key(path, n) for n in names if not self.is_absorbed(path, n))
+
+    def _listed(self, key: Key) -> Key | None:
+        """Return what the table says of a definition, or of the class that it is in."""
+        for path in (key.path, *self.moves.targets(key.path)):
+            owner, _, member = key.name.rpartition(".")
+            if new := self.moves.names.get(f"{dotted(path)}.{key.name}"):
+                return self._locate(new)
+            new = self.moves.names.get(f"{dotted(path)}.{owner}") if owner else None
+            if new and (found := self._locate(f"{new}.{member}")):
+                return found
+        return None
+
+    def _locate(self, name: str) -> Key | None:
+        """Return the unit with a dotted name such as `package.module.Class.method`."""
+        parts = name.split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            path = path_of(".".join(parts[:count]), self.theirs)
+            unit = path and _defining(self.theirs[path], ".".join(parts[count:]))
+            if path and unit:
+                return Key(path, unit)
+        return None
+
+    def _by_name(self, key: Key) -> Key | None:
+        places, unit = self.places(key.path), self.base[key.path].by_name[key.name]
+        for path in places:
+            for name in (key.name, *(() if "." in key.name else unit.binds)):
+                if found := _defining(self.theirs[path], name):
+                    return Key(path, found)
+        if unit.kind == "statement":
+            return None
+        return self._abroad(key)
+
+    def _abroad(self, key: Key) -> Key | None:
+        """Return the most alike definition of the same name that is new where it is."""
+        found = [
+            Key(path, key.name)
+            for path, module in self.theirs.items()
+            if key.name in module.by_name and not self._known(path, key.name)
+        ]
+        scored = [(self._likeness(key, option), option) for option in found]
+        score, best = max(scored, key=lambda item: item[0], default=(0.0, None))
+        return best if score >= AT_HOME else None
+
+    def _known(self, path: str, name: str) -> bool:
+        return path in self.base and name in self.base[path].by_name
+
+    def _find_alike(self, key: Key) -> Key | None:
+        if self.gone(key.path):
+            return None
+        home = self.places(key.path)
+        taken = set(self._named.values()) | {k for k in self._alike.values() if k}
+        if self.base[key.path].by_name[key.name].kind not in ("def", "class"):
+            return self._most_alike(key, home, CERTAIN, taken)  # constants are all alike
+        best = self._of_class(key, taken) or self._most_alike(key, home, AT_HOME, taken)
+        best = best or self._most_alike(key, self.theirs, ABROAD, taken)
+        return best or self._most_alike(key, home, ABROAD, set())  # two that became one
+
+    def _of_class(self, key: Key, taken: set[Key]) -> Key | None:
+        """Return the member of the same name in what its class became."""
+        owner, _, member = key.name.rpartition(".")
+        new = self.find(key.path, owner) if owner in self.base[key.path].by_name else None
+        found = Key(new.path, f"{new.name}.{member}") if new else None
+        known = found and found.name in self.theirs[found.path].by_name
+        return found if known and found not in taken else None
+
+    def _most_alike(
+        self, key: Key, paths: "Modules | list[str]", least: float, taken: set[Key]
+    ) -> Key | None:
+        text, kind = self._text(self.base, key), self.base[key.path].by_name[key.name].kind
+        scored = [
+            (similarity(text, self._text(self.theirs, option)), option)
+            for path in paths
+            for unit in self.theirs[path].units
+            if unit.kind == kind and (option := Key(path, unit.name)) not in taken
+        ]
+        score, best = max(scored, key=lambda item: item[0], default=(0.0, None))
+        return best if score >= least else None
+
+    def _text(self, modules: Modules, key: Key) -> str:
+        return " ".join(normal(piece) for piece in modules[key.path].by_name[key.name].pieces)
+
+
+def _defining(module: Module, name: str) -> str | None:
+    """Return the unit that defines a name."""
+    if name in module.by_name:
+        return name
+    return module.defined.get(name)

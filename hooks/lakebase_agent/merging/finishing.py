@@ -1,0 +1,77 @@
+"""The last step of a merged file: it imports what the code in it uses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakebase_agent.merging.files import File
+from lakebase_agent.merging.imports.block import Import, read_imports
+from lakebase_agent.merging.imports.symbols import Symbols
+from lakebase_agent.merging.renaming import used_in
+from lakebase_agent.merging.source import IMPORTS, Module, dotted
+
+
+@dataclass(frozen=True)
+class Source:
+    """An old file that the owner edited, with and without the edits.
+
+    `files` are the new ones with edits of it, of which `home` is the main one.
+    """
+
+    base: Module
+    ours: Module
+    home: str
+    files: Sequence[File] = ()
+
+    def used_elsewhere(self, name: str, file: File) -> bool:
+        """Say whether another new file uses a name, and this one does not."""
+        if name in used_in(file.text(shown=False)):
+            return False
+        return any(name in used_in(f.text(shown=False)) for f in self.files if f is not file)
+
+
+def finish(file: File, sources: Sequence[Source], symbols: Symbols) -> list[str]:
+    """Add and remove imports; return the names that the owner's code uses and nobody defines."""
+    for source in sources:
+        base, ours = _imports(source.base), _imports(source.ours)
+        added = [item for item in ours if item not in base]
+        if source.home == file.module.path:
+            added = [item for item in added if not source.used_elsewhere(item.local, file)]
+        else:
+            needed = file.missing()
+            added = [item for item in added if item.local in needed]
+        file.add_imports(added)
+        if source.home == file.module.path:
+            file.remove_imports({item for item in base if item not in ours})
+    missing = []
+    for name in sorted(file.missing()):
+        found = [item for source in sources if (item := _origin(name, source, symbols))]
+        file.add_imports(found[:1])
+        if not found and any(_known(name, source.ours) for source in sources):
+            missing.append(name)
+    return missing
+
+
+def _imports(module: Module) -> list[Import]:
+    pieces = module.by_name[IMPORTS].pieces if IMPORTS in module.by_name else ()
+    return [item for piece in pieces for item in read_imports(piece)]
+
+
+def _origin(name: str, source: Source, symbols: Symbols) -> Import | None:
+    """Return the import that gives a module a name which its old form had."""
+    if found := source.ours.imported.get(name):
+        if not found.name:
+            return Import(found.module, "", name if name != found.module else "")
+        return Import(found.module, found.name, name if name != found.name else "")
+    if name not in source.ours.defined:
+        return None
+    if name not in source.base.defined:
+        return Import(dotted(source.home), name)  # the owner's own
+    new = symbols.symbol(dotted(source.base.path), name)
+    symbols.lost.clear()
+    if new and symbols.binds(new.module, new.name):
+        return Import(new.module, new.name, name if name != new.name else "")
+    return None
+
+
+def _known(name: str, module: Module) -> bool:
+    return name in module.imported or name in module.defined

@@ -1,0 +1,51 @@
+"""Where in a text a node of its syntax tree is, and how an import is written."""
+
+import ast
+
+from lakebase_agent.merging.source import split_lines
+
+WIDTH = 100
+
+
+class Positions:
+    """The places of nodes, as indices of the text."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = split_lines(text)
+        self.offsets = [0]
+        for line in self.lines:
+            self.offsets.append(self.offsets[-1] + len(line))
+
+    def span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+        """Return where a node starts and ends."""
+        assert node.end_lineno is not None and node.end_col_offset is not None
+        return (
+            self._offset(node.lineno, node.col_offset),
+            self._offset(node.end_lineno, node.end_col_offset),
+        )
+
+    def before(self, node: ast.stmt) -> str:
+        """Return what stands on the line of a node before it."""
+        return self.lines[node.lineno - 1][: self.span(node)[0] - self.offsets[node.lineno - 1]]
+
+    def _offset(self, line: int, column: int) -> int:
+        """Return the place of a column, which Python counts in bytes."""
+        start = self.lines[line - 1].encode("utf-8", "surrogateescape")[:column]
+        return self.offsets[line - 1] + len(start.decode("utf-8", "surrogateescape"))
+
+
+def statement(module: str, names: list[str], width: int = WIDTH) -> str:
+    """Return a `from` import, over several lines if it is longer than `width`."""
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= width:
+        return line
+    return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
+
+
+def dotted_name(node: ast.expr) -> str:
+    """Return `a.b.c` as it is written; empty for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (start := dotted_name(node.value)):
+        return f"{start}.{node.attr}"
+    return ""

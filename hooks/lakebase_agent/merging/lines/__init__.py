@@ -1,0 +1,1 @@
+"""Merging one definition: which line became which, and where an insertion belongs."""

@@ -1,0 +1,183 @@
+"""A three-way merge of pieces: conflicts only where both sides changed the same ones.
+
+Where a line-by-line merge gives up, what the owner inserted still finds its place: behind the piece
+that it stood behind, before the one that it stood before, or as near to them as it can be.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lakebase_agent.merging.lines.checks import added_comments, parses, unknown
+from lakebase_agent.merging.lines.pieces import Hunk, Pairs, Pieces, hunks, normal, pair
+from lakebase_agent.merging.lines.places import places
+from lakebase_agent.merging.source import is_comment, split_lines
+
+BEFORE, BETWEEN, AFTER = "<<<<<<< before updating\n", "=======\n", ">>>>>>> after updating\n"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Merged pieces, and whether conflict markers are among them."""
+
+    pieces: list[str]
+    conflict: bool = False
+
+    @property
+    def text(self) -> str:
+        """The merged text."""
+        return "".join(self.pieces)
+
+
+@dataclass
+class _Patch:
+    """Pieces in the place of theirs[start:end]; `shown` is what a conflict makes of them."""
+
+    start: int
+    end: int
+    new: list[str]
+    shown: list[str] = field(default_factory=list)
+
+
+def marked(ours: Pieces, theirs: Pieces) -> list[str]:
+    """Return a conflict as git writes it."""
+    return [BEFORE, *_ended(ours), BETWEEN, *_ended(theirs), AFTER]
+
+
+def merge_texts(base: str, ours: str, theirs: str) -> Result:
+    """Merge texts of any language, line by line."""
+    return merge(split_lines(base), split_lines(ours), split_lines(theirs), python=False)
+
+
+def merge(base: Pieces, ours: Pieces, theirs: Pieces, python: bool = True) -> Result:
+    """Return `theirs` with what the owner did between `base` and `ours`.
+
+    Of Python, what is merged still parses, and uses no local name that is gone; the rest is a
+    conflict. Of other texts, what stands between two lines stays between them.
+    """
+    if list(ours) == list(base) or list(ours) == list(theirs):
+        return Result(list(theirs))
+    if [normal(p) for p in base] == [normal(p) for p in theirs]:
+        return Result(list(ours))
+    merger = _Merger(list(base), list(ours), list(theirs), python)
+    for hunk in merger.hunks:
+        merger.apply(hunk)
+    return Result(list(merger.render(shown=True)), any(patch.shown for patch in merger.patches))
+
+
+class _Merger:
+    def __init__(self, base: list[str], ours: list[str], theirs: list[str], python: bool) -> None:
+        self.base, self.ours, self.theirs, self.python = base, ours, theirs, python
+        self.pairs: Pairs = pair(base, theirs)
+        self.hunks: list[Hunk] = hunks(base, ours)
+        self.patches: list[_Patch] = []
+        self.covered = -1  # the end of the last conflict, in base
+        self.checked = python and not any(piece in (BEFORE, AFTER) for piece in theirs)
+        self.checked = self.checked and parses(theirs) and parses(ours)
+
+    def apply(self, hunk: Hunk) -> None:
+        """Do to theirs what the owner did, or mark a conflict."""
+        if hunk.start < self.covered:
+            return  # it is in a conflict already
+        done = self._replace(hunk) if hunk.end > hunk.start else self._insert(hunk)
+        if not done:
+            self._conflict(hunk)
+
+    def render(self, shown: bool = False) -> Iterator[str]:
+        """Yield the merged pieces; what conflicts as theirs unless it is `shown`."""
+        place = 0
+        for patch in sorted(self.patches, key=lambda p: (p.start, p.end)):
+            yield from self.theirs[place : patch.start]
+            place = max(place, patch.end)
+            if shown and patch.shown:
+                yield from patch.shown
+            elif patch.shown:
+                yield from self.theirs[patch.start : patch.end]
+            else:
+                yield from patch.new
+        yield from self.theirs[place:]
+
+    def _replace(self, hunk: Hunk) -> bool:
+        places = [self.pairs.equal(n) for n in range(hunk.start, hunk.end) if self.base[n].strip()]
+        found = [place for place in places if place is not None]
+        if not places:
+            return self._insert(hunk) if "".join(hunk.new).strip() else True
+        if not found and not any(self.pairs.any(n) for n in range(hunk.start, hunk.end)):
+            return not hunk.new  # both deleted it
+        contiguous = found == list(range(found[0], found[0] + len(found))) if found else False
+        if len(found) == len(places) and contiguous:
+            return self._try(_Patch(found[0], found[-1] + 1, list(hunk.new)), hunk)
+        return hunk.end == hunk.start + 1 and len(hunk.new) == 1 and self._merge_inside(hunk)
+
+    def _merge_inside(self, hunk: Hunk) -> bool:
+        """Merge the lines of one statement that both changed."""
+        place, old, new = self.pairs.any(hunk.start), self.base[hunk.start], hunk.new[0]
+        if place is None:
+            return False
+        if normal(self.theirs[place]) == normal(new):
+            return True
+        if not self.python or max(old.count("\n"), new.count("\n")) < 2:
+            return False
+        inside = merge_texts(old, new, self.theirs[place])
+        if not inside.conflict:
+            return self._try(_Patch(place, place + 1, [inside.text]), hunk)
+        added = added_comments(old, new)
+        return bool(added) and self._try(_Patch(place, place, added), hunk)
+
+    def _insert(self, hunk: Hunk) -> bool:
+        new = [normal(piece) for piece in hunk.new]
+        for place in places(self.base, self.theirs, self.pairs, hunk, self.python):
+            around = self.theirs[max(0, place.before - len(new)) : place.before + len(new)]
+            if "".join(new) and _within(new, [normal(piece) for piece in around]):
+                return True  # the template has it now
+            if self._try(_Patch(place.before, place.before, place.shifted(hunk.new)), hunk):
+                return True
+        return False
+
+    def _try(self, patch: _Patch, hunk: Hunk) -> bool:
+        """Add a patch if the result still makes sense."""
+        if any(p.start < patch.end and patch.start < p.end for p in self.patches):
+            return False
+        self.patches.append(patch)
+        new = [piece for piece in hunk.new if piece.strip() and not is_comment(piece)]
+        if not self.checked or (not new and hunk.start == hunk.end):
+            return True
+        merged = list(self.render())
+        if parses(merged) and not unknown(new, self.ours, merged):
+            return True
+        self.patches.pop()
+        return False
+
+    def _conflict(self, hunk: Hunk) -> None:
+        """Mark what is between the nearest pieces that nobody changed."""
+        start, end = self._stable(hunk.start - 1, -1), self._stable(hunk.end, 1)
+        self.covered = end
+        first = self.pairs.same.get(start, -1) + 1
+        last = self.pairs.same.get(end, len(self.theirs))
+        self.patches = [p for p in self.patches if p.end < first or p.start > last]
+        ours = self.ours[self._in_ours(start, 0) : self._in_ours(end, len(self.ours))]
+        theirs = self.theirs[first:last]
+        self.patches.append(_Patch(first, last, theirs, marked(ours, theirs)))
+
+    def _stable(self, place: int, step: int) -> int:
+        """Return the nearest piece that is the same in all three texts."""
+        touched = {n for hunk in self.hunks for n in range(hunk.start, hunk.end)}
+        while 0 <= place < len(self.base):
+            if place in self.pairs.same and place not in touched and self.base[place].strip():
+                break
+            place += step
+        return place
+
+    def _in_ours(self, place: int, default: int) -> int:
+        """Return where ours goes on after a piece of base, or where the piece itself is."""
+        if not 0 <= place < len(self.base):
+            return default
+        shift = sum(len(h.new) - (h.end - h.start) for h in self.hunks if h.end <= place)
+        return place + shift + (1 if default == 0 else 0)
+
+
+def _within(some: list[str], all_: list[str]) -> bool:
+    return any(all_[n : n + len(some)] == some for n in range(len(all_)))
+
+
+def _ended(pieces: Pieces) -> list[str]:
+    return [piece if piece.endswith("\n") else f"{piece}\n" for piece in pieces]

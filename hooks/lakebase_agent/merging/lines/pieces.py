@@ -1,0 +1,153 @@
+"""Which piece of one text is which piece of another, and what an owner did between two."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import pairwise
+
+from lakebase_agent.merging.source import is_comment
+
+ALIKE = 0.6
+DEFINITION = re.compile(r"\s*(async\s+def|def|class)\b")
+STRING = re.compile(r"\s*[rRbBuUfF]{0,2}(\"|')")
+Pieces = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Where the pieces of a base are in another text.
+
+    `same` are equal and in order, `astray` equal but elsewhere, `alike` only similar.
+    """
+
+    same: dict[int, int] = field(default_factory=dict)
+    astray: dict[int, int] = field(default_factory=dict)
+    alike: dict[int, int] = field(default_factory=dict)
+
+    def equal(self, place: int) -> int | None:
+        """Return where an equal piece is."""
+        return self.same.get(place, self.astray.get(place))
+
+    def any(self, place: int) -> int | None:
+        """Return where an equal or similar piece is."""
+        found = self.equal(place)
+        return self.alike.get(place) if found is None else found
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """What an owner put in the place of base[start:end]; an insertion if that is empty."""
+
+    start: int
+    end: int
+    new: tuple[str, ...]
+
+
+def normal(piece: str) -> str:
+    """Return a piece without what a formatter may change."""
+    text = " ".join(piece.split())
+    text = re.sub(r"\s*([()\[\]{}])\s*", r"\1", text)
+    return re.sub(r",([)\]}])", r"\1", text)
+
+
+def similarity(one: str, other: str) -> float:
+    """Return how alike two texts are, from 0 to 1."""
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    return matcher.ratio() if matcher.quick_ratio() >= ALIKE / 2 else 0.0
+
+
+def pair(base: Pieces, other: Pieces) -> Pairs:
+    """Return where each piece of `base` is in `other`."""
+    old, new = [normal(piece) for piece in base], [normal(piece) for piece in other]
+    pairs = Pairs()
+    for forced in _forced(base, other):
+        same = old[forced[0]] == new[forced[1]]
+        (pairs.same if same else pairs.alike)[forced[0]] = forced[1]
+    taken = set(pairs.alike.values())
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for step in range(block.size):
+            if block.a + step not in pairs.alike and block.b + step not in taken:
+                pairs.same[block.a + step] = block.b + step
+    _find_astray(pairs, old, new)
+    _find_alike(pairs, old, new)
+    return pairs
+
+
+def _forced(base: Pieces, other: Pieces) -> list[tuple[int, int]]:
+    """Return the pieces that a unit has one of: `def` or `class`, and its docstring."""
+    heads = [_index(DEFINITION, pieces, 0) for pieces in (base, other)]
+    found = [(heads[0], heads[1])] if heads[0] >= 0 and heads[1] >= 0 else []
+    strings = [_string_after(head, p) for head, p in zip(heads, (base, other), strict=True)]
+    if strings[0] >= 0 and strings[1] >= 0:
+        found.append((strings[0], strings[1]))
+    return found
+
+
+def _index(pattern: re.Pattern[str], pieces: Pieces, start: int) -> int:
+    places = (n for n, piece in enumerate(pieces) if n >= start and pattern.match(piece))
+    return next(places, -1)
+
+
+def _string_after(head: int, pieces: Pieces) -> int:
+    """Return where the docstring is: the first statement, when it is a string."""
+    for place in range(head + 1, len(pieces)):
+        if pieces[place].strip() and not is_comment(pieces[place]):
+            return place if STRING.match(pieces[place]) else -1
+    return -1
+
+
+def _find_astray(pairs: Pairs, old: Pieces, new: Pieces) -> None:
+    taken = {*pairs.same.values(), *pairs.alike.values()}
+    free = [place for place in range(len(new)) if place not in taken]
+    counts = Counter(new[place] for place in free)
+    where = {new[place]: place for place in free}
+    for place, text in enumerate(old):
+        lost = place not in pairs.same and place not in pairs.alike
+        if lost and len(text) > 8 and counts[text] == 1 and old.count(text) == 1:
+            pairs.astray[place] = where[text]
+
+
+def _find_alike(pairs: Pairs, old: Pieces, new: Pieces) -> None:
+    """Pair what is similar between two pairs that are the same."""
+    anchors = sorted({**pairs.same, **pairs.alike}.items())
+    edges = [(-1, -1), *anchors, (len(old), len(new))]
+    taken = {*pairs.astray.values()}
+    for (a, b), (c, d) in pairwise(edges):
+        start = b + 1
+        for place in range(a + 1, c):
+            if old[place] and place not in pairs.astray:
+                options = [n for n in range(start, d) if n not in taken and new[n]]
+                best = max(options, key=lambda n: similarity(old[place], new[n]), default=None)
+                if best is not None and similarity(old[place], new[best]) >= ALIKE:
+                    pairs.alike[place] = best
+                    start = best + 1
+
+
+def hunks(base: Pieces, ours: Pieces) -> list[Hunk]:
+    """Return what the owner did, in parts as small as can be."""
+    found: list[Hunk] = []
+    matcher = SequenceMatcher(None, base, ours, autojunk=False)
+    for kind, start, end, first, last in matcher.get_opcodes():
+        if kind != "equal":
+            found += _refine(base, start, end, tuple(ours[first:last]))
+    return found
+
+
+def _refine(base: Pieces, start: int, end: int, new: tuple[str, ...]) -> list[Hunk]:
+    """Split a replacement where pieces of both sides are alike."""
+    found, rest, place = [], list(new), start
+    for old in range(start, end):
+        best = max(range(len(rest)), key=lambda n: similarity(base[old], rest[n]), default=None)
+        if best is None or similarity(base[old], rest[best]) < ALIKE or not base[old].strip():
+            continue
+        if old > place or best:
+            found.append(Hunk(place, old, tuple(rest[:best])))
+        if rest[best] != base[old]:
+            found.append(Hunk(old, old + 1, (rest[best],)))
+        rest, place = rest[best + 1 :], old + 1
+    if place < end or rest:
+        found.append(Hunk(place, end, tuple(rest)))
+    return found

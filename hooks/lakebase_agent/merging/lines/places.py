@@ -1,0 +1,130 @@
+"""Where in a new text something belongs that an owner inserted into an old one."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from lakebase_agent.merging.lines.pieces import DEFINITION, Hunk, Pairs, Pieces
+from lakebase_agent.merging.source import indent_of, is_comment, split_lines
+
+Find = Callable[[int], int | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Before which piece of theirs to insert, and how far to shift what is inserted."""
+
+    before: int
+    shift: int = 0
+
+    def shifted(self, pieces: Pieces) -> list[str]:
+        """Return pieces with the indentation that they have there."""
+        return [shift(piece, self.shift) for piece in pieces]
+
+
+def shift(piece: str, width: int) -> str:
+    """Return a piece indented by more, or less, as far as it can be."""
+    if width >= 0:
+        lines = [" " * width + line if line.strip() else line for line in split_lines(piece)]
+    else:
+        lines = [re.sub(rf"^ {{0,{-width}}}", "", line) for line in split_lines(piece)]
+    return "".join(lines)
+
+
+def places(base: Pieces, theirs: Pieces, pairs: Pairs, hunk: Hunk, python: bool) -> Iterator[Place]:
+    """Yield places for an insertion, the best first.
+
+    Outside Python only those next to a neighbour that did not change.
+    """
+    finder = _Finder(base, theirs, pairs, hunk)
+    before, after = finder.nearest(hunk.start - 1, -1), finder.nearest(hunk.end, 1)
+    for place in finder.next_to(before, after, pairs.equal):
+        yield place if python else Place(place.before)
+    if not python:
+        if before is None and not theirs:
+            yield Place(0)
+        return
+    yield from finder.next_to(before, after, pairs.any)
+    yield from finder.natural(before, after)
+    yield from finder.far()
+
+
+class _Finder:
+    def __init__(self, base: Pieces, theirs: Pieces, pairs: Pairs, hunk: Hunk) -> None:
+        self.base, self.theirs, self.pairs, self.hunk = base, theirs, pairs, hunk
+        written = [piece for piece in hunk.new if piece.strip()]
+        self.indent = indent_of(written[0]) if written else 0
+        heads = [n for n, piece in enumerate(theirs) if DEFINITION.match(piece)]
+        self.head = heads[0] if heads else -1
+
+    def nearest(self, place: int, step: int) -> int | None:
+        """Return the nearest piece of base that is not blank."""
+        while 0 <= place < len(self.base):
+            if self.base[place].strip():
+                return place
+            place += step
+        return None
+
+    def next_to(self, before: int | None, after: int | None, find: Find) -> Iterator[Place]:
+        """Yield the place behind the one neighbour, and the place before the other."""
+        if before is not None and (found := find(before)) is not None:
+            yield self._behind(before, found)
+        if after is not None and (found := find(after)) is not None:
+            yield self._place(found, after, found)
+
+    def natural(self, before: int | None, after: int | None) -> Iterator[Place]:
+        """Yield the same places, indented as what stands there."""
+        for place in self.next_to(before, after, self.pairs.any):
+            yield Place(place.before, self._fitting(place.before) - self.indent)
+
+    def far(self) -> Iterator[Place]:
+        """Yield the places next to pieces further away, then the end of the definition."""
+        for distance in range(1, len(self.base) + 1):
+            behind, ahead = self.hunk.start - 1 - distance, self.hunk.end + distance
+            if behind >= 0 and (found := self.pairs.any(behind)) is not None:
+                yield self._indented(self._behind(behind, found).before)
+            if ahead < len(self.base) and (found := self.pairs.any(ahead)) is not None:
+                yield self._indented(found)
+        yield self._indented(len(self.theirs))
+
+    def _behind(self, old: int, new: int) -> Place:
+        """Return the place behind theirs[new], behind the block it ends as in base."""
+        before = new + 1
+        if self.indent < indent_of(self.base[old]):
+            width = self.indent + indent_of(self.theirs[new]) - indent_of(self.base[old])
+            while before < len(self.theirs) and self._deeper(before, width):
+                before += 1
+        return self._place(before, old, new)
+
+    def _deeper(self, place: int, width: int) -> bool:
+        piece = self.theirs[place]
+        return not piece.strip() or indent_of(piece) > width
+
+    def _place(self, before: int, old: int, new: int) -> Place:
+        width = indent_of(self.theirs[new]) - indent_of(self.base[old])
+        return Place(before, max(width, self._least(before) - self.indent))
+
+    def _indented(self, before: int) -> Place:
+        """Return a place inside the definition, behind its docstring."""
+        before = max(before, self._body())
+        return Place(before, self._fitting(before) - self.indent)
+
+    def _body(self) -> int:
+        """Return where the body of a definition starts."""
+        place = self.head + 1
+        if self.head >= 0:
+            while place < len(self.theirs) and self.theirs[place].lstrip()[:1] in ('"', "'"):
+                place += 1
+        return place if self.head >= 0 else 0
+
+    def _least(self, before: int) -> int:
+        """Return how far anything at a place is indented: inside a definition, by four more."""
+        return indent_of(self.theirs[self.head]) + 4 if 0 <= self.head < before else 0
+
+    def _fitting(self, before: int) -> int:
+        """Return how far what stands at a place is indented."""
+        least = self._least(before)
+        for piece in self.theirs[before:]:
+            if piece.strip() and not is_comment(piece):
+                return max(indent_of(piece), least)
+        return max((indent_of(p) for p in self.theirs[-1:] if p.strip()), default=least) or least

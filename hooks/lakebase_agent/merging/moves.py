@@ -1,0 +1,85 @@
+"""What a release moved: the tables in `moves/`, one for each release that moved something.
+
+    [modules]      # files and folders; the first place is the main one, further ones are splits
+    "agent_server/leases.py" = "agent_server/threads/lease.py"
+    "agent_server/chats.py" = ["agent_server/chat/store.py", "agent_server/chat/rows.py"]
+    "agent_server/static/" = "agent_server/chat/page/"
+
+    [names]        # definitions that got another name, class or module
+    "agent_server.runs.Run.ended" = "agent_server.responses.task.ResponseTask.wait"
+
+    [absorbed]     # definitions that are gone, and the one in which an edit of theirs belongs now
+    "agent_server.history._repeated" = "agent_server.threads.deduplicate._first_unknown"
+
+    [identifiers]  # other names that changed inside a file
+    "agent_server/background_writer.py" = { told = "saved", tell = "mark_saved" }
+
+What keeps its name, and is in one of the places that its module moved to, needs no line.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from packaging.version import Version
+
+TABLES = Path(__file__).parent / "moves"
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Where files and definitions are now, by where they were; folders end with a slash."""
+
+    modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    absorbed: Mapping[str, str] = field(default_factory=dict)
+    identifiers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def targets(self, path: str) -> tuple[str, ...]:
+        """Return where a file moved to; empty if no table says so."""
+        if path in self.modules:
+            return self.modules[path]
+        for parent in PurePosixPath(path).parents:
+            if new := self.modules.get(f"{parent}/"):
+                rest = path.removeprefix(f"{parent}/")
+                return tuple(f"{folder.removesuffix('/')}/{rest}" for folder in new)
+        return ()
+
+    def then(self, later: "Moves") -> "Moves":
+        """Return what both tables do, one after the other."""
+        modules = {
+            old: tuple(dict.fromkeys(last for p in new for last in later.targets(p) or (p,)))
+            for old, new in self.modules.items()
+        }
+        names = {old: later.names.get(new, new) for old, new in self.names.items()}
+        absorbed = {old: later.names.get(new, new) for old, new in self.absorbed.items()}
+        return Moves(
+            {**later.modules, **modules},
+            {**later.names, **names},
+            {**later.absorbed, **absorbed},
+            {**later.identifiers, **self.identifiers},
+        )
+
+
+def read_moves(tables: Iterable[str]) -> Moves:
+    """Return the moves of several tables, the earliest release first; raises ValueError."""
+    moves = Moves()
+    for text in tables:
+        moves = moves.then(_parse(tomllib.loads(text)))
+    return moves
+
+
+def moves_between(previous: str, current: str) -> Moves:
+    """Return what the releases after `previous`, up to `current`, moved."""
+    versions = {Version(path.stem): path for path in TABLES.glob("*.toml")}
+    wanted = sorted(v for v in versions if Version(previous) < v <= Version(current))
+    return read_moves(versions[version].read_text("utf-8") for version in wanted)
+
+
+def _parse(table: Mapping[str, Any]) -> Moves:
+    modules = table.get("modules", {})
+    places = {old: (new,) if isinstance(new, str) else tuple(new) for old, new in modules.items()}
+    names, absorbed = table.get("names", {}), table.get("absorbed", {})
+    return Moves(places, names, absorbed, table.get("identifiers", {}))

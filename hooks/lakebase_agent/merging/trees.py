@@ -1,0 +1,150 @@
+"""Merging a whole project: the old release, the owner's files, and the new release."""
+
+from collections.abc import Mapping
+
+from lakebase_agent.merging.counterparts import Counterparts
+from lakebase_agent.merging.definitions import Definitions
+from lakebase_agent.merging.files import File
+from lakebase_agent.merging.finishing import finish
+from lakebase_agent.merging.imports.rewrite import rewrite
+from lakebase_agent.merging.imports.sorting import keep_sorted
+from lakebase_agent.merging.imports.symbols import Symbols
+from lakebase_agent.merging.lines.merge import marked, merge_texts
+from lakebase_agent.merging.merged import Merged, Moved, NotApplied
+from lakebase_agent.merging.moves import Moves
+from lakebase_agent.merging.source import split_lines
+from lakebase_agent.merging.split import split_all
+from lakebase_agent.merging.texts import BOM, as_before, most_similar, plain
+
+Tree = Mapping[str, str]
+
+
+def merge_trees(base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> Merged:
+    """Return how the owner's files become files of the new release, with every edit in them.
+
+    `base` is the old release as rendered, `theirs` the new one, `ours` the owner's whole project.
+    Of the files in both releases, only Python is merged.
+    """
+    return _Trees(base, ours, theirs, moves).merge()
+
+
+class _Trees:
+    def __init__(self, base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> None:
+        self.base = {path: plain(text) for path, text in base.items()}
+        self.theirs = {path: plain(text) for path, text in theirs.items()}
+        self.ours, self.moves = ours, moves
+        modules = split_all(self.base), split_all(self.theirs)
+        self.counterparts = Counterparts(*modules, moves)
+        self.symbols = Symbols(self.counterparts)
+        self.own = {path.split("/")[0] for path in [*ours, *theirs] if path.endswith(".py")}
+        self.definitions = Definitions(self.counterparts, self.symbols, self.own)
+        self.merged = Merged()
+
+    def merge(self) -> Merged:
+        """Do everything."""
+        for path in self.base:
+            if path in self.ours:
+                self._kept(path)
+            else:
+                self._deleted(path)
+        for path, file in self.definitions.files.items():
+            self._finish(path, file)
+        for path in self.ours.keys() - self.base.keys():
+            if path in self.theirs:
+                self._clash(path)
+            elif path.endswith(".py"):
+                self._rewrite(path)
+        self.merged.conflicts = sorted(set(self.merged.conflicts))
+        self.merged.not_applied += self.definitions.not_applied
+        return self.merged
+
+    def homes(self, path: str) -> list[str]:
+        """Return what a file became."""
+        if path in self.counterparts.base:
+            return self.counterparts.homes(path)
+        return self.counterparts.places(path) or self._texts(path)
+
+    def _texts(self, path: str) -> list[str]:
+        places = self.moves.targets(path) or (path,)
+        return [place for place in places if place in self.theirs]
+
+    def _kept(self, path: str) -> None:
+        """Merge a file that the owner has."""
+        homes, ours = self.homes(path), plain(self.ours[path])
+        edited = ours != self.base[path]
+        if homes and path not in self.theirs:
+            self.merged.moved.append(Moved(path, homes[0], edited))
+            self.merged.deleted.append(path)
+        if edited and not homes:
+            self.merged.dropped.append(path)
+        if not homes or not edited:
+            return
+        if path in self.counterparts.base and self.definitions.merge(path, ours, homes[0]):
+            return
+        if path not in self.theirs or path.endswith(".py"):
+            result = merge_texts(self.base[path], ours, self.theirs[homes[0]])
+            self._write(homes[0], result.text, result.conflict, path)
+
+    def _write(self, path: str, text: str, conflict: bool, old: str = "") -> None:
+        """Write a merged file with the line ends of the owner's."""
+        sources = [source.base.path for source in self.definitions.sources.get(path, [])]
+        ours = next((self.ours[p] for p in (path, old, *sources) if p in self.ours), "")
+        text = as_before(ours, text)
+        if path in self.ours and path not in self.base and self.ours[path] != text:
+            text = "".join(marked(split_lines(ours), split_lines(text)))
+            conflict = True
+        self.merged.files[path] = text
+        if conflict:
+            self.merged.conflicts.append(path)
+
+    def _finish(self, path: str, file: File) -> None:
+        missing = finish(file, self.definitions.sources.get(path, []), self.symbols)
+        if missing:
+            reason = f"your code uses {', '.join(missing)}, which the template has no more"
+            self.merged.not_applied.append(NotApplied(path, reason))
+        text = file.text()
+        if not file.conflict and not file.check():
+            [source, *_] = self.definitions.sources[path]
+            text = "".join(marked([source.ours.text], [file.module.text]))
+            file.conflict = True
+        self._write(path, text, file.conflict or bool(missing))
+
+    def _deleted(self, path: str) -> None:
+        """Leave out what became of a file that the owner deleted or moved."""
+        homes = self.homes(path)
+        if not homes or self.theirs.get(path) == self.base[path]:
+            return
+        for home in homes:
+            shared = [old for old in self.base if old in self.ours and home in self.homes(old)]
+            if not shared and home not in self.ours:
+                self.merged.deleted.append(home)
+        yours = most_similar(self.base[path], path, self._own_texts())
+        reason = f"which changed; yours is {yours}" if yours else "which changed"
+        self.merged.not_applied.append(NotApplied(path, reason))
+
+    def _own_texts(self) -> dict[str, str]:
+        """Return the owner's own files."""
+        own = self.ours.keys() - self.base.keys() - self.theirs.keys()
+        return {path: plain(self.ours[path]) for path in own}
+
+    def _clash(self, path: str) -> None:
+        """Keep both files where the owner has one of their own at a new file's path."""
+        if path not in self.merged.files and self.ours[path] != self.theirs[path]:
+            self._write(path, self.theirs[path], conflict=True)
+
+    def _rewrite(self, path: str) -> None:
+        """Let a file of the owner's own import what moved from where it is."""
+        text = self.ours[path]
+        mark, rest = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
+        try:
+            new = mark + keep_sorted(rest, rewrite(rest, path, self.symbols), self.own)
+        except (SyntaxError, ValueError):
+            reason = "it is no Python; the modules that it imports may have moved"
+            self.merged.not_applied.append(NotApplied(path, reason))
+            return
+        for symbol in sorted(self.symbols.lost, key=str):
+            reason = f"it imports {symbol.name} from {symbol.module}, which has it no more"
+            self.merged.not_applied.append(NotApplied(path, reason))
+        self.symbols.lost.clear()
+        if new != text:
+            self.merged.files[path] = new
