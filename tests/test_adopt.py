@@ -142,6 +142,16 @@ def test_settings_are_found_from_where_the_modules_are(shape: Adopted) -> None:
     assert "LAKEBASE_AGENT_MEMORY_SCHEMA" in values["DEFAULTS"]
 
 
+def test_it_adds_exactly_the_settings_that_its_modules_read(shape: Adopted) -> None:
+    code = "".join(shape.after[name].decode() for name in own_files(shape))
+    read = set(re.findall(r'(?:\bsetting|\blimit)\(\s*"(\w+)"', code))
+    constants = set(re.findall(r'^    "(\w+)": \d+,', code, re.MULTILINE))  # LIMITS
+    added = tomllib.loads(shape.after["pyproject.toml"].decode())["tool"]["lakebase-agent"]
+    assert added.keys() == read - constants | {"MEMORY", "LAKEBASE_AGENT_MEMORY_SCHEMA"}
+    assert added["MEMORY"] == ["short_term", "long_term"]
+    assert b"POOL_CONNECTIONS = 20  # to Postgres" in shape.after["pyproject.toml"]
+
+
 def test_what_it_says_fits_80_columns(shape: Adopted) -> None:
     told = shape.said.partition("\n  add ")[2]
     assert "open_turn(" in told
@@ -278,6 +288,18 @@ def test_only_short_term_memory_needs_no_embeddings(agent: Path, template: Path)
     assert "memory_tools" not in said
     assert "EMBEDDING" not in (agent / "databricks.yml").read_text()
     assert not (agent / MEMORY / "database" / "memory.py").exists()
+    settings = tomllib.loads((agent / "pyproject.toml").read_text())["tool"]["lakebase-agent"]
+    assert settings["MEMORY"] == ["short_term"]
+    assert not {"EMBEDDING_DIMS", "MEMORIES_FOUND", "MODEL_ENDPOINT"} & settings.keys()
+
+
+def test_only_long_term_memory_needs_no_threads(agent: Path, template: Path) -> None:
+    adopted(agent, template, *AUTOSCALING, "--memory", "long_term")
+    assert not (agent / MEMORY / "threads" / "store.py").exists()
+    for path in (agent / MEMORY).rglob("*.py"):
+        for module in re.findall(r"agent_server\.lakebase_memory[.\w]*", path.read_text()):
+            place = agent.joinpath(*module.split("."))
+            assert place.is_dir() or place.with_suffix(".py").is_file(), f"{path}: {module}"
 
 
 @pytest.mark.parametrize(
