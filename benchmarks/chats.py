@@ -22,7 +22,7 @@ from psycopg import sql
 from benchmarks.client import VOCABULARY, make_text
 from benchmarks.projects import FRAMEWORKS, open_project, open_services, report
 from benchmarks.wire import CHECK, Traffic, open_wire
-from tests.project import Server
+from tests.support.project import Server
 
 MEMORY = ("short_term", "long_term", "chat")
 SCHEMA, USER = "many_chats", "ada@example.com"

@@ -8,13 +8,13 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 from benchmarks.projects import FRAMEWORKS, open_project, report
-from tests.project import Project
+from tests.support.project import Project
 
 # In MB of a million bytes: what is downloaded, not what Python compiles it to later.
 BUDGETS = {"langgraph": 330, "openai": 280}
 LARGEST = 10
 GRANTS = "LakebaseClient, SchemaPrivilege, SequencePrivilege, TablePrivilege"
-BOTH = (f"from databricks_ai_bridge.lakebase import {GRANTS}", "import agent_server.runtime")
+BOTH = (f"from databricks_ai_bridge.lakebase import {GRANTS}", "import agent_server.server.runtime")
 # What the public docs tell people to import must work, however little is installed.
 IMPORTS = {
     "langgraph": ("from databricks_langchain import AsyncCheckpointSaver, AsyncDatabricksStore",),

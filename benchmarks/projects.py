@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.project import Project
-from tests.rendering import Combination, copy_template, render
+from tests.support.project import Project
+from tests.support.rendering import Combination, copy_template, render
 
 Variables = dict[str, str]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from benchmarks.projects import FRAMEWORKS, open_project, report
 from benchmarks.timing import measure_start, spread
-from tests.on_lakebase import ENDPOINT
-from tests.workspace import open_workspace
+from tests.standins.workspace import open_workspace
+from tests.support.on_lakebase import ENDPOINT
 
 BUDGET = 1.5  # times
 

@@ -14,9 +14,9 @@ import psutil
 
 from benchmarks.client import PLAIN, TOOL, new_thread, open_client
 from benchmarks.projects import Variables, report
-from tests.project import Project, Server
-from tests.standin_mlflow import StandinMlflow
-from tests.workspace import open_workspace
+from tests.standins.mlflow import StandinMlflow
+from tests.standins.workspace import open_workspace
+from tests.support.project import Project, Server
 
 CLIENTS = 8
 QUIET_SECONDS = 6  # MLflow sends what it has collected every five seconds, or sooner

@@ -21,7 +21,7 @@ from benchmarks.client import (
 from benchmarks.projects import Variables, report
 from benchmarks.timing import open_server
 from benchmarks.wire import CHECK, Traffic, open_wire
-from tests.project import Project
+from tests.support.project import Project
 
 # Statements that a turn does not ask for itself: they come with a connection or a transaction.
 AROUND = (CHECK, "BEGIN", "COMMIT", "ROLLBACK")

@@ -7,16 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project, install
-from tests.releases import Published, publish
-from tests.rendering import FRAMEWORKS, Combination, copy_template, render
+from tests.support.project import Project, install
+from tests.support.releases import Published, publish
+from tests.support.rendering import (
+    FRAMEWORKS,
+    Combination,
+    copy_questions,
+    copy_template,
+    render,
+    without_git,
+)
 
-Projects = Callable[[str, str], Project]
+Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
     "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
-    "test_background", "test_under_load", "test_update_switches", "test_update_tables",
+    "test_background", "test_under_load", "test_server", "test_update_tables",
+    "test_update_switches", "test_conversations", "test_for_everybody", "test_doctor",
 )  # fmt: skip
+RENDERED = ("test_render_matrix", "test_house")
 
 
 def pytest_configure() -> None:
@@ -37,9 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
-        if item.path.stem == "test_render_matrix":
-            framework = ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {framework}"))
+        group = "rendered" if item.path.stem in RENDERED else f"{item.path.stem} {framework}"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 class Renders(dict[Combination, Path]):
@@ -51,7 +59,8 @@ class Renders(dict[Combination, Path]):
 
     def __missing__(self, combination: Combination) -> Path:
         """Render a combination."""
-        self[combination] = render(self.template, combination, self.root / str(combination))
+        with without_git():
+            self[combination] = render(self.template, combination, self.root / str(combination))
         return self[combination]
 
 
@@ -59,6 +68,12 @@ class Renders(dict[Combination, Path]):
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the template without git."""
     return copy_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the template's questions and hooks; it renders nothing but the answers."""
+    return copy_questions(tmp_path_factory.mktemp("questions"))
 
 
 @pytest.fixture(scope="session")
@@ -94,12 +109,11 @@ def project(request: pytest.FixtureRequest, renders: Renders, environments: Path
 
 @pytest.fixture(scope="module")
 def projects(renders: Renders, environments: Path) -> Projects:
-    """Return what installs a project of a framework and a flavour of Lakebase, once."""
+    """Return what installs a framework's project for Lakebase; its code fits every flavour."""
 
     @cache
-    def installed(framework: str, lakebase: str) -> Project:
-        combination = Combination(framework, ("short_term", "long_term"), lakebase)
-        # Both flavours may run at once.
-        return install(renders[combination], environments / f"{framework}-{lakebase}")
+    def installed(framework: str) -> Project:
+        combination = Combination(framework, ("short_term", "long_term"), "autoscaling")
+        return install(renders[combination], environments / framework)
 
     return installed

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.releases import releases_of
-from tests.rendering import REPOSITORY, Combination, render
+from tests.support.releases import releases_of
+from tests.support.rendering import REPOSITORY, Combination, render
 
 Files = dict[str, str]
 

@@ -12,9 +12,9 @@ from lakebase_agent.merging.merged import Merged
 from lakebase_agent.merging.moves import TABLES, Moves, moves_between, read_moves
 from lakebase_agent.merging.trees import merge_trees
 from tests.owner_edits import PLACES, edit_functions, scatter_in_functions
-from tests.releases import releases_of
 from tests.rendered_releases import Files, Releases, rehouse
-from tests.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combination
+from tests.support.releases import releases_of
+from tests.support.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combination
 
 DEFAULT, EVERYTHING = ("short_term", "long_term", "chat"), MEMORIES
 RELEASES = list(releases_of(REPOSITORY))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.releases import commit, edit, git
+from tests.support.releases import commit, edit, git
 from tests.tiny_template import Tiny, open_tiny
 
 LAKEBASE = "agent_server/lakebase.py"

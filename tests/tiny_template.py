@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.releases import Published, commit, git
-from tests.rendering import REPOSITORY
+from tests.support.releases import Published, commit, git
+from tests.support.rendering import REPOSITORY
 
 QUESTIONS = """\
 _subdirectory: template

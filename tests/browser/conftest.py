@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.visit import Visit
 from tests.conftest import Renders
-from tests.project import Project, Server, install
-from tests.rendering import Combination
-from tests.standin_model import StandinModel, open_standin_model
+from tests.standins.model import StandinModel, open_standin_model
+from tests.support.project import Project, Server, install
+from tests.support.rendering import Combination
 
 ALL = ("short_term", "long_term", "chat")
 # With background responses and without, what is seen must be the same.

@@ -7,8 +7,8 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
-from tests.project import Server
-from tests.standin_model import SECRET, StandinModel
+from tests.standins.model import SECRET, StandinModel
+from tests.support.project import Server
 
 NAME = "What is my name?"
 
@@ -17,7 +17,22 @@ def texts(visit: Visit) -> list[str]:
     return visit.messages.locator("li").all_inner_texts()
 
 
-def test_an_answer_grows_as_it_comes(visit: Open, slow_words: None) -> None:
+def lose_answer(route: Route) -> None:
+    """Let the server answer, and the answer be lost on its way."""
+    route.fetch()
+    route.abort()
+
+
+def expect_explanation(here: Visit) -> None:
+    """Expect the failure to be explained in a sentence, without the model's secrets."""
+    alert = here.messages.get_by_role("alert")
+    expect(alert).to_have_text(re.compile(r"^[A-Z].+\.$"), timeout=FINISHED)
+    expect(alert).not_to_contain_text(SECRET)
+    if here.problems:  # in the background the failure comes with the stream
+        here.allow("a status of 502")
+
+
+def test_an_answer_grows_while_it_is_streamed(visit: Open, slow_words: None) -> None:
     here = visit()
     here.start("/repeat 90")
     expect(here.answers).to_contain_text("word2", timeout=FINISHED)
@@ -36,7 +51,9 @@ def test_a_tool_call_shows_its_arguments_and_its_result(visit: Open) -> None:
     expect(card.get_by_label("Result")).to_contain_text(re.compile(r"\d{4}-\d\d-\d\dT"))
 
 
-def test_a_stopped_answer_keeps_what_was_said_and_says_so(visit: Open, slow_words: None) -> None:
+def test_a_stopped_answer_keeps_its_text_and_is_marked_incomplete(
+    visit: Open, slow_words: None
+) -> None:
     here = visit()
     here.start("/repeat 200")
     expect(here.answers).to_contain_text("word5", timeout=FINISHED)
@@ -51,7 +68,7 @@ def test_a_stopped_answer_keeps_what_was_said_and_says_so(visit: Open, slow_word
     assert "word200" not in here.answers.inner_text()
 
 
-def test_a_stopped_answer_can_be_asked_for_again(
+def test_a_stopped_answer_can_be_retried(
     visit: Open, slow_words: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = visit()
@@ -62,22 +79,16 @@ def test_a_stopped_answer_can_be_asked_for_again(
     monkeypatch.setenv("LOCAL_MODEL_DELAY_MS", "0")
     here.button("Retry").click()
     expect(here.answers).to_contain_text("word100", timeout=FINISHED)
-    here.until_idle()
-    here.page.reload()
+    here.reload_when_idle()
     expect(here.answers).to_contain_text("word100")
     expect(here.messages).not_to_contain_text("incomplete")
     expect(here.messages.locator("li")).to_have_count(2)
 
 
-def test_a_question_whose_answer_was_lost_on_the_way_is_not_asked_twice(visit: Open) -> None:
+def test_a_question_whose_answer_was_lost_in_transit_is_stored_once(visit: Open) -> None:
     here = visit()
     here.say("hello")
-
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
-    here.page.route("**/api/chat", lose)
+    here.page.route("**/api/chat", lose_answer)
     here.start("My name is Ada")
     here.button("Retry").click()
     expect(here.answers).to_have_count(2)
@@ -86,7 +97,7 @@ def test_a_question_whose_answer_was_lost_on_the_way_is_not_asked_twice(visit: O
     here.allow("net::ERR_FAILED")
 
 
-def test_nothing_is_sent_before_a_conversation_is_there(visit: Open) -> None:
+def test_nothing_is_sent_before_the_conversation_has_loaded(visit: Open) -> None:
     first = visit()
     first.say("hello")
     here, held = visit(""), list[Route]()
@@ -101,7 +112,7 @@ def test_nothing_is_sent_before_a_conversation_is_there(visit: Open) -> None:
     expect(here.messages.locator("li")).to_have_count(4)
 
 
-def test_a_question_is_sent_once_it_is_known_who_asks(visit: Open) -> None:
+def test_a_question_is_sent_once_the_user_is_known(visit: Open) -> None:
     here, held = visit(""), list[Route]()
     here.page.route("**/api/me", lambda route: held.append(route))
     here.page.goto("/")
@@ -111,7 +122,7 @@ def test_a_question_is_sent_once_it_is_known_who_asks(visit: Open) -> None:
     expect(here.answers).to_have_count(1)
 
 
-def test_a_question_that_is_stopped_before_that_is_not_sent(visit: Open) -> None:
+def test_a_question_stopped_before_the_user_is_known_is_not_sent(visit: Open) -> None:
     here, held = visit(""), list[Route]()
     here.page.route("**/api/me", lambda route: held.append(route))
     here.page.goto("/")
@@ -154,7 +165,7 @@ def test_a_url_resumes_a_conversation_in_another_browser(visit: Open) -> None:
     expect(second.say(NAME)).to_contain_text("your name is Ada")
 
 
-def test_the_back_button_leads_to_the_conversation_before(visit: Open) -> None:
+def test_the_back_button_returns_to_the_previous_conversation(visit: Open) -> None:
     here = visit()
     here.say("first words")
     here.page.get_by_role("link", name="New conversation").click()
@@ -165,7 +176,7 @@ def test_the_back_button_leads_to_the_conversation_before(visit: Open) -> None:
     expect(here.page.get_by_role("heading", level=1)).to_have_text("first words")
 
 
-def test_a_second_conversation_knows_nothing_of_the_first(visit: Open) -> None:
+def test_a_second_conversation_does_not_see_the_first(visit: Open) -> None:
     here = visit()
     here.say("My name is Ada")
     here.page.get_by_role("link", name="New conversation").click()
@@ -174,7 +185,7 @@ def test_a_second_conversation_knows_nothing_of_the_first(visit: Open) -> None:
     expect(here.chats).to_have_text([NAME, "My name is Ada"])
 
 
-def test_a_conversation_that_is_left_goes_on(visit: Open, slow_words: None) -> None:
+def test_leaving_a_conversation_does_not_stop_its_answer(visit: Open, slow_words: None) -> None:
     here = visit()
     here.start("/repeat 40")
     expect(here.answers).to_contain_text("word2", timeout=FINISHED)
@@ -196,7 +207,7 @@ def test_a_conversation_can_be_renamed(visit: Open) -> None:
     expect(here.chats).to_have_text(["Greetings <b>all</b>"])
 
 
-def test_a_conversation_is_deleted_after_a_confirmation(visit: Open) -> None:
+def test_a_conversation_is_deleted_after_confirmation(visit: Open) -> None:
     here = visit()
     here.say("hello")
     here.button("Delete").click()
@@ -207,7 +218,7 @@ def test_a_conversation_is_deleted_after_a_confirmation(visit: Open) -> None:
     expect(here.page.get_by_role("status").first).to_have_text("No conversations yet.")
 
 
-def test_a_question_asked_again_at_once_is_answered(visit: Open) -> None:
+def test_a_dialog_that_is_reopened_at_once_still_works(visit: Open) -> None:
     here = visit()
     here.say("hello")
     here.button("Delete").click()
@@ -221,7 +232,7 @@ def test_a_question_asked_again_at_once_is_answered(visit: Open) -> None:
 
 
 @pytest.mark.parametrize("way", ["Cancel", "Escape"])
-def test_a_conversation_stays_without_the_confirmation(visit: Open, way: str) -> None:
+def test_a_conversation_is_kept_without_confirmation(visit: Open, way: str) -> None:
     here = visit()
     here.say("hello")
     here.button("Delete").click()
@@ -234,7 +245,7 @@ def test_a_conversation_stays_without_the_confirmation(visit: Open, way: str) ->
     expect(here.chats).to_have_text(["hello"])
 
 
-def test_a_search_finds_titles_and_says_when_there_are_none(visit: Open) -> None:
+def test_a_search_finds_titles_and_says_when_nothing_matches(visit: Open) -> None:
     here = visit()
     for said in ("apples", "pears 100%"):
         here.page.get_by_role("link", name="New conversation").click()
@@ -248,7 +259,7 @@ def test_a_search_finds_titles_and_says_when_there_are_none(visit: Open) -> None
     expect(here.chats).to_have_text(["pears 100%", "apples"])
 
 
-def test_a_long_list_comes_in_parts(visit: Open, server: Server, user: str) -> None:
+def test_a_long_list_is_loaded_in_pages(visit: Open, server: Server, user: str) -> None:
     for number in range(33):
         tell(server, user, {"message": f"chat {number:02}"})
     here = visit()
@@ -259,7 +270,7 @@ def test_a_long_list_comes_in_parts(visit: Open, server: Server, user: str) -> N
     expect(here.button("Show more")).to_be_hidden()
 
 
-def test_a_long_conversation_comes_in_parts(visit: Open, server: Server, user: str) -> None:
+def test_a_long_conversation_is_loaded_in_pages(visit: Open, server: Server, user: str) -> None:
     chat = tell(server, user, {"message": "number 00"})
     for number in range(1, 28):
         tell(server, user, {"chatId": chat, "message": f"number {number:02}"})
@@ -272,20 +283,15 @@ def test_a_long_conversation_comes_in_parts(visit: Open, server: Server, user: s
     assert numbers == [f"{number:02}" for number in range(28)]
 
 
-def test_a_failure_is_a_sentence_and_a_retry_mends_it(visit: Open, model: StandinModel) -> None:
+def test_a_failure_is_explained_and_can_be_retried(visit: Open, model: StandinModel) -> None:
     here = visit()
     model.status = 400
     here.start("hello")
-    alert = here.messages.get_by_role("alert")
-    expect(alert).to_have_text(re.compile(r"^[A-Z].+\.$"), timeout=FINISHED)
-    expect(alert).not_to_contain_text(SECRET)
-    if here.problems:  # in the background the failure comes with the stream
-        here.allow("a status of 502")
+    expect_explanation(here)
     model.status = 200
     here.button("Retry").click()
     expect(here.answers).to_contain_text("hello", timeout=FINISHED)
-    here.until_idle()
-    here.page.reload()
+    here.reload_when_idle()
     expect(here.messages.locator("li")).to_have_count(2)
     expect(here.chats).to_have_count(1)
 
@@ -299,8 +305,7 @@ def test_a_failure_after_a_tool_call_can_be_retried(visit: Open, model: StandinM
     model.status = 200
     here.button("Retry").click()
     expect(here.answers).to_have_count(2, timeout=FINISHED)
-    here.until_idle()
-    here.page.reload()
+    here.reload_when_idle()
     expect(here.answers).to_have_count(2)
     assert "incomplete" not in here.messages.inner_text()
     assert here.messages.inner_text().count("/call get_current_time") == 1
@@ -321,7 +326,7 @@ def test_a_lost_connection_loses_no_message(visit: Open) -> None:
     expect(here.messages.locator(".user")).to_have_text([re.compile("one"), re.compile("two")])
 
 
-def test_somebody_else_sees_nothing(visit: Open) -> None:
+def test_another_user_sees_nothing(visit: Open) -> None:
     mine = visit()
     mine.say("Remember that I like ochre")
     theirs = visit(mine.page.url, who="eve@example.com")
@@ -334,7 +339,7 @@ def test_somebody_else_sees_nothing(visit: Open) -> None:
     assert "ochre" not in theirs.page.content()
 
 
-def test_the_page_says_who_one_is(visit: Open, user: str) -> None:
+def test_the_page_shows_who_is_signed_in(visit: Open, user: str) -> None:
     expect(visit().page.get_by_text(user)).to_be_visible()
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import Visit
-from tests.project import Project, Server
+from tests.support.project import Project, Server
 
 DESKTOP, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=390, height=780)
 CODE = "Look:\n\n```python\nprint('" + "long " * 40 + "')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
@@ -27,27 +27,51 @@ def serious(page: Page) -> list[str]:
     ]
 
 
+def fill(here: Visit) -> None:
+    """Put on the page what it can show: a tool call, code and a table."""
+    here.say("Remember that I like teal")
+    here.messages.locator("summary").click()
+    here.say(CODE)
+
+
+def open_memories(here: Visit) -> None:
+    """Open the panel with the one memory that there is."""
+    here.button("What I remember about you").click()
+    expect(here.dialog.get_by_role("listitem")).to_have_count(1)
+
+
+def press(here: Visit, *keys: str) -> None:
+    """Press keys, one after the other."""
+    for key in keys:
+        here.page.keyboard.press(key)
+
+
+def say_by_keyboard(here: Visit) -> None:
+    """Begin a conversation without the mouse, and wait for its answer."""
+    here.page.keyboard.type("hello")
+    press(here, "Enter")
+    expect(here.chats).to_have_count(1)
+    here.until_idle()
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit: Open, scheme: str, size: ViewportSize) -> None:
     here = visit(viewport=size, color_scheme=scheme, reduced_motion="reduce")
     expect(here.button("What time is it?")).to_be_visible()
     assert serious(here.page) == []
-    here.say("Remember that I like teal")
-    here.messages.locator("summary").click()
-    here.say(CODE)
+    fill(here)
     assert serious(here.page) == []
     if size == PHONE:
         here.button("Show conversations").click()
         assert serious(here.page) == []
-    here.button("What I remember about you").click()
-    expect(here.dialog.get_by_role("listitem")).to_have_count(1)
+    open_memories(here)
     assert serious(here.page) == []
     here.button("Forget all").click()
     assert serious(here.page) == []
 
 
-def test_axe_would_find_something(visit: Open) -> None:
+def test_axe_finds_a_planted_problem(visit: Open) -> None:
     here = visit()
     here.page.evaluate("document.getElementById('message').removeAttribute('aria-label')")
     here.page.evaluate("document.getElementById('message').removeAttribute('placeholder')")
@@ -64,7 +88,7 @@ def test_nothing_is_wider_than_the_window(visit: Open, size: ViewportSize) -> No
     assert width <= size["width"]
 
 
-def test_enter_sends_and_shift_enter_makes_a_line(visit: Open) -> None:
+def test_enter_sends_and_shift_enter_starts_a_new_line(visit: Open) -> None:
     here = visit()
     here.box.press_sequentially("one")
     here.box.press("Shift+Enter")
@@ -75,7 +99,7 @@ def test_enter_sends_and_shift_enter_makes_a_line(visit: Open) -> None:
     here.until_idle()
 
 
-def test_enter_that_ends_a_composed_word_sends_nothing(visit: Open) -> None:
+def test_enter_that_confirms_a_composed_word_sends_nothing(visit: Open) -> None:
     here = visit()
     here.box.fill("にほ")
     here.box.dispatch_event("keydown", {"key": "Enter", "isComposing": True})
@@ -86,19 +110,14 @@ def test_enter_that_ends_a_composed_word_sends_nothing(visit: Open) -> None:
 def test_a_whole_visit_needs_no_mouse(visit: Open) -> None:
     here = visit()
     expect(here.box).to_be_focused()
-    here.page.keyboard.type("hello")
-    here.page.keyboard.press("Enter")
-    expect(here.chats).to_have_count(1)
-    here.until_idle()
+    say_by_keyboard(here)
     expect(here.box).to_be_focused()
     here.chats.first.focus()
-    for key in ("Tab", "Tab", "Enter"):
-        here.page.keyboard.press(key)
+    press(here, "Tab", "Tab", "Enter")
     expect(here.dialog.get_by_role("button", name="Cancel")).to_be_focused()
     here.page.keyboard.press("Escape")
     expect(here.button("Delete")).to_be_focused()
-    for key in ("Enter", "Tab", "Enter"):
-        here.page.keyboard.press(key)
+    press(here, "Enter", "Tab", "Enter")
     expect(here.chats).to_have_count(0)
     expect(here.box).to_be_focused()
 
@@ -118,7 +137,7 @@ def test_a_list_that_loads_while_a_dialog_is_open_keeps_the_focus(visit: Open) -
     expect(here.button("Delete")).to_be_focused()
 
 
-def test_the_focus_can_be_seen(visit: Open) -> None:
+def test_the_focus_is_visible(visit: Open) -> None:
     here = visit()
     here.page.keyboard.press("Shift+Tab")
     outline = "getComputedStyle(document.activeElement).outline"
@@ -137,7 +156,7 @@ def test_a_screen_reader_hears_the_answer_once(visit: Open, slow_words: None) ->
     assert here.page.evaluate("heard") == ["The agent is answering.", words]
 
 
-def test_on_a_phone_the_list_is_a_drawer(visit: Open) -> None:
+def test_the_list_is_a_drawer_on_a_phone(visit: Open) -> None:
     here = visit(viewport=PHONE, has_touch=True, is_mobile=True)
     here.say("hello")
     expect(here.chats.first).to_be_hidden()
@@ -151,7 +170,7 @@ def test_on_a_phone_the_list_is_a_drawer(visit: Open) -> None:
     expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
 
 
-def test_the_theme_follows_the_system_until_one_chooses(visit: Open) -> None:
+def test_the_theme_follows_the_system_until_the_user_chooses(visit: Open) -> None:
     here = visit(color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
     dark = here.page.evaluate(ground)
@@ -162,7 +181,7 @@ def test_the_theme_follows_the_system_until_one_chooses(visit: Open) -> None:
     assert here.page.evaluate(ground) == light
 
 
-def test_the_page_is_there_before_the_server_has_said_a_word(visit: Open) -> None:
+def test_the_page_is_shown_before_the_server_answers(visit: Open) -> None:
     here = visit("")
     held: list[Route] = []
     here.page.route("**/api/**", lambda route: held.append(route))
@@ -176,7 +195,7 @@ def test_the_page_is_there_before_the_server_has_said_a_word(visit: Open) -> Non
     expect(here.page.get_by_text(here.user)).to_be_visible()
 
 
-def test_an_api_that_fails_at_first_is_asked_again(visit: Open) -> None:
+def test_an_api_that_fails_at_first_can_be_retried(visit: Open) -> None:
     here = visit("")
     here.page.route("**/api/**", lambda route: route.fulfill(status=503, json=NOT_READY))
     here.page.goto("/")

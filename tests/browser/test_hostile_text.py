@@ -41,7 +41,7 @@ def marked_up(page: Page, place: str) -> list[str]:
 
 
 @hostile
-def test_an_answer_with_it_executes_and_requests_nothing(visit: Open, kind: str) -> None:
+def test_hostile_text_in_an_answer_runs_and_requests_nothing(visit: Open, kind: str) -> None:
     here = visit()
     answer = here.say(f"Hello\n\n{HOSTILE[kind]}\n\nBye")  # which the stand-in repeats
     expect(answer).to_contain_text("Bye")
@@ -52,7 +52,7 @@ def test_an_answer_with_it_executes_and_requests_nothing(visit: Open, kind: str)
 
 
 @hostile
-def test_a_tools_output_with_it_stays_text(visit: Open, kind: str) -> None:
+def test_hostile_text_from_a_tool_stays_text(visit: Open, kind: str) -> None:
     here = visit()
     arguments = json.dumps({"timezone": HOSTILE[kind]})
     here.say(f"/call get_current_time {arguments}")
@@ -63,7 +63,7 @@ def test_a_tools_output_with_it_stays_text(visit: Open, kind: str) -> None:
 
 
 @hostile
-def test_a_title_with_it_stays_text(visit: Open, kind: str) -> None:
+def test_hostile_text_in_a_title_stays_text(visit: Open, kind: str) -> None:
     here = visit()
     here.say("hello")
     here.button("Rename").click()
@@ -75,7 +75,7 @@ def test_a_title_with_it_stays_text(visit: Open, kind: str) -> None:
 
 
 @hostile
-def test_a_memory_with_it_stays_text(visit: Open, kind: str) -> None:
+def test_hostile_text_in_a_memory_stays_text(visit: Open, kind: str) -> None:
     here = visit()
     here.say(f"Remember that {HOSTILE[kind]}")
     here.button("What I remember about you").click()
@@ -83,7 +83,7 @@ def test_a_memory_with_it_stays_text(visit: Open, kind: str) -> None:
     assert_harmless(here)
 
 
-def test_a_link_leads_to_a_new_window_that_knows_nothing_of_this_one(visit: Open) -> None:
+def test_a_link_opens_a_window_that_cannot_reach_this_one(visit: Open) -> None:
     answer = visit().say("See [this](https://example.com/there)")
     link = answer.get_by_role("link", name="this")
     expect(link).to_have_attribute("href", "https://example.com/there")
@@ -91,7 +91,7 @@ def test_a_link_leads_to_a_new_window_that_knows_nothing_of_this_one(visit: Open
     expect(link).to_have_attribute("target", "_blank")
 
 
-def test_the_browser_itself_refuses_markup_that_was_not_sanitised(visit: Open) -> None:
+def test_the_browser_refuses_markup_that_was_not_sanitised(visit: Open) -> None:
     here = visit()
     refused = here.page.evaluate(
         "() => { try { document.body.innerHTML = '<p>'; } catch (error) { return error.name; } }"

@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit
-from tests.project import Project, Server
-from tests.standin_model import StandinModel
+from tests.standins.model import StandinModel
+from tests.support.project import Project, Server
 
 pytestmark = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
@@ -26,7 +26,15 @@ def assert_whole(here: Visit, words: int) -> None:
         here.page.reload()
 
 
-def test_a_reload_in_the_middle_of_an_answer_takes_it_up(visit: Open, slow_words: None) -> None:
+def open_page(browser: Browser, server: Server) -> Visit:
+    """Open the page of a server of the test's own."""
+    context = browser.new_context(base_url=str(server.http.base_url))
+    here = Visit(context.new_page(), "ada")
+    here.page.goto("/")
+    return here
+
+
+def test_a_reload_in_the_middle_of_an_answer_resumes_it(visit: Open, slow_words: None) -> None:
     here = visit()
     here.start("/repeat 60")
     expect(here.answers).to_contain_text("word5", timeout=FINISHED)
@@ -34,7 +42,9 @@ def test_a_reload_in_the_middle_of_an_answer_takes_it_up(visit: Open, slow_words
     assert_whole(here, 60)
 
 
-def test_an_answer_is_there_for_who_comes_back_later(visit: Open, slow_words: None) -> None:
+def test_an_answer_is_complete_for_a_user_who_comes_back_later(
+    visit: Open, slow_words: None
+) -> None:
     here = visit()
     here.start("/repeat 30")
     expect(here.answers).to_contain_text("word2", timeout=FINISHED)
@@ -100,19 +110,17 @@ def test_a_stop_before_the_answer_begins_is_not_lost(visit: Open, model: Standin
     expect(here.messages).to_contain_text("There is no answer to this.")
 
 
-def test_the_page_goes_on_by_itself_after_its_server_was_killed(
+def test_the_page_resumes_by_itself_after_its_server_is_killed(
     project: Project, model: StandinModel, browser: Browser, slow_words: None
 ) -> None:
     more = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
     with project.open_database() as url:
         with Server(project, DATABASE_URL=url, **more) as server:
             server.until_ready()
-            context = browser.new_context(base_url=str(server.http.base_url))
-            here = Visit(context.new_page(), "ada")
-            here.page.goto("/")
+            here = open_page(browser, server)
             here.start("/repeat 60")
             expect(here.answers).to_contain_text("word5", timeout=FINISHED)
             server.stop(signal.SIGKILL)
         with Server(project, port=str(server.port), DATABASE_URL=url, **more):
             assert_whole(here, 60)
-            context.close()
+            here.page.context.close()

@@ -31,7 +31,7 @@ def test_one_memory_can_be_forgotten(visit: Open) -> None:
     expect(answer).not_to_contain_text("teal")
 
 
-def test_all_is_forgotten_after_a_confirmation(visit: Open) -> None:
+def test_everything_is_forgotten_after_confirmation(visit: Open) -> None:
     here = remembering(visit)
     here.button("Forget all").click()
     here.dialog.get_by_role("button", name="Forget all").click()
@@ -41,7 +41,7 @@ def test_all_is_forgotten_after_a_confirmation(visit: Open) -> None:
     expect(here.chats).to_have_count(1)
 
 
-def test_nothing_is_forgotten_without_the_confirmation(visit: Open) -> None:
+def test_nothing_is_forgotten_without_confirmation(visit: Open) -> None:
     here = remembering(visit)
     here.button("Forget all").click()
     here.dialog.get_by_role("button", name="Cancel").click()

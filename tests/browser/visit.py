@@ -76,6 +76,11 @@ class Visit:
         """Return when nothing is being answered."""
         expect(self.button("Send")).to_be_visible(timeout=FINISHED)
 
+    def reload_when_idle(self) -> None:
+        """Wait until nothing is being answered, and load the page again."""
+        self.until_idle()
+        self.page.reload()
+
     def until_stored(self, messages: int) -> None:
         """Return when the server keeps so many messages of the conversation."""
         chat = self.page.url.rpartition("chat=")[2]

@@ -1,0 +1,142 @@
+"""`lakebase-agent new` at a terminal: lists to pick from, the preview, and going on without."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+import yaml
+
+from lakebase_agent.new.wizard import preview
+from tests.standins.workspace import BRANCH, INSTANCE, ME, PROJECT, Workspace, open_workspace
+from tests.support.project import clean_environment
+
+COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
+DOWN = "\x1b[B"
+
+
+@pytest.fixture(scope="module")
+def workspace() -> Iterator[Workspace]:
+    with open_workspace() as workspace:
+        yield workspace
+
+
+class Person:
+    """Somebody at a terminal who generates a project called `my agent`."""
+
+    def __init__(self, home: Path, template: Path, *options: str, **variables: str) -> None:
+        here = {k: v for k, v in clean_environment().items() if k != "CI"}
+        here |= {"HOME": str(home), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+        arguments = ["new", "my agent", "--no-install", "--source", str(template), *options]
+        self.project = home / "my agent"
+        self.terminal = pexpect.spawn(
+            COMMAND, arguments, cwd=str(home), encoding="utf-8", timeout=40, dimensions=(50, 80),
+            env={**here, "LAKEBASE_AGENT_NO_HOOKS": "1", **variables},
+        )  # fmt: skip
+
+    def answer(self, question: str, keys: str = "\r") -> "Person":
+        """Wait for a question, and press keys."""
+        self.terminal.expect_exact(question)
+        self.terminal.send(keys)
+        return self
+
+    def answer_the_rest(self) -> "Person":
+        """Take what Copier offers."""
+        for question in ("App called?", "runs the agent?", "should it remember?"):
+            self.answer(question)
+        return self
+
+    def ends(self) -> int:
+        """Return the exit code."""
+        self.terminal.expect(pexpect.EOF)
+        return int(self.terminal.wait())
+
+    @property
+    def answers(self) -> dict[str, object]:
+        """What the project was generated with."""
+        found: dict[str, object] = yaml.safe_load(
+            (self.project / ".copier-answers.yml").read_text()
+        )
+        return found
+
+
+def test_a_person_picks_what_the_workspace_has(
+    template: Path, tmp_path: Path, workspace: Workspace
+) -> None:
+    person = Person(tmp_path, template, **workspace.variables())
+    person.terminal.expect_exact(f"as {ME}")
+    person.answer("Which Lakebase", DOWN * 2 + "\r")
+    person.answer("Which branch?", DOWN + "\r").answer("Which serving endpoint answers?")
+    person.answer_the_rest().answer("into vectors?").answer("profile of the Databricks CLI")
+    person.answer("Generate it?", "y")
+    assert person.ends() == 0
+    assert person.answers["lakebase"] == "autoscaling"
+    assert person.answers["lakebase_project"] == PROJECT
+    assert person.answers["lakebase_branch"] == BRANCH
+
+
+@pytest.mark.slow
+def test_a_person_can_pick_an_instance(
+    template: Path, tmp_path: Path, workspace: Workspace
+) -> None:
+    person = Person(tmp_path, template, **workspace.variables())
+    person.answer("Which Lakebase", DOWN * 5 + "\r").answer("Which serving endpoint")
+    person.answer_the_rest().answer("into vectors?").answer("profile of the Databricks CLI")
+    person.answer("Generate it?", "y")
+    assert person.ends() == 0
+    assert person.answers["lakebase_instance"] == INSTANCE
+
+
+@pytest.mark.slow
+def test_an_answer_that_was_given_is_not_asked_for(
+    template: Path, tmp_path: Path, workspace: Workspace
+) -> None:
+    given = ("--data", "lakebase=local", "--data", "model_endpoint=mine")
+    person = Person(tmp_path, template, *given, **workspace.variables())
+    person.answer_the_rest().answer("into vectors?").answer("Generate it?", "y")
+    assert person.ends() == 0
+    assert person.answers["model_endpoint"] == "mine"
+
+
+def without_a_workspace(person: Person) -> None:
+    person.answer_the_rest().answer("Which Lakebase holds").answer("endpoint answers?")
+    person.answer("into vectors?")
+
+
+def test_without_a_workspace_the_questions_have_no_lists(template: Path, tmp_path: Path) -> None:
+    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
+    without_a_workspace(person)
+    person.terminal.expect_exact("will have")
+    person.terminal.expect_exact("agent.py")
+    person.terminal.expect_exact("framework: langgraph")
+    person.answer("Generate it?", "y")
+    assert person.ends() == 0
+    assert person.answers["app_name"] == "my-agent"
+
+
+def test_the_wizard_goes_on_without_a_workspace_that_refuses(
+    template: Path, tmp_path: Path, workspace: Workspace
+) -> None:
+    variables = {**workspace.variables(), "DATABRICKS_TOKEN": "wrong"}
+    person = Person(tmp_path, template, **variables)
+    person.terminal.expect_exact("Continuing without a workspace")
+    without_a_workspace(person)
+    person.answer("Generate it?", "y")
+    assert person.ends() == 0
+
+
+@pytest.mark.parametrize("keys", ["n", "\x03"], ids=["no", "Ctrl-C"])
+def test_leaving_at_the_preview_writes_nothing(template: Path, tmp_path: Path, keys: str) -> None:
+    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
+    without_a_workspace(person)
+    person.answer("Generate it?", keys)
+    assert person.ends() == 130
+    assert not person.project.exists()
+
+
+def test_the_preview_fits_the_terminal_and_names_every_file() -> None:
+    files = ["README.md", *(f"agent_server/module_{number}.py" for number in range(30))]
+    lines = preview(files, 80)
+    assert max(map(len, lines)) <= 80
+    assert all(name.rpartition("/")[2] in " ".join(lines) for name in files)

@@ -1,0 +1,65 @@
+"""Chats over the life of processes: several of them, and the end of one."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.project import Project, Server
+
+pytestmark = pytest.mark.generated
+ADA = {"X-Forwarded-User": "ada"}
+
+
+@pytest.fixture
+def servers(project: Project) -> Iterator[list[Server]]:
+    """Yield two processes of one project, on one database."""
+    with Server(project) as first, Server(project) as second:
+        yield [first.until_ready(), second.until_ready()]
+
+
+def ask(server: Server, message: str, chat: str | None = None, **more: str) -> tuple[str, str]:
+    """Return the chat's id and the answer."""
+    body = {"message": message, **({"chatId": chat} if chat else {}), **more}
+    answer = server.http.post("/api/chat", json=body, headers=ADA)
+    assert answer.status_code == 200, answer.text
+    return answer.headers["x-chat-id"], answer.text
+
+
+def messages(server: Server, chat: str) -> list[Any]:
+    return list(server.http.get(f"/api/chats/{chat}/messages", headers=ADA).json())
+
+
+def test_two_processes_on_one_database_act_as_one(servers: list[Server]) -> None:
+    first, second = servers
+    chat, _ = ask(first, "My name is Ada")
+    assert "Ada" in ask(second, "What is my name?", chat)[1]
+    assert len(messages(first, chat)) == 4
+    second.http.delete(f"/api/chats/{chat}", headers=ADA)
+    assert first.http.get(f"/api/chats/{chat}/messages", headers=ADA).status_code == 404
+
+
+def test_a_chat_continues_after_its_process_is_killed(project: Project) -> None:
+    with Server(project) as server:
+        chat, _ = ask(server.until_ready(), "My name is Ada")
+        server.stop(signal.SIGKILL)
+    with Server(project) as server:
+        assert "Ada" in ask(server.until_ready(), "What is my name?", chat)[1]
+        assert [m["role"] for m in messages(server, chat)] == ["user", "assistant"] * 2
+
+
+def test_the_model_does_not_see_an_answer_that_is_being_regenerated(project: Project) -> None:
+    with Server(project) as server:
+        chat, _ = ask(server.until_ready(), "first")
+        ask(server, "What time is it?", chat)
+        for _ in range(2):
+            ask(server, "What time is it?", chat, trigger="regenerate-message")
+        assert "see 3 of your messages" in ask(server, "third", chat)[1]
+
+
+def test_regenerating_another_question_removes_nothing(project: Project) -> None:
+    with Server(project) as server:
+        chat, _ = ask(server.until_ready(), "first")
+        ask(server, "second", chat, trigger="regenerate-message")
+        assert "see 3 of your messages" in ask(server, "second", chat)[1]

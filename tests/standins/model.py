@@ -1,0 +1,100 @@
+"""A model server whose failures a test chooses: the template's own, with faults in front."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.responses import Response, StreamingResponse
+
+from local.model import build_model_app
+from tests.support.served import served
+
+SECRET = "the model said something secret"
+HEAD = {"id": "c", "created": 0, "model": "m"}
+
+
+@dataclass
+class StandinModel:
+    """What the server does with the next requests, and what it was asked."""
+
+    url: str = ""
+    status: int = 200
+    delay: float = 0.0
+    running: int = 0
+    chunks: int = 0  # of streams, sent so far
+    left: int = -1  # requests until it fails; below zero, it does not
+    refuses: bytes = b""  # what no request may hold
+    calls: str = ""  # the only thing it does, if it is set: to call this tool
+    arguments: str = "{}"  # with these
+    says: str | None = None  # the only thing it says, if it is set, always as a stream
+    breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
+    requests: list[bytes] = field(default_factory=list)
+
+    def fail_after(self, requests: int) -> None:
+        """Answer so many requests more, and fail from then on."""
+        self.left = requests
+
+    async def __call__(self, request: Request, answer: RequestResponseEndpoint) -> Response:
+        """Answer, late or not at all."""
+        self.requests.append(await request.body())
+        self.running += 1
+        try:
+            await asyncio.sleep(self.delay)
+            self.left -= 1
+            if self.left == -1:
+                self.status = 500
+            if self.refuses and self.refuses in self.requests[-1]:
+                return JSONResponse({"error": {"message": SECRET}}, 400)
+            if self.calls:
+                return JSONResponse(_to_call(self.calls, self.arguments))
+            if self.says is not None:
+                return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
+            if self.status != 200:
+                return JSONResponse({"error": {"message": SECRET}}, self.status)
+            response = await answer(request)
+            # What a middleware is given is a stream, of a type that Starlette keeps to itself.
+            response.body_iterator = self._count(response.body_iterator)  # type: ignore[attr-defined]
+            return response
+        finally:
+            self.running -= 1
+
+    async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
+        position = 0
+        async for chunk in chunks:
+            self.chunks += 1
+            yield chunk
+            if (position := position + 1) > self.breaks_after:
+                raise ConnectionAbortedError
+
+
+def _to_call(tool: str, arguments: str) -> dict[str, Any]:
+    function = {"name": tool, "arguments": arguments}
+    call = {"id": uuid4().hex, "type": "function", "function": function}
+    message = {"role": "assistant", "content": "Well.", "tool_calls": [call]}
+    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
+    return {**HEAD, "object": "chat.completion", "choices": [choice]}
+
+
+def _to_stream(text: str) -> Iterator[str]:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+    yield f"data: {json.dumps(chunk)}\n\n"
+
+
+@contextmanager
+def open_standin_model() -> Iterator[StandinModel]:
+    """Yield a running model server."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    model = StandinModel(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+    app = build_model_app()
+    app.middleware("http")(model)
+    with served(app, listener):
+        yield model

@@ -1,0 +1,64 @@
+"""The files of the chat page: what they weigh, where they come from, what they must not do."""
+
+import gzip
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.places import PAGE, in_template
+from tests.support.rendering import REPOSITORY
+
+STATIC = in_template(PAGE, REPOSITORY)
+VENDORED = {"marked.js", "dompurify.js"}
+OWN = sorted(path for path in STATIC.iterdir() if path.is_file())
+
+
+def test_the_whole_page_is_at_most_60_kb_over_the_wire() -> None:
+    files = [*OWN, *(STATIC / "vendor" / name for name in VENDORED)]
+    assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= 60 * 1024
+
+
+def test_the_pages_own_files_are_short() -> None:
+    assert all(len(path.read_text("utf-8").splitlines()) <= 150 for path in STATIC.glob("*.js"))
+
+
+def test_vendored_code_is_what_was_published() -> None:
+    text = (STATIC / "vendor" / "VENDORED.txt").read_text("utf-8")
+    said = dict(
+        re.findall(r"^(\S+\.js)\n(?:  .*\n)*?  sha256   ([0-9a-f]{64})$", text, re.MULTILINE)
+    )
+    found = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in STATIC.glob("vendor/*.js")}
+    assert said == found
+    assert set(found) == VENDORED
+
+
+@pytest.mark.parametrize(("name", "licence"), [("marked", "MIT"), ("dompurify", "Apache-2.0")])
+def test_vendored_code_comes_with_its_version_and_licence(name: str, licence: str) -> None:
+    text = (STATIC / "vendor" / "VENDORED.txt").read_text("utf-8")
+    version = re.search(rf"package  {name} (\d+\.\d+\.\d+),.*\n  licence  (\S+?)[,\s]", text)
+    assert version and version[2] == licence
+    assert f" v{version[1]}" in _head(name) or f" {version[1]} " in _head(name)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_a_file_of_the_page_names_no_other_site(path: Path) -> None:
+    assert set(re.findall(r"https?://[\w.]+", path.read_text("utf-8"))) <= {"http://www.w3.org"}
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.glob("*.js")), ids=lambda path: path.name)
+def test_text_becomes_markup_only_through_the_sanitiser(path: Path) -> None:
+    sinks = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|parseFromString|setHTML"
+    code = path.read_text("utf-8")
+    assert not re.search(rf"{sinks}|createContextualFragment|\beval\(|new Function", code)
+    assert ("sanitize(" in code) == (path.name == "markdown.js")
+
+
+def test_the_shell_has_no_inline_script_or_style() -> None:
+    html = (STATIC / "index.html").read_text("utf-8")
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
+
+
+def _head(name: str) -> str:
+    return (STATIC / "vendor" / f"{name}.js").read_text("utf-8")[:400]
