@@ -1,4 +1,4 @@
-"""What a client may know of a failure: a status, a code and one sentence."""
+"""Errors as clients see them: a status, a code and one sentence."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from agent_server.settings import SettingsError
 
 
 class ApiError(HTTPException):
-    """A failure that is safe to show: its text never repeats what a dependency said."""
+    """An error that is safe to show: its text never repeats a dependency's message."""
 
     def __init__(self, status: int, code: str, text: str, retry_after: int = 0) -> None:
         super().__init__(status, text, {"Retry-After": str(retry_after)} if retry_after else None)
@@ -32,7 +32,7 @@ def to_body(error: HTTPException) -> dict[str, Any]:
 
 
 def to_api_error(error: BaseException) -> ApiError:
-    """Return what a client may know of `error`; the log has the rest."""
+    """Return `error` as a client may see it; the log has the details."""
     if isinstance(error, ApiError):
         return error
     if known := _of_dependency(error):
@@ -43,7 +43,7 @@ def to_api_error(error: BaseException) -> ApiError:
 
 
 def _of_dependency(error: BaseException) -> ApiError | None:
-    # Imported here, because a server answers /health before these are loaded.
+    # Imported late: the server answers /health before these are loaded.
     import httpx
     import openai
     import psycopg
@@ -60,7 +60,7 @@ def _of_dependency(error: BaseException) -> ApiError | None:
         case openai.APIError() | ModelError() | httpx.TransportError():
             return ApiError(502, "model_failed", "The model failed to answer. Try again.")
         case DatabricksError():
-            text = "The workspace refuses, or Lakebase is not there. Run: lakebase-agent doctor"
+            text = "The workspace refuses, or it has no such Lakebase. Run: lakebase-agent doctor"
             return ApiError(503, "workspace_unavailable", text, 5)
         case psycopg.errors.InsufficientPrivilege():
             command = "uv run python scripts/grant_lakebase_permissions.py"

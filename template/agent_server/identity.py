@@ -1,4 +1,4 @@
-"""Who is asking, which the platform says and never the body of a request."""
+"""Who is asking: the platform's headers say so, never the body of a request."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from agent_server.errors import ApiError
 from agent_server.settings import in_databricks_app
 
-# Databricks Apps sets both on every request it forwards, and drops what a client sent.
+# Databricks Apps sets both on every request it forwards, and drops any that a client sent.
 IDENTITY_HEADERS = ("x-forwarded-user", "x-forwarded-email")
 LOCAL_USER = "local-user"
 
@@ -22,16 +22,16 @@ class User:
 
     @property
     def key(self) -> str:
-        """The id, safe inside a thread key and a store namespace (which holds no period)."""
+        """The id, safe in a thread key and in a store namespace (which may hold no periods)."""
         return quote(self.id, safe="").replace(".", "%2E").replace("~", "%7E")
 
     def thread_key(self, thread_id: str) -> str:
-        """Return the name of one of the user's threads in the database: nobody else's has it."""
+        """Return the key of one of the user's threads in the database; no other user has it."""
         return f"{self.key}/{thread_id}"
 
     @property
     def namespace(self) -> tuple[str, str]:
-        """The namespace of the store that holds everything the agent remembers about this user."""
+        """The store namespace that holds everything the agent remembers about this user."""
         return ("memories", self.key)
 
 

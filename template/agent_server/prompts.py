@@ -1,4 +1,4 @@
-"""What the agent is told to be."""
+"""The agent's instructions."""
 
 SYSTEM_PROMPT = """\
 You are a helpful assistant. Answer briefly and plainly.

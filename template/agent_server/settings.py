@@ -1,24 +1,24 @@
-"""What the environment says, and the defaults for what it does not say."""
+"""Settings: environment variables, and the defaults for those that are not set."""
 
 import os
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# What an operator may want to change without looking into the code. An environment variable of the
-# same name wins over these, as over everything in `[tool.lakebase-agent]` of pyproject.toml.
+# What an operator may want to change without reading the code. An environment variable of the same
+# name overrides these, as it does everything in `[tool.lakebase-agent]` of pyproject.toml.
 LIMITS = {
     "CONNECT_SECONDS": 10,  # for one try to connect to Postgres
     "SETUP_SECONDS": 60,  # to wait while another process creates tables
-    "START_WAIT_SECONDS": 30,  # that a request waits for a server that is starting
-    "START_RETRY_SECONDS": 3,  # between two tries to start
-    "STOP_SECONDS": 8,  # for answers that are being written; Databricks Apps kills after 15
+    "START_WAIT_SECONDS": 30,  # for a request to wait for a server that is starting
+    "START_RETRY_SECONDS": 3,  # between tries to start
+    "STOP_SECONDS": 8,  # to finish answers at shutdown; Databricks Apps kills after 15
     "FLUSH_SECONDS": 5,  # to send the last traces when the server stops
-    "LEASE_SECONDS": 10,  # after which the lease of a process that died expires
-    "LEASE_RENEWAL_SECONDS": 3,  # between two renewals of a lease
-    "HEARTBEAT_SECONDS": 3,  # between two signs of life of a background run
-    "ABANDONED_SECONDS": 10,  # without a sign of life, after which another process takes a run
-    "HAND_OVER_SECONDS": 5,  # for a stopping process to let go of its background runs
+    "LEASE_SECONDS": 10,  # until the lease of a dead process expires
+    "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
+    "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
+    "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
+    "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["tool"]["lakebase-agent"]
@@ -37,18 +37,18 @@ def setting(name: str) -> str:
 
 
 def limit(name: str) -> int:
-    """Return a setting that is a number, in the unit that its name gives.
+    """Return a numeric setting, in the unit that its name gives.
 
-    Raises SettingsError when it is not a whole number from 1 up.
+    Raises SettingsError when it is not a whole number of at least 1.
     """
     value = setting(name)
     if not (value.isascii() and value.isdecimal() and int(value)):
-        raise SettingsError(f"{name} must be a whole number from 1 up, not {value!r}.")
+        raise SettingsError(f"{name} must be a whole number of at least 1, not {value!r}.")
     return int(value)
 
 
 def check_limits() -> None:
-    """Raise SettingsError for the first limit that is not a whole number from 1 up."""
+    """Raise SettingsError for the first limit that is not a whole number of at least 1."""
     for name, default in DEFAULTS.items():
         if isinstance(default, int):
             limit(name)
@@ -60,7 +60,7 @@ def has(feature: str) -> bool:
 
 
 def in_databricks_app() -> bool:
-    """Return whether this is a deployed Databricks App, which has its name in the environment."""
+    """Return whether this is a deployed Databricks App, which sets DATABRICKS_APP_NAME."""
     return bool(os.environ.get("DATABRICKS_APP_NAME"))
 
 

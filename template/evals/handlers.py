@@ -1,4 +1,4 @@
-"""The agent as MLflow's evaluation finds it: `get_invoke_function()`, `get_stream_function()`."""
+"""Registers the agent with MLflow, for `get_invoke_function()` and `get_stream_function()`."""
 
 import json
 from collections.abc import AsyncGenerator

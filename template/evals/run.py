@@ -23,7 +23,7 @@ from local.offline import open_offline
 
 
 class Case(BaseModel):
-    """A conversation, and what its last answer must hold."""
+    """A conversation, and what its last answer must contain."""
 
     model_config = ConfigDict(extra="forbid")
     name: str
@@ -43,7 +43,7 @@ def main() -> None:
     file = Path(__file__).parent / "cases.toml"
     try:
         cases = Cases.model_validate(tomllib.loads(file.read_text("utf-8"))).case
-    except (OSError, ValueError) as error:  # not there, no text, no TOML, or other keys
+    except (OSError, ValueError) as error:  # missing, not text, not TOML, or unknown keys
         print(f"{file.name}: {error}", file=sys.stderr)
         sys.exit(2)
     with open_offline():
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def says(answer: str, expected: str) -> bool:
-    """True when the agent said something that holds what was expected."""
+    """Return whether the answer contains what is expected, in upper or lower case."""
     return bool(answer) and expected.lower() in answer.lower()
 
 
@@ -65,7 +65,7 @@ def _evaluate(cases: list[Case]) -> bool:
 def _judge(case: Case) -> bool:
     try:
         answer = answer_last(case.questions)
-    except Exception as error:  # the edge of a case: the others are judged all the same
+    except Exception as error:  # this case failed: the others are still judged
         print(f"FAIL  {case.name}: {error!r}")
         return False
     passed = says(answer, case.expected)
@@ -81,7 +81,7 @@ def _evaluate_with_mlflow(cases: list[Case]) -> bool:
     from agent_server.responses.run_turn import MLFLOW_FLAVOR
     from agent_server.server.tracing import start_tracing
 
-    # First: the evaluation looks whether the agent traces before it runs one.
+    # First: the evaluation checks whether the agent traces before it runs a case.
     start_tracing(MLFLOW_FLAVOR)
 
     @scorer
@@ -106,7 +106,7 @@ def answer_last(questions: list[str]) -> str:
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    # One for all cases: MLflow asks them in several threads, and clients belong to their loop.
+    # One for all cases: MLflow runs them in several threads, and clients belong to one loop.
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
     return loop

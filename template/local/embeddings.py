@@ -15,7 +15,7 @@ STOP = frozenset(STOP_WORDS.split())
 
 
 def embed(text: str, dims: int = DIMS) -> list[float]:
-    """Return a unit vector of `dims` numbers, made of the words of `text` and their parts."""
+    """Return a unit vector of `dims` numbers, built from the words of `text` and their parts."""
     vector = [0.0] * dims
     words = re.findall(r"\w+", text.lower())
     for word in [w for w in words if w not in STOP] or words or [text]:

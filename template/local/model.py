@@ -21,7 +21,7 @@ MODEL = "offline"
 
 
 class ChatRequest(BaseModel):
-    """The part of a chat completion request that the script looks at."""
+    """The part of a chat completion request that the script reads."""
 
     messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
     tools: list[dict[str, Any]] = []

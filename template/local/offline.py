@@ -1,4 +1,4 @@
-"""What `start-app` does outside a deployed app: open what is missing, and say what it runs on."""
+"""What `start-app` does outside a deployed app: start what is missing, and print what is used."""
 
 import importlib
 import os
@@ -23,16 +23,16 @@ LOOPBACK = ("127.0.0.1", "0.0.0.0")
 
 @contextmanager
 def open_offline(host: str = "", port: int = 0) -> Iterator[None]:
-    """Set the environment variables of the offline services that no setting makes needless.
+    """Open the offline services that no setting replaces, and set their environment variables.
 
-    With a `host`, prints what the server runs on and where to open it. Raises ServicesError, and
-    SettingsError when another program has the port.
+    With a `host`, prints what the server uses and its address. Raises ServicesError, and
+    SettingsError when a setting is invalid or another program uses the port.
     """
     if host:
         _check_port(host, port)
     postgres, model = _needs_postgres(), _needs_model()
     if os.environ.get("OPENAI_BASE_URL") and not os.environ.get("OPENAI_API_KEY"):
-        os.environ["OPENAI_API_KEY"] = "none"  # which the client wants, and many servers do not
+        os.environ["OPENAI_API_KEY"] = "none"  # the client requires one, many servers do not
     if _remembers() and not (postgres or lakebase_configured()):
         _check_database_url()
     titles = {"model": _model(), "user": f"{LOCAL_USER}, unless X-Forwarded-User says otherwise"}
@@ -72,7 +72,7 @@ def _check_database_url() -> None:
 
     try:
         conninfo_to_dict(os.environ["DATABASE_URL"])
-    except ProgrammingError:  # whose text may hold the password
+    except ProgrammingError:  # its text may contain the password
         text = "DATABASE_URL must be like postgresql://user:password@host:5432/database."
         raise SettingsError(text) from None
 

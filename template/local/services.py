@@ -1,7 +1,7 @@
-"""Offline services for every process of a project that runs: Postgres and a stand-in model.
+"""The offline services that a project's processes share: Postgres and a stand-in model.
 
-One process beside the project owns them (`local.supervisor`). Whoever uses them holds a connection
-to it, so that the operating system counts the users, however they end.
+A separate process owns them (`local.supervisor`). Each user holds a connection to it, which the
+operating system closes however the user ends.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ class ServicesError(RuntimeError):
 def open_services(
     postgres: bool, model: bool, root: Path | None = None
 ) -> Iterator[dict[str, str]]:
-    """Yield the environment variables that lead to what is asked for, while it is held open.
+    """Yield the environment variables of the services asked for, and keep these running.
 
-    `postgres` asks for DATABASE_URL, `model` for OPENAI_BASE_URL with a key. Both belong to the
+    `postgres` provides DATABASE_URL, `model` provides OPENAI_BASE_URL and a key. Both belong to the
     project in `root` (default: the current folder), and keep their data in its `.local/`.
     Raises ServicesError.
     """
@@ -52,7 +52,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 def _join(folder: Path, wanted: list[str]) -> tuple[socket.socket, dict[str, str]]:
     answer: dict[str, Any] = {}
-    # The supervisor may be about to end, its last user gone. The next one is not.
+    # The supervisor may be stopping because its last user left. The next one will not be.
     for _attempt in range(2):
         connection = _connect(folder)
         answer = _ask(folder, connection, wanted)
@@ -65,7 +65,7 @@ def _join(folder: Path, wanted: list[str]) -> tuple[socket.socket, dict[str, str
 
 
 def _ask(folder: Path, connection: socket.socket, wanted: list[str]) -> dict[str, Any]:
-    """Return the supervisor's answer; an empty one when it ended without."""
+    """Return the supervisor's answer; empty if it ended without one."""
     question = {"token": read_state(folder).get("token"), "wanted": wanted}
     answer: dict[str, Any] = {}
     with (
@@ -119,7 +119,7 @@ def _spawn(folder: Path) -> "subprocess.Popen[bytes]":
             stderr=log,
             **detached,
         )
-    # It outlives this call: Python warns of a child process that nobody refers to any more.
+    # It outlives this call, and Python warns of child processes that nothing refers to any more.
     threading.Thread(target=supervisor.wait, daemon=True).start()
     return supervisor
 

@@ -1,4 +1,4 @@
-"""The process that owns the offline services, and ends with their last user."""
+"""The process that owns the offline services, and stops when their last user leaves."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Starts a service when it is first asked for, and counts who uses them."""
+    """Starts each service when it is first asked for, and counts the users."""
 
     def __init__(self, folder: Path, token: str) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class Supervisor:
         self._left = asyncio.Event()
 
     async def until_unused(self) -> None:
-        """Return when the last user has been gone for a moment, or none ever came."""
+        """Return GRACE_SECONDS after the last user left, or if none came in FIRST_USER_SECONDS."""
         patience = FIRST_USER_SECONDS
         with contextlib.suppress(TimeoutError):
             while True:
@@ -99,7 +99,7 @@ def _start_model(_folder: Path) -> dict[str, str]:
     from local.embeddings import DIMS
     from local.model import MODEL, build_model_app
 
-    # Only a socket made so sends at once: asyncio looks at the protocol, or answers wait 40 ms.
+    # With the protocol named, asyncio sets TCP_NODELAY; without it, answers take 40 ms longer.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -123,7 +123,7 @@ STARTS: dict[str, Callable[[Path], dict[str, str]]] = {
 
 
 def main() -> None:
-    """Own the services of one project until nobody uses them."""
+    """Run the services of one project until nobody uses them."""
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s")
     folder = Path(sys.argv[1])
     with _only_one(folder) as mine:
@@ -142,18 +142,18 @@ async def _supervise(folder: Path) -> None:
     _write_state(folder, server.sockets[0].getsockname()[1], token)
     ended = asyncio.ensure_future(supervisor.until_unused())
     loop = asyncio.get_running_loop()
-    # Thread-safe, because nothing else wakes a loop that waits for its users.
+    # call_soon_threadsafe: nothing else wakes a loop that is waiting for users.
     signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(ended.cancel))
     with contextlib.suppress(asyncio.CancelledError):
         await ended
-    # First of all, so that nobody joins a process that is about to end.
+    # First, so that nobody joins a process that is stopping.
     (folder / "services.json").unlink(missing_ok=True)
     server.close()
 
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[bool]:
-    """Yield True in the one process that may supervise; False when another serves already."""
+    """Yield True in the one process that may supervise; False if another already does."""
     lock, deadline = FileLock(folder / "services.lock"), time.monotonic() + SUCCESSION_SECONDS
     while True:
         try:

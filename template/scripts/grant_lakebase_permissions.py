@@ -2,8 +2,8 @@
 
     uv run python scripts/grant_lakebase_permissions.py [<client id of the service principal>]
 
-An app that creates its own schema owns it, and needs none of this. Exit codes: 0 the app can work,
-1 something that it needs is still missing, 2 bad usage.
+An app that creates its own schema owns it, and does not need this. Exit codes: 0 the app has what
+it needs, 1 something is still missing, 2 bad usage.
 """
 
 import argparse
@@ -45,7 +45,7 @@ PRIVILEGES = {
     ],
     "on_sequence": [lakebase.SequencePrivilege[p].value for p in ("USAGE", "SELECT")],
 }
-# The statements that would give the role what it lacks, now and in tables to come.
+# The statements that grant the privileges the role lacks, on existing and future tables.
 MISSING = """
     WITH objects AS (
         SELECT c.oid, relkind, format('%%I.%%I', nspname, relname) AS name,
@@ -155,7 +155,7 @@ def _client_id(app: str) -> str:
 
 
 def _target(name: str) -> dict[str, str]:
-    """Return the variables of a bundle target, those of `lakebase-agent link` included."""
+    """Return the variables of a bundle target, including those of `lakebase-agent link`."""
     values = {"app_name": "", "memory_schema": str(DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"])}
     for file in ("databricks.yml", f"workspace.{name}.yml"):
         if (ROOT / file).exists():
@@ -186,12 +186,12 @@ def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Let a deployed app use this project's tables.")
-    parser.add_argument("client_id", nargs="?", help="default: that of the app")
+    parser.add_argument("client_id", nargs="?", help="default: the app's")
     parser.add_argument("--memory-type", choices=MEMORY_TYPES, help="default: all of them")
     for name in ("instance-name", "autoscaling-endpoint", "project", "branch", "app", "schema"):
         parser.add_argument(f"--{name}", default="", metavar="NAME")
     parser.add_argument("--target", default="dev", help="target of databricks.yml (%(default)s)")
-    parser.add_argument("--with-chatbot-ui", action="store_true", help="also its two schemas")
+    parser.add_argument("--with-chatbot-ui", action="store_true", help="and its two schemas")
     parser.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
     return parser.parse_args()
 

@@ -10,7 +10,7 @@ from agent_server.settings import ROOT
 
 needs_sample_tool = pytest.mark.skipif(
     "get_current_time" not in (ROOT / "agent_server" / "tools.py").read_text("utf-8"),
-    reason="agent_server/tools.py has no get_current_time any more",
+    reason="agent_server/tools.py no longer has get_current_time",
 )
 
 
@@ -23,7 +23,7 @@ class Agent:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What Databricks Apps adds to a request of this user."""
+        """The headers that Databricks Apps adds to this user's requests."""
         return {"X-Forwarded-User": self.user}
 
     def post(self, body: Any, **headers: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The answers of a chat, each made whether or not somebody reads it."""
+"""The answers of a chat, each written whether or not anyone reads it."""
 
 import json
 import time
@@ -15,7 +15,7 @@ LONG, WHOLE = "/repeat 2000 every 20 ms", "/repeat 60 every 50 ms"
 
 
 def begin(agent: Agent, message: str) -> tuple[str, str]:
-    """Ask, and leave when the answer has begun; return the ids of the chat and of the response."""
+    """Ask, and leave once the answer has begun; return the ids of the chat and of the response."""
     body = {"message": message, "chatId": str(uuid4())}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
         next(answer.iter_text())
@@ -89,7 +89,7 @@ def test_a_question_is_not_replaced_while_it_is_answered(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize("action", ["", "?stream=true"])
-def test_nobody_else_follows_an_answer(agent: Agent, action: str) -> None:
+def test_nobody_else_can_follow_an_answer(agent: Agent, action: str) -> None:
     _, response_id = begin(agent, LONG)
     other = {"X-Forwarded-User": "mallory@example.com"}
     path = f"/responses/{response_id}{action}"

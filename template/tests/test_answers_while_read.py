@@ -1,4 +1,4 @@
-"""The answers of a chat, each made while somebody reads it."""
+"""The answers of a chat, each written only while it is read."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +21,11 @@ def test_an_answer_whose_reader_leaves_is_kept_as_partial(agent: Agent) -> None:
     assert kept[-1]["partial"] and kept[-1]["content"].startswith("word1")
 
 
-def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> None:
+def test_the_answer_to_a_replaced_question_is_not_kept(agent: Agent) -> None:
     chat = str(uuid4())
     body = {"message": LONG, "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:
-        words = answer.iter_text()  # held: without it, the reader has left
+        words = answer.iter_text()  # a reference, which keeps the reader connected
         next(words)
         # Waits for the thread, which the first turn holds until its reader has left.
         again = {"message": "hello", "chatId": chat, "trigger": "regenerate-message"}
@@ -39,7 +39,7 @@ def test_an_answer_to_a_question_that_was_replaced_is_not_kept(agent: Agent) -> 
     assert [m["role"] for m in messages(agent, chat)] == ["user", "assistant"]
 
 
-def test_an_answer_that_is_stored_while_its_question_is_replaced_is_not_kept(agent: Agent) -> None:
+def test_an_answer_stored_while_its_question_is_replaced_is_not_kept(agent: Agent) -> None:
     chat = str(uuid4())
     body = {"message": LONG, "chatId": chat}
     with agent.http.stream("POST", "/api/chat", json=body, headers=agent.headers) as answer:

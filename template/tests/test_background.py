@@ -1,4 +1,4 @@
-"""Background responses: what is asked for is answered, whoever reads it."""
+"""Background responses: each is finished, whether or not anyone reads it."""
 
 import json
 import time
@@ -10,19 +10,19 @@ from openai import OpenAI
 from tests.agent import Agent, text_of
 
 
-def test_the_answer_is_there_for_whoever_asks_later(agent: Agent) -> None:
+def test_the_answer_can_be_read_later(agent: Agent) -> None:
     begun = _begin(agent, "/repeat 5")
     assert begun["status"] in ("queued", "in_progress") and begun["background"]
     assert text_of(_finished(agent, begun["id"])) == "word1 word2 word3 word4 word5"
 
 
-def test_metadata_is_given_back_later(agent: Agent) -> None:
+def test_metadata_is_returned_later(agent: Agent) -> None:
     labels = {"topic": "memory"}
     begun = agent.post({"input": "hello", "background": True, "metadata": labels}).json()
     assert _finished(agent, begun["id"])["metadata"] == labels
 
 
-def test_a_stream_that_is_read_from_a_cursor_has_the_rest_and_no_more(agent: Agent) -> None:
+def test_a_stream_from_a_cursor_has_only_the_rest(agent: Agent) -> None:
     response_id = _begin(agent, "/repeat 20")["id"]
     everything = _follow(agent, response_id)
     assert [event["sequence_number"] for event in everything] == list(range(len(everything)))

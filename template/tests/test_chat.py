@@ -57,7 +57,7 @@ def test_a_tool_call_is_kept_with_its_result(agent: Agent) -> None:
     assert call["name"] == "get_current_time" and call["output"]
 
 
-def test_a_retry_takes_the_place_of_the_last_question_and_answer(agent: Agent) -> None:
+def test_a_retry_replaces_the_last_question_and_answer(agent: Agent) -> None:
     chat = ask(agent, "first")
     ask(agent, "second", chat)
     ask(agent, "second", chat, trigger="regenerate-message")
@@ -66,7 +66,7 @@ def test_a_retry_takes_the_place_of_the_last_question_and_answer(agent: Agent) -
     assert len(messages(agent, chat)) == 4
 
 
-def test_chats_are_listed_by_title_the_latest_first(agent: Agent) -> None:
+def test_chats_are_found_by_title_and_listed_latest_first(agent: Agent) -> None:
     first, second = ask(agent, "apples and pears"), ask(agent, "bread")
     ask(agent, "and more", first)
     assert [c["id"] for c in chats(agent)] == [first, second]
@@ -102,7 +102,7 @@ def test_a_chat_is_renamed_and_deleted(agent: Agent) -> None:
     assert chats(agent) == []
 
 
-def test_somebody_elses_chat_is_not_there(agent: Agent) -> None:
+def test_another_users_chat_is_a_404(agent: Agent) -> None:
     chat = ask(agent, "secret")
     for method, path, body in routes(chat):
         answers = [
@@ -114,7 +114,7 @@ def test_somebody_elses_chat_is_not_there(agent: Agent) -> None:
     assert messages(agent, chat)[0]["content"] == "secret"
 
 
-def test_nobody_writes_to_somebody_elses_chat(agent: Agent) -> None:
+def test_nobody_can_write_to_another_users_chat(agent: Agent) -> None:
     chat = ask(agent, "secret")
     body = {"chatId": chat, "message": "let me in"}
     assert agent.http.post("/api/chat", json=body, headers=OTHER).status_code == 404

@@ -1,4 +1,4 @@
-"""Messages of a request that the thread has already."""
+"""Messages of a request that the thread already holds."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_only_what_the_thread_does_not_hold_is_new(
         ([], [U1], []),
     ],
 )
-def test_only_an_answered_last_question_is_asked_again(
+def test_only_an_answered_last_question_can_be_asked_again(
     thread: list[RoleAndText], sent: list[RoleAndText], kept: list[RoleAndText]
 ) -> None:
     assert thread[: first_replaced(thread, sent, again=True)] == kept
@@ -83,7 +83,7 @@ def test_only_an_answered_last_question_is_asked_again(
         ([U1, A1, U2, A2], [U1, A1, U3, U2], [U1, A1, U2, A2]),
     ],
 )
-def test_a_history_that_ends_before_the_last_answer_has_lost_it(
+def test_a_history_that_ends_before_the_last_answer_asks_for_it_again(
     thread: list[RoleAndText], sent: list[RoleAndText], kept: list[RoleAndText]
 ) -> None:
     assert thread[: first_replaced(thread, sent, again=False)] == kept

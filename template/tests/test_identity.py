@@ -22,7 +22,7 @@ def test_more_than_one_identity_is_refused(agent: Agent, other: str) -> None:
     assert response.status_code == 401
 
 
-def test_a_deployed_app_answers_nobody_it_does_not_know(
+def test_a_deployed_app_refuses_a_request_without_a_user(
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABRICKS_APP_NAME", "my-agent")

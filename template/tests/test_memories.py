@@ -13,7 +13,7 @@ def memories(agent: Agent) -> list[Any]:
     return list(agent.http.get("/api/memories", headers=agent.headers).json())
 
 
-def test_memories_are_listed_the_latest_first(agent: Agent) -> None:
+def test_memories_are_listed_latest_first(agent: Agent) -> None:
     for thing in ("teal", "rain"):
         agent.ask(f"Remember that I like {thing}")
     assert [memory["memory"] for memory in memories(agent)] == ["I like rain", "I like teal"]
@@ -28,7 +28,7 @@ def test_one_memory_is_forgotten_and_the_others_stay(agent: Agent) -> None:
 
 
 @pytest.mark.parametrize("key", ["work/city", "a" * 300, "50%", ""])
-def test_a_memory_is_forgotten_whatever_its_name_is(agent: Agent, key: str) -> None:
+def test_a_memory_is_forgotten_whatever_its_name(agent: Agent, key: str) -> None:
     for name in (key, "other"):
         arguments = json.dumps({"memory_key": name, "memory": f"I like {name}"})
         agent.ask(f"/call save_user_memory {arguments}")
@@ -37,7 +37,7 @@ def test_a_memory_is_forgotten_whatever_its_name_is(agent: Agent, key: str) -> N
     assert [memory["memory_key"] for memory in memories(agent)] == ["other"]
 
 
-def test_forgetting_all_memories_leaves_everybody_elses(agent: Agent) -> None:
+def test_forgetting_all_memories_keeps_those_of_other_users(agent: Agent) -> None:
     other = Agent(agent.http, f"{agent.user}.eve")
     for user in (agent, other):
         user.ask("Remember that I like teal")

@@ -1,4 +1,4 @@
-"""Long-term memory: what is kept about a user."""
+"""Long-term memory: facts about a user."""
 
 from tests.agent import Agent
 
@@ -33,7 +33,7 @@ def test_a_forgotten_fact_is_gone(agent: Agent) -> None:
     assert "teal" not in agent.ask(KNOWN)
 
 
-def test_the_model_is_never_told_whose_memory_it_is(agent: Agent) -> None:
+def test_the_model_never_sees_whose_memory_it_is(agent: Agent) -> None:
     agent.ask("Remember that I like teal")
     response = agent.post({"input": KNOWN}).json()
     assert agent.user not in str(response["output"])

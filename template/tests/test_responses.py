@@ -48,7 +48,7 @@ def test_an_answer_is_a_response_with_an_id_of_its_own(agent: Agent) -> None:
     assert first["id"].startswith("resp_") and first["id"] != second["id"]
 
 
-def test_the_official_client_streams_what_it_gets_whole(server: str) -> None:
+def test_the_official_client_streams_the_same_text(server: str) -> None:
     client = OpenAI(base_url=server, api_key="none")
     whole = client.responses.create(model="any", input="/repeat 20")
     events = list(client.responses.create(model="any", input="/repeat 20", stream=True))
@@ -64,7 +64,7 @@ def test_the_official_client_sees_why_a_request_was_refused(server: str) -> None
         client.responses.create(model="any", input="hi", previous_response_id="resp_1")
 
 
-def test_metadata_is_given_back(agent: Agent) -> None:
+def test_metadata_is_returned(agent: Agent) -> None:
     labels = {"topic": "memory"}
     assert agent.post({"input": "hello", "metadata": labels}).json()["metadata"] == labels
     assert agent.post({"input": "hello"}).json()["metadata"] == {}
@@ -84,7 +84,7 @@ def test_a_tool_call_and_its_output_are_part_of_the_response(agent: Agent) -> No
     assert output[0]["call_id"] == output[1]["call_id"]
 
 
-def test_databricks_own_chat_page_reads_what_it_asks_for(agent: Agent) -> None:
+def test_databricks_own_chat_page_gets_the_events_it_reads(agent: Agent) -> None:
     said = [("user", "hello"), ("assistant", "Hello."), ("user", "/repeat 3")]
     history = [{"role": role, "content": text} for role, text in said]
     context = {"conversation_id": "c-1", "user_id": "somebody.else@example.com"}
@@ -104,14 +104,14 @@ def test_both_paths_and_both_names_lead_to_the_same_thread(agent: Agent) -> None
     assert response["custom_outputs"] == {"thread_id": "s-1", "session_id": "s-1"}
 
 
-def test_without_an_id_a_thread_gets_one(agent: Agent) -> None:
+def test_without_an_id_a_request_gets_a_new_thread(agent: Agent) -> None:
     first, second = (agent.post({"input": "hi"}).json()["custom_outputs"] for _ in range(2))
     assert first["thread_id"] != second["thread_id"]
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=lambda body: json.dumps(body)[:50])
 def test_a_malformed_body_is_a_400_with_one_line(agent: Agent, body: Any) -> None:
-    # Not through httpx's json=, which refuses what a hostile client would send.
+    # Not through httpx's json=, which rejects what a hostile client would send.
     headers = {"content-type": "application/json"}
     response = agent.http.post("/responses", content=json.dumps(body), headers=headers)
     assert response.status_code == 400, response.text

@@ -1,4 +1,4 @@
-"""Other web sites can't write here, and what is served can't run what they wrote."""
+"""Other web sites can't write here, and pages served here can't run their scripts."""
 
 import pytest
 
@@ -15,14 +15,14 @@ def test_the_page_itself_may_write(agent: Agent, site: str) -> None:
     assert agent.post({"input": "hi"}, **{"Sec-Fetch-Site": site}).status_code == 200
 
 
-def test_the_origin_decides_where_a_browser_sends_no_site(agent: Agent) -> None:
+def test_the_origin_decides_if_a_browser_sends_no_site(agent: Agent) -> None:
     here = str(agent.http.base_url).rstrip("/")
     assert agent.post({"input": "hi"}, Origin=here).status_code == 200
     assert agent.post({"input": "hi"}, Origin="https://evil.example.com").status_code == 403
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_what_a_form_of_another_site_could_send_is_refused(agent: Agent, kind: str) -> None:
+def test_a_form_of_another_site_is_refused(agent: Agent, kind: str) -> None:
     headers = {**agent.headers, "Content-Type": kind}
     answer = agent.http.post("/responses", content=b'{"input": "hi"}', headers=headers)
     assert answer.status_code == 415
@@ -30,7 +30,7 @@ def test_what_a_form_of_another_site_could_send_is_refused(agent: Agent, kind: s
 
 
 @pytest.mark.parametrize("path", ["/health", "/nowhere", "/"])
-def test_every_answer_is_guarded(agent: Agent, path: str) -> None:
+def test_every_answer_has_security_headers(agent: Agent, path: str) -> None:
     headers = agent.http.get(path).headers
     assert "require-trusted-types-for 'script'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"

@@ -49,7 +49,7 @@ def test_the_same_words_twice_are_two_messages(agent: Agent) -> None:
     assert agent.ask("What did I say?", thread="t").count("yes") == 2
 
 
-def test_turns_at_once_on_one_thread_lose_nothing(agent: Agent) -> None:
+def test_concurrent_turns_on_one_thread_lose_nothing(agent: Agent) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda n: agent.ask(f"number{n}", thread="t"), range(6)))
     said = agent.ask("What did I say?", thread="t")

@@ -1,4 +1,4 @@
-"""What the app keeps about a user can be seen, exported and forgotten, table by table."""
+"""What the app stores about a user can be seen, exported and deleted, table by table."""
 
 import os
 from typing import Any
@@ -9,8 +9,8 @@ from psycopg.rows import dict_row
 
 from tests.agent import Agent
 
-# What holds nothing of anybody: the versions of tables, and leases of turns, which are gone when
-# the turn is.
+# Tables with nothing about a user: the versions of tables, and the leases of turns, which are
+# released when the turn ends.
 MIGRATIONS = {"checkpoint_migrations", "store_migrations", "vector_migrations"}
 OF_NOBODY = {*MIGRATIONS, "schema_versions", "turn_leases"}
 Rows = dict[str, set[str]]
@@ -31,12 +31,12 @@ def _texts(connection: psycopg.Connection[dict[str, Any]], table: str) -> set[st
 
 
 def live(agent: Agent) -> None:
-    """Leave something in every table."""
+    """Store something in every table."""
     for message in ("Remember that I like teal", "hello"):
         answer = agent.http.post("/api/chat", json={"message": message}, headers=agent.headers)
         assert answer.status_code == 200, answer.text
     agent.ask("What time is it?", thread="t")
-    # A 400, and nothing kept, in an agent without background responses.
+    # A 400, and nothing stored, in an agent without background responses.
     agent.post({"input": "hello", "background": True, "stream": True})
 
 

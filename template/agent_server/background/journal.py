@@ -1,7 +1,7 @@
-"""Saves what the background runs of this process emit, all of them in one statement.
+"""Saves the events of this process's background runs, those of all runs in one statement.
 
-An event is in the database before anybody reads it: whoever has seen an event finds it, and all
-before it, in every process and after every crash.
+An event is saved before anyone reads it. A reader who has seen an event can therefore find it, and
+every earlier one, in any process and after any crash.
 """
 
 import asyncio
@@ -28,10 +28,10 @@ from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
 
-# Called in the transaction in which a run finishes, with its turn and the final body.
+# Called in the transaction that finishes a run, with its turn and its final body.
 OnFinish = Callable[[Connection, Turn, dict[str, Any]], Awaitable[None]]
 
-# Text is saved in pieces, so that 100 tokens cost less than 25 statements; the rest at once.
+# Text is saved in batches, so that 100 tokens cost fewer than 25 statements; other events at once.
 TEXT = "response.output_text.delta"
 PIECE = 6
 PIECE_SECONDS = 0.5
@@ -49,11 +49,11 @@ class Attempt:
     task: ResponseTask
     saved: EventLog  # for readers
     unsaved: list[Event] = field(default_factory=list)
-    finished: bool = False  # nothing follows what is unsaved
-    saved_whole: bool = False  # to its last event
+    finished: bool = False  # no event follows the unsaved ones
+    saved_whole: bool = False  # including its last event
 
     def entry(self) -> store.Entry:
-        """Return what is to be saved."""
+        """Return what remains to be saved."""
         body, start = self.response.body, self.saved.end_position
         status, final = "in_progress", None
         if self.finished:
@@ -61,7 +61,7 @@ class Attempt:
         return store.Entry(body["id"], self.claim, status, final, start, tuple(self.unsaved))
 
     def mark_saved(self, entry: store.Entry) -> None:
-        """Show readers what has been saved."""
+        """Make the saved events visible to readers."""
         del self.unsaved[: len(entry.events)]
         for event in entry.events:
             self.saved.append(event)
@@ -69,7 +69,7 @@ class Attempt:
 
 
 class Journal:
-    """Saves what attempts emit; it holds a connection only while there are any."""
+    """Saves the events of attempts; holds a connection only while there are attempts."""
 
     def __init__(self, pool: Pool, on_finish: OnFinish | None) -> None:
         self.attempts: dict[str, Attempt] = {}
@@ -82,17 +82,17 @@ class Journal:
 
     @property
     def has_room(self) -> bool:
-        """Whether this process may have another run."""
+        """Whether this process may take another run."""
         return len(self.attempts) < limit("BACKGROUND_RUNS_PER_PROCESS")
 
     @property
     def claims(self) -> list[UUID]:
-        """The claims of the runs of this process."""
+        """The claims of this process's runs."""
         return [attempt.claim for attempt in self.attempts.values()]
 
     def add(self, attempt: Attempt) -> None:
-        """Save what this attempt emits from now on."""
-        self.drop(attempt.turn.response_id)  # one that this process lost without knowing it yet
+        """Save the events of this attempt from now on."""
+        self.drop(attempt.turn.response_id)  # an earlier attempt, lost without this process knowing
         self.attempts[attempt.turn.response_id] = attempt
         self._collecting.add(task := asyncio.create_task(self._collect(attempt)))
         task.add_done_callback(self._collecting.discard)
@@ -107,7 +107,7 @@ class Journal:
             self._weigh(PIECE)
 
     async def finished(self) -> None:
-        """Wait until nothing more is saved."""
+        """Wait until there is nothing left to save."""
         if self._saving:
             await self._saving
 
@@ -117,7 +117,7 @@ class Journal:
             self._weigh(1 if event[0] == TEXT else PIECE)
         attempt.finished = attempt.response.body["status"] not in UNFINISHED
         self._weigh(PIECE)
-        if not attempt.finished:  # cut off: whichever process claims it next continues it
+        if not attempt.finished:  # cut off: the process that claims it next continues it
             self.drop(attempt.turn.response_id)
 
     def _weigh(self, weight: int) -> None:
@@ -133,8 +133,8 @@ class Journal:
                             await self._until_due()
                             await self._save(connection)
                             await asyncio.sleep(PAUSE_SECONDS)
-            except psycopg.Error as error:  # the next try may work; else others claim the runs
-                log.warning("could not save what runs emit", exc_info=error)
+            except psycopg.Error as error:  # the next try may work; if not, others claim the runs
+                log.warning("could not save the events of background runs", exc_info=error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _until_due(self) -> None:
@@ -151,7 +151,7 @@ class Journal:
         self._weight = 0
         if not (due := self._due()):
             return
-        # As they are now: more is emitted while this is saved.
+        # A snapshot: runs may emit more while it is being saved.
         entries = [(attempt, attempt.entry()) for attempt in due]
         held = await self._write(connection, entries)
         for attempt, entry in entries:
@@ -163,7 +163,7 @@ class Journal:
     async def _write(
         self, connection: Connection, entries: Sequence[tuple[Attempt, store.Entry]]
     ) -> set[str]:
-        """Return the ids of the responses that were still this process's."""
+        """Save the entries; return the ids of the responses whose claims were still held."""
         last = [(attempt, entry) for attempt, entry in entries if entry.body]
         async with connection.transaction() if last and self._on_finish else nullcontext():
             held = await store.write(connection, [entry for _, entry in entries])
@@ -182,10 +182,10 @@ class Journal:
 async def finish(
     connection: Connection, on_finish: OnFinish | None, turn: Turn, body: dict[str, Any]
 ) -> None:
-    """Call `on_finish`. When it fails its changes are undone, and the run finishes all the same."""
+    """Call `on_finish`. If it fails, its changes are rolled back, and the run still finishes."""
     if on_finish:
         try:
             async with connection.transaction():
                 await on_finish(connection, turn, body)
-        except Exception:  # the edge of the project's own code
-            log.exception("what follows the end of a run failed")
+        except Exception:  # whatever the project's own code raises
+            log.exception("on_finish failed, and its changes were rolled back")

@@ -1,4 +1,4 @@
-"""How processes tell each other about background responses, over one connection each."""
+"""Notifies processes of changes to background responses, over one connection each."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ RETRY_SECONDS = 1
 
 
 class Notifications:
-    """Wakes whoever waits for a response; it holds a connection only while somebody does.
+    """Wakes those waiting for a response; holds a connection only while anyone is waiting.
 
     `on_stopped` is called with the id of a response that another process cancelled or deleted.
     """
@@ -31,7 +31,7 @@ class Notifications:
     def subscribe(self, response_id: str = "") -> Iterator[asyncio.Event]:
         """Yield an event that is set when the response may have changed.
 
-        It is also set when listening begins, or begins again: a notification may have been missed.
+        It is also set whenever listening starts or restarts: a notification may have been missed.
         """
         changed = asyncio.Event()
         self._subscribers[response_id].add(changed)
@@ -51,7 +51,7 @@ class Notifications:
                 self._task, self._listening = None, False
 
     def wake(self, response_id: str | None = None) -> None:
-        """Wake whoever waits for this response, or everybody."""
+        """Wake those waiting for this response, or everyone."""
         for key in list(self._subscribers) if response_id is None else [response_id]:
             for changed in self._subscribers.get(key, ()):
                 changed.set()
@@ -71,7 +71,7 @@ class Notifications:
                             await connection.execute("UNLISTEN *")
             except psycopg.OperationalError as error:
                 self._listening = False
-                log.warning("listening again: %s", type(error).__name__)
+                log.warning("stopped listening, will reconnect: %s", type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
 
     def _receive(self, payload: str) -> None:

@@ -11,12 +11,12 @@ from agent_server.settings import limit
 
 
 class DurableResponse(ResponseBuilder):
-    """A response that may be built in several attempts, by as many processes.
+    """A response that may take several attempts, possibly in different processes.
 
-    Its events have one numbering. When an attempt was cut off, the next one closes the unfinished
-    item as `incomplete`, and emits `response.in_progress` again: the output in it is what is kept,
-    and all other output so far is void. New items follow, whose `output_index` was never used
-    before. The final response holds the kept and the new items, and no others.
+    Its events are numbered across attempts. After one is cut off, the next closes the unfinished
+    item as `incomplete` and emits `response.in_progress` again. The output in that event is kept;
+    all other output so far is void. New items follow, each with an `output_index` that was never
+    used before. The final response holds the kept and the new items, and no others.
     """
 
     def __init__(self, thread_id: str, response_id: str = "") -> None:
@@ -32,13 +32,13 @@ class DurableResponse(ResponseBuilder):
         return self._begun
 
     def queue(self) -> Event:
-        """Announce the response before it runs, and return that event."""
+        """Emit `response.created` before the run starts, and return that event."""
         self._emit("created", response=self.body)
         return self.events.since(0)[0]
 
     @classmethod
     def replay(cls, events: Sequence[str]) -> Self:
-        """Return the response that `events` make up so far; its log continues after them."""
+        """Rebuild a response from its events, each as JSON; its log continues after them."""
         body = json.loads(events[0])["response"]
         response = cls(body["custom_outputs"]["thread_id"])
         response.body = body
@@ -49,41 +49,41 @@ class DurableResponse(ResponseBuilder):
         return response
 
     def recover(self) -> None:
-        """Begin the next attempt: earlier output is void, unless it is emitted again first."""
+        """Begin the next attempt; only output that it emits again before anything new is kept."""
         self._interrupt()
         self._earlier, self.body["output"] = self.body["output"], []
         self._begun = False
 
     def cancel(self) -> None:
-        """Finish the response because its user cancels it, keeping its output."""
+        """Finish the response as cancelled, keeping its output."""
         self._interrupt()
         self._finish("cancelled")
 
     def text(self, delta: str) -> None:
-        """Append `delta` to the message being written, which is opened if there is none."""
+        """Append `delta` to the open message, opening one if necessary."""
         self._refuse_beyond(delta)
         super().text(delta)
 
     def end_text(self, text: str = "") -> None:
-        """Close the message being written; `text` is the whole of it when it did not stream."""
+        """Close the open message; `text` is its full text if it was not streamed."""
         parts = [{"type": "output_text", "text": text, "annotations": []}]
         if self._message or not (text and self._keep(type="message", content=parts)):
             super().end_text(text)
 
     def tool_call(self, call_id: str, name: str, arguments: str) -> None:
-        """Announce that the model called a tool; `arguments` is JSON."""
+        """Emit a tool call of the model; `arguments` is JSON."""
         if not self._keep(type="function_call", call_id=call_id):
             self._refuse_beyond(arguments)
             super().tool_call(call_id, name, arguments)
 
     def tool_output(self, call_id: str, output: str) -> None:
-        """Announce the result of a tool call."""
+        """Emit the result of a tool call."""
         if not self._keep(type="function_call_output", call_id=call_id):
             self._refuse_beyond(output)
             super().tool_output(call_id, output)
 
     def _keep(self, **fields: Any) -> bool:
-        """Return whether an earlier attempt emitted this item, and if so keep it in this one."""
+        """Keep this item if an earlier attempt emitted it; return whether one did."""
         for item in () if self._begun else self._earlier:
             if item["status"] == "completed" and fields.items() <= item.items():
                 self._earlier.remove(item)
@@ -112,7 +112,7 @@ class DurableResponse(ResponseBuilder):
         super()._append(event)
 
     def _refuse_beyond(self, more: str) -> None:
-        # Before any of it is emitted: what was opened must always be closed.
+        # Checked before anything is emitted: an item that was opened must always be closed.
         most = limit("BACKGROUND_OUTPUT_BYTES")
         if self._bytes + len(more) > most:
             raise ApiError(500, "output_too_large", f"The output is larger than {most} bytes.")

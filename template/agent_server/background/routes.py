@@ -32,7 +32,7 @@ router = APIRouter()
 
 
 async def start_response(body: ResponseRequest, turn: Turn, request: Request) -> Response:
-    """Start a background response, or find the one that the same Idempotency-Key started."""
+    """Start a background response, or return the one that this Idempotency-Key started."""
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise bad_request(f"Idempotency-Key: must have 1 to {MAX_KEY} characters.")

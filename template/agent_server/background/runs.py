@@ -1,4 +1,4 @@
-"""The background runs of this process: create, cancel, delete them, and hand them over."""
+"""The background runs of this process: creates, cancels, deletes and hands them over."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ CLEANING_SECONDS = 3600
 
 
 class BackgroundRuns:
-    """Runs turns whether or not somebody reads them, and finishes those of dead processes."""
+    """Runs turns whether or not anyone reads them, and finishes those of dead processes."""
 
     def __init__(
         self,
@@ -52,19 +52,20 @@ class BackgroundRuns:
         self._cleaned_at = 0.0
 
     def get(self, response_id: str) -> Attempt | None:
-        """Return the attempt at this response, if it is one of this process."""
+        """Return this process's attempt at the response, if it has one."""
         return self._journal.attempts.get(response_id)
 
     def owned(self, response_id: str, user_id: str) -> Attempt | None:
-        """Return the attempt at this user's response, if it is one of this process."""
+        """Return this process's attempt at the response, if it has one and the user owns it."""
         attempt = self.get(response_id)
         return attempt if attempt and attempt.turn.user.id == user_id else None
 
     async def create(self, turn: Turn, key: str | None = None, fingerprint: str = "") -> str:
-        """Run `turn`, whether or not somebody reads it; return the id of its response.
+        """Run `turn`, whether or not anyone reads it; return the id of its response.
 
-        The same user's same `key` runs once. Raises ApiError: 409 while another run of the thread
-        is unfinished, 422 when the key came with another `fingerprint`, 429 above the limits.
+        A user's requests with the same `key` run once. Raises ApiError: 409 while another run of
+        the thread is unfinished, 422 when the key was used with another `fingerprint`, 429 above
+        the limits.
         """
         await self.delete_expired()
         response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
@@ -83,7 +84,7 @@ class BackgroundRuns:
     async def cancel(self, response_id: str, user_id: str) -> None:
         """Cancel this user's response, wherever it runs; a finished one stays as it is.
 
-        From here on the process that runs it can save nothing more, and is told to stop.
+        From then on, the process that runs it can save nothing more. It is notified to stop.
         """
         if attempt := self.owned(response_id, user_id):
             attempt.task.cancel()  # at once, however long the database takes
@@ -95,18 +96,18 @@ class BackgroundRuns:
             self._journal.drop(response_id)
 
     async def delete(self, response_id: str, user_id: str) -> None:
-        """Forget this user's response, ending its run."""
+        """Delete this user's response, and end its run."""
         values = {"id": response_id, "user_id": user_id}
         for row in await store.rows(self.pool, store.DELETE, **values):
             self._journal.drop(row["id"])
 
     def stop(self) -> None:
-        """Let go of every run, for any process to take; every stream of this one ends."""
+        """Release every run for other processes to claim, and end this process's streams."""
         self.stopping = True
         self._handing_over = self._handing_over or asyncio.create_task(self._hand_over())
 
     async def stopped(self) -> None:
-        """Wait until every run is let go of."""
+        """Wait until every run has been released."""
         if self._handing_over:
             await self._handing_over
 
@@ -133,7 +134,7 @@ class BackgroundRuns:
         for same in await store.rows(self.pool, store.SAME_KEY, **values):
             if same["fingerprint"] == fingerprint:
                 return str(same["id"])
-            raise ApiError(422, "key_reused", "This Idempotency-Key came with another request.")
+            raise ApiError(422, "key_reused", "This Idempotency-Key was used for another request.")
         if await store.rows(self.pool, store.BUSY, **values):
             self.request_recovery()
             text = "A background run of this thread is unfinished."
@@ -148,23 +149,23 @@ class BackgroundRuns:
         self.notifications.wake()
         try:
             async with asyncio.timeout(limit("HAND_OVER_SECONDS")):
-                # Not before their threads are free.
+                # Released only once their threads are free.
                 ends = [attempt.task.wait() for attempt in attempts]
                 await asyncio.gather(*ends, self._journal.finished(), return_exceptions=True)
                 if claims:
                     await store.rows(self.pool, store.RELEASE, claims=claims)
         except (TimeoutError, psycopg.OperationalError) as error:
-            log.warning("runs were not handed over; others take them later", exc_info=error)
+            log.warning("runs were not handed over; others claim them later", exc_info=error)
 
 
 @asynccontextmanager
 async def open_background_runs(
     pool: Pool, run_turn: RunTurn, recovery_wanted: asyncio.Event, on_finish: OnFinish | None = None
 ) -> AsyncIterator[BackgroundRuns]:
-    """Yield the background runs of this process, those that dead processes left included.
+    """Yield the background runs of this process, including those it recovers from dead ones.
 
-    Setting `recovery_wanted` makes it look for those again. `on_finish(connection, turn, body)` is
-    awaited in the transaction in which a run finishes, in whichever process that is.
+    Setting `recovery_wanted` starts another search for these. `on_finish(connection, turn, body)`
+    is awaited in the transaction that finishes a run, in whichever process that is.
     """
     runs = BackgroundRuns(pool, run_turn, recovery_wanted, on_finish)
     await runs.delete_expired()
@@ -179,7 +180,7 @@ async def open_background_runs(
 
 @contextmanager
 def _on_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` when the process is told to end: uvicorn first waits for its last stream."""
+    """Call `stop` on SIGINT and SIGTERM: uvicorn's own shutdown first waits for open streams."""
     loop = asyncio.get_running_loop()
     main = threading.current_thread() is threading.main_thread()
     earlier = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM) if main}

@@ -1,4 +1,4 @@
-"""Background responses in Postgres: all the SQL about them."""
+"""Background responses in Postgres: all of their SQL."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from agent_server.responses.events import Event
 from agent_server.responses.requests import Turn
 from agent_server.settings import limit
 
-PAGE = 500  # events that are read at once
+PAGE = 500  # events per read
 TURN = TypeAdapter(Turn)
 
 TABLES = """
@@ -35,10 +35,10 @@ TABLES = """
         kind text NOT NULL, event json NOT NULL, PRIMARY KEY (response_id, sequence))"""
 UNFINISHED = "status IN ('queued', 'in_progress')"
 ABANDONED_AT = "heartbeat_at + make_interval(secs => %(abandoned_seconds)s)"
-# For any process to take: handed over, or without a sign of life from its process.
+# Any process may claim it: it was handed over, or its process no longer sends heartbeats.
 FREE = f"(claimed_by IS NULL OR {ABANDONED_AT} < now())"
 # The condition of a thread's lease: no other background run of the thread is unfinished, and the
-# response that the turn makes has not been deleted.
+# turn's own background response, if it has one, has not been deleted.
 THREAD_IS_FREE = f"""
     NOT EXISTS (SELECT 1 FROM responses
         WHERE thread_key = %(thread_key)s AND {UNFINISHED} AND id <> %(response_id)s)
@@ -68,7 +68,7 @@ READ = f"""
         SELECT * FROM response_events WHERE response_id = r.id AND sequence >= %(position)s
         ORDER BY sequence LIMIT {PAGE}) e ON true
     WHERE r.id = %(id)s ORDER BY sequence"""
-# Only what this claim still holds: a process that was taken for dead changes nothing any more.
+# Only while the claim is held: a process that was presumed dead can no longer change anything.
 WRITE = f"""
     WITH held AS (
         UPDATE responses r SET heartbeat_at = now(), status = entry.status,
@@ -109,7 +109,7 @@ DELETE_EXPIRED = f"""
 
 @dataclass(frozen=True)
 class Entry:
-    """What is to be saved of one response; `body` is JSON, once it is final."""
+    """What remains to be saved of one response; `body` is JSON once it is final, else None."""
 
     id: str
     claim: UUID | None
@@ -122,7 +122,7 @@ class Entry:
 def creation(
     turn: Turn, body: dict[str, Any], first: Event, key: str | None, fingerprint: str
 ) -> dict[str, Any]:
-    """Return the values of CREATE but `claim`."""
+    """Return the parameters of CREATE, except `claim`."""
     return {
         "id": turn.response_id, "user_id": turn.user.id, "thread_key": turn.thread_key,
         "request": TURN.dump_json(turn).decode(), "body": json.dumps(body),
@@ -131,7 +131,7 @@ def creation(
 
 
 def channel() -> str:
-    """Return the name of this app's channel for NOTIFY; channels belong to the whole database."""
+    """Return this app's NOTIFY channel; every app in the database sees every channel."""
     return f"responses_{hashlib.md5(schema_name().encode()).hexdigest()}"
 
 
@@ -141,13 +141,13 @@ async def create_response_tables(connection: Connection) -> None:
 
 
 async def rows(pool: Pool, query: str, **values: Any) -> list[DictRow]:
-    """Return the rows of one of the queries above, whose limits and channel are filled in."""
+    """Run one of the queries above, with its limits and channel filled in; return the rows."""
     async with pool.connection() as connection:
         return await fetch(connection, query, **values)
 
 
 async def fetch(connection: Connection, query: str, **values: Any) -> list[DictRow]:
-    """Return the rows of one of the queries above, as `rows` does."""
+    """Do what `rows` does, over a given connection."""
     values["channel"] = channel()
     values["abandoned_seconds"] = limit("ABANDONED_SECONDS")
     values["max_runs"] = limit("BACKGROUND_RUNS_PER_USER")
@@ -162,7 +162,7 @@ async def events(connection: Connection, response_id: str) -> list[str]:
 
 
 async def write(connection: Connection, entries: Sequence[Entry]) -> set[str]:
-    """Save the entries; return the ids of the responses that their claims still held."""
+    """Save the entries; return the ids of the responses whose claims were still held."""
     states = [(entry.id, entry.claim, entry.status, entry.body) for entry in entries]
     added = [(e.id, e.start + i, *event) for e in entries for i, event in enumerate(e.events)]
     values = {

@@ -14,18 +14,18 @@ from agent_server.responses.events import Event, to_sse
 
 
 class HandedOverError(ApiError):
-    """The stream ends before its response: this process is stopping, or it was deleted."""
+    """A stream ended early: this process is stopping, or the response was deleted."""
 
     def __init__(self) -> None:
-        super().__init__(503, "handed_over", "The answer goes on elsewhere. Ask for it again.", 1)
+        super().__init__(503, "handed_over", "The answer continues elsewhere. Request it again.", 1)
 
 
 async def stream_events(
     runs: BackgroundRuns, response_id: str, position: int
 ) -> AsyncIterator[str]:
-    """Yield the events from `position` on as a server sends them, and `[DONE]` after the last.
+    """Yield the events from `position` as server-sent events, and `[DONE]` after the last.
 
-    Without `[DONE]` there may be more: another process continues, or the response was deleted.
+    A stream without `[DONE]` ended early: another process continues, or the response was deleted.
     """
     with suppress(HandedOverError):
         async for event in _read(runs, response_id, position):
@@ -34,15 +34,15 @@ async def stream_events(
 
 
 async def stream_text(runs: BackgroundRuns, response_id: str, position: int) -> AsyncIterator[str]:
-    """Yield the agent's words from an event on, as they come.
+    """Yield the deltas of the answer's text, from the event at `position`, as they arrive.
 
-    Raises ApiError when the run fails or continues elsewhere, so that a client sees the answer cut
-    off.
+    Raises ApiError when the run fails or another process takes it over, so that the client sees
+    that the answer was cut off.
     """
     begun = False
     async for kind, event in _read(runs, response_id, position):
         if kind == "response.in_progress":
-            if begun:  # another attempt, whose words do not continue the ones before
+            if begun:  # another attempt, whose text does not continue the earlier one's
                 raise HandedOverError
             begun = True
         if kind == "response.output_text.delta":
@@ -53,9 +53,9 @@ async def stream_text(runs: BackgroundRuns, response_id: str, position: int) -> 
 
 
 async def _read(runs: BackgroundRuns, response_id: str, position: int) -> AsyncIterator[Event]:
-    """Yield the events from `position` to the last; raises HandedOverError before the last.
+    """Yield the events from `position` to the last; raises HandedOverError if it can't reach it.
 
-    A run of this process is read from memory, any other from the database.
+    This process's own runs are read from memory, all others from the database.
     """
     with ExitStack() as stack:
         changed: asyncio.Event | None = None
@@ -85,8 +85,8 @@ async def _read(runs: BackgroundRuns, response_id: str, position: int) -> AsyncI
 @dataclass(frozen=True)
 class _Page:
     events: Sequence[Event]
-    complete: bool  # there are no events and will be none
-    free: bool  # no process has the run
+    complete: bool  # no events are left, and none will follow
+    free: bool  # any process may claim the run
 
 
 async def _read_page(runs: BackgroundRuns, response_id: str, position: int) -> _Page:

@@ -1,4 +1,4 @@
-"""Runs background turns in this process, and takes over those of processes that died."""
+"""Runs background turns in this process, and takes over those of dead processes."""
 
 import asyncio
 import logging
@@ -25,14 +25,14 @@ TakeOver = Callable[[DictRow], Awaitable[None]]
 
 RETRY_SECONDS = 3
 MARGIN_SECONDS = 0.1
-# A run that meets these is as good as dead: its thread, or the database, is out of its reach.
+# With these errors a run can't reach its thread or the database: it is treated as cut off.
 OUT_OF_REACH = ("database_unavailable", "thread_busy")
 
 
 class Recovery:
-    """Claims the runs of processes that died, whenever `wanted` is set.
+    """Claims the runs of dead processes, whenever `wanted` is set.
 
-    It queries the database only until no other process has a run.
+    It stops querying the database once no other process has a run.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Recovery:
         self._task = asyncio.create_task(self._recover())
 
     def request(self, at_once: bool = False) -> None:
-        """Look for runs to take over; `at_once` when there is one already."""
+        """Look for runs to take over; `at_once` when one is known to be free."""
         if at_once:
             self._at_once.set()
         self._wanted.set()
@@ -57,7 +57,7 @@ class Recovery:
             self._wanted.clear()
             try:
                 await self._claim_until_none_is_left()
-            except Exception:  # the edge of this task, which a broken run must not end
+            except Exception:  # one broken run must not end this task
                 log.exception("could not take over a run")
 
     async def _claim_until_none_is_left(self) -> None:
@@ -74,7 +74,7 @@ class Recovery:
                 seconds = RETRY_SECONDS
 
     async def _claim(self) -> float | None:
-        """Claim what there is; return the seconds until there may be more, None for never."""
+        """Claim every free run; return the seconds until another may be free, None for never."""
         while self._journal.has_room and (claimed := await store.rows(self._pool, store.CLAIM)):
             await self._take_over(claimed[0])
         [row] = await store.rows(self._pool, store.NEXT_FREE, claims=self._journal.claims)
@@ -82,20 +82,20 @@ class Recovery:
 
 
 class Worker:
-    """Runs turns whether or not somebody reads them, a limited number at once."""
+    """Runs turns whether or not anyone reads them, a limited number at once."""
 
     def __init__(
         self, pool: Pool, run_turn: RunTurn, journal: Journal, recovery_wanted: asyncio.Event
     ) -> None:
         self._pool, self._run_turn, self._journal = pool, run_turn, journal
-        # The others stay `queued`: more at once would be too slow to keep their threads.
+        # The others stay `queued`: with more at once, they would be too slow to renew their leases.
         self._slots = asyncio.Semaphore(limit("BACKGROUND_RUNS_AT_ONCE"))
         self.recovery = Recovery(pool, journal, self.take_over, recovery_wanted)
 
     def start(
         self, turn: Turn, response: DurableResponse, claim: UUID, saved: EventLog, number: int = 1
     ) -> None:
-        """Start the attempt `number` at a run that this process has claimed."""
+        """Start attempt `number` at a run that this process has claimed."""
         task = ResponseTask(self._work(turn, response, number), response)
         self._journal.add(Attempt(turn, response, claim, task, saved))
         self._journal.notifications.wake(turn.response_id)
@@ -125,12 +125,12 @@ class Worker:
                 raise ApiError(504, "run_too_long", text) from error
             if to_api_error(error).code not in OUT_OF_REACH:
                 raise
-            log.warning("%s is out of reach, and will be tried again: %r", turn.response_id, error)
+            log.warning("%s can't run now, and will be tried again: %r", turn.response_id, error)
             self._journal.drop(turn.response_id)
             self.recovery.request()
 
     async def _run(self, turn: Turn, response: DurableResponse) -> None:
-        """Run the turn, however long another one keeps its thread."""
+        """Run the turn, waiting for as long as another turn holds its thread."""
         while True:
             try:
                 return await self._run_turn(turn, response)

@@ -1,4 +1,4 @@
-"""The answers of a chat, each a background response: made whether or not somebody reads it."""
+"""Answers a chat with background responses, which run whether or not anyone reads them."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,7 +16,7 @@ from agent_server.server.startup import opened_runtime
 async def start_answer(
     request: Request, turn: Turn, question_id: UUID, as_events: bool
 ) -> AsyncIterator[str]:
-    """Start to answer a question, and return what to send: events, or text.
+    """Start answering a question; return the stream to send, of events or of text.
 
     Raises ApiError: 409 while another run of the chat is unfinished, 429 above the limits.
     """
@@ -28,7 +28,7 @@ async def start_answer(
 
 
 async def running_answer(request: Request, thread_key: str) -> str | None:
-    """Return the id of the response that is running in a thread, if there is one."""
+    """Return the id of the response that is running in a thread, if any."""
     pool = (await opened_runtime(request)).pool
     rows = await store.rows(pool, store.BUSY, thread_key=thread_key)
     return str(rows[0]["id"]) if rows else None

@@ -1,4 +1,4 @@
-"""The answers of a chat, each made while somebody reads it."""
+"""Answers a chat with runs that last only while their reader stays connected."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,10 +17,10 @@ from agent_server.server.startup import opened_runtime
 async def start_answer(
     request: Request, turn: Turn, question_id: UUID, as_events: bool
 ) -> AsyncIterator[str]:
-    """Start to answer a question, and return what to send: events, or text.
+    """Start answering a question; return the stream to send, of events or of text.
 
-    The run ends when its reader leaves; what it said by then is kept. Raises the ApiError of a run
-    that fails before it says anything.
+    The run ends when its reader disconnects; its output so far is stored. Raises the ApiError of a
+    run that fails before it has any output.
     """
     runtime = await opened_runtime(request)
     response = ResponseBuilder(turn.thread_id)
@@ -36,7 +36,7 @@ async def _answer(
     try:
         await run_turn(turn, response)
     finally:
-        # Also what was said before the reader left or the model failed.
+        # Also an answer that the reader's leaving or the model's failure cut off.
         await asyncio.shield(_store(pool, turn, question_id, response))
 
 

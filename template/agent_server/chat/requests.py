@@ -14,7 +14,7 @@ TITLE_LENGTH = 80
 
 
 class Part(BaseModel):
-    """A part of the AI SDK's message; only those of the type `text` count."""
+    """A part of an AI SDK message; only parts of the type `text` are used."""
 
     type: str
     text: Text = ""
@@ -28,7 +28,7 @@ class UiMessage(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """The body of `POST /api/chat`: `message`, or `messages`, of which the last question counts."""
+    """The body of `POST /api/chat`: `message`, or `messages`, whose last question is used."""
 
     chat_id: Annotated[UUID, Field(alias="chatId", default_factory=uuid4)]
     message: Text = ""
@@ -41,11 +41,11 @@ class ChatRequest(BaseModel):
         asked = [message for message in self.messages if message.role == "user"]
         parts = [part.text for part in asked[-1].parts if part.type == "text"] if asked else []
         if not (text := self.message or "".join(parts)).strip():
-            raise bad_request("message: must hold text, or messages one of the role user.")
+            raise bad_request("message: must hold text, or messages must hold a user message.")
         return text
 
     def to_turn(self, user: User) -> Turn:
-        """Return the turn this request asks for, in the thread of the chat's name."""
+        """Return the requested turn, in the thread named after the chat's id."""
         message = Message(type="message", role="user", content=self.text)
         again = self.trigger == "regenerate-message"
         return Turn(user, str(self.chat_id), [message], stream=True, again=again)
@@ -58,7 +58,7 @@ class Title(BaseModel):
 
 
 class Page(BaseModel):
-    """The wanted part of a list; the `Link` header of each page leads to the next."""
+    """The part of a list to return; each page's `Link` header points to the next."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     before: AwareDatetime | None = None
@@ -66,6 +66,6 @@ class Page(BaseModel):
 
 
 class ChatPage(Page):
-    """A page of the chats whose title holds `search`."""
+    """A page of the chats whose titles contain `search`."""
 
     search: Text = ""

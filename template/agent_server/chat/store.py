@@ -1,4 +1,4 @@
-"""The chats of each user and their messages: all the SQL about them."""
+"""The chats of each user and their messages: all of their SQL."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from agent_server.identity import User
 from agent_server.responses.builder import Item
 from agent_server.responses.requests import Turn
 
-RESPONSE_PREFIX = "resp_"  # of a background response's id, before that of the question it answers
+RESPONSE_PREFIX = "resp_"  # of a background response's id; the question's id follows
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS chats (
@@ -34,13 +34,13 @@ TABLES = """
         created_at timestamptz NOT NULL DEFAULT now());
     CREATE INDEX IF NOT EXISTS idx_messages_chat_created ON messages (chat_id, created_at)"""
 
-# Before a question is replaced, and before one is answered: what the next statement sees can't
-# change any more.
+# Locked before a question is replaced or answered, so that what the next statement reads can't
+# change.
 LOCK = "SELECT FROM chats WHERE id = %(id)s AND user_id = %(user)s FOR UPDATE"
 LOCK_ASKED = """
     SELECT FROM chats c JOIN messages q ON q.chat_id = c.id WHERE q.id = %(question)s
     FOR UPDATE OF c"""
-# Whoever writes to a chat first owns it; for anyone else nothing is written.
+# Whoever writes to a chat first owns it; nothing is written for anyone else.
 ASK = """
     WITH chat AS (
         INSERT INTO chats AS held (id, user_id, title) VALUES (%(id)s, %(user)s, %(title)s)
@@ -57,8 +57,8 @@ WITHDRAW = """
     DELETE FROM chats USING gone WHERE chats.id = gone.chat_id AND user_id = %(user)s AND NOT EXISTS
         (SELECT FROM messages m WHERE m.chat_id = chats.id AND m.id <> %(question)s)
     RETURNING id"""
-# Not to a question that has been deleted or replaced. A microsecond between messages keeps their
-# order.
+# Writes nothing if the question has been deleted or replaced. Times one microsecond apart keep the
+# messages in order.
 ANSWER = """
     WITH chat AS (
         UPDATE chats SET updated_at = now() FROM messages question
@@ -74,7 +74,7 @@ LIST = """
     WHERE user_id = %(user)s AND strpos(lower(title), lower(%(search)s)) > 0
         AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
     ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
-# A row without a message for an empty page; no row for a chat of somebody else.
+# An empty page is one row without a message; another user's chat has no row.
 MESSAGES = """
     SELECT m.* FROM chats c LEFT JOIN LATERAL (
         SELECT id, role, content, partial, created_at FROM messages
@@ -92,15 +92,15 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Chats:
-    """The chats of one user; any other chat is a 404 ApiError, whether it exists or not."""
+    """The chats of one user; any other chat raises a 404 ApiError, whether or not it exists."""
 
     pool: Pool
     user: User
 
     async def ask(self, chat_id: UUID, text: str, replace: bool) -> UUID:
-        """Store a question in a chat, which is created if need be; return the question's id.
+        """Store a question in a chat, which is created if necessary; return the question's id.
 
-        With `replace` it takes the place of the last question and of what followed.
+        With `replace`, it replaces the last question and everything after it.
         """
         title = " ".join(text.split())[:TITLE_LENGTH]
         values = {"id": chat_id, "title": title, "text": text, "replace": replace}
@@ -109,20 +109,20 @@ class Chats:
         return UUID(str(rows[0]["id"]))
 
     async def withdraw(self, question_id: UUID) -> None:
-        """Delete a question that stays unanswered, and its chat if nothing else is in it."""
+        """Delete a question that will not be answered, and its chat if nothing else is in it."""
         await self._all(WITHDRAW, question=question_id)
 
     async def page(self, page: ChatPage) -> list[Row]:
-        """Return the chats of a page, the latest first."""
+        """Return one page of chats, latest first."""
         return await self._all(LIST, **page.model_dump())
 
     async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
-        """Return the last messages before a mark, the oldest first."""
+        """Return the latest messages before the page's position, oldest first."""
         rows = await self._some(MESSAGES, id=chat_id, **page.model_dump())
         return [row for row in rows if row["id"]]
 
     async def rename(self, chat_id: UUID, title: str) -> Row:
-        """Return the chat with its new title."""
+        """Rename a chat, and return it."""
         return (await self._some(RENAME, id=chat_id, title=title))[0]
 
     async def delete(self, chat_id: UUID) -> None:
@@ -162,7 +162,7 @@ async def store_answer(
 
 
 async def _execute(connection: Connection, *queries: str, **values: Any) -> list[Row]:
-    """Return the rows of the last of the queries, which are one transaction."""
+    """Run the queries in one transaction; return the rows of the last one."""
     async with connection.transaction() if queries[1:] else nullcontext():
         for query in queries:
             cursor = await connection.execute(query, values)

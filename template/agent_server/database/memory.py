@@ -1,4 +1,4 @@
-"""Long-term memory: what is kept about each user, in the tables of `AsyncDatabricksStore`."""
+"""Long-term memory: facts about each user, in the tables of `AsyncDatabricksStore`."""
 
 import logging
 import re
@@ -16,7 +16,7 @@ from agent_server.settings import SettingsError, setting
 
 log = logging.getLogger(__name__)
 
-MAX_DIMS = 2000  # of an index of pgvector over a `vector` column
+MAX_DIMS = 2000  # that pgvector can index in a `vector` column
 COLUMN_DIMS = """
     SELECT atttypmod AS dims FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -26,12 +26,12 @@ COLUMN_DIMS = """
 async def open_store(
     pool: Pool, connection: Connection, client: openai.AsyncOpenAI
 ) -> AsyncPostgresStore:
-    """Return the store, which asks `client` for the vectors of what it keeps.
+    """Return the store, which gets its vectors from `client`.
 
     Creates its tables over `connection`. Raises SettingsError when the vectors would not fit.
     """
     dims, embed = _dims(), partial(_embed, client)
-    # In public, where every app of the database finds it; the store would put it in its own.
+    # In public, where every app in the database finds it; the store would use the app's schema.
     await connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
     row = await (await connection.execute(COLUMN_DIMS, [schema_name()])).fetchone()
     await _check_dims(client, dims, row["dims"] if row else dims)
@@ -49,8 +49,8 @@ def _dims() -> int:
 
 async def _embed(client: openai.AsyncOpenAI, texts: Sequence[str]) -> list[list[float]]:
     body = {"model": setting("EMBEDDING_ENDPOINT"), "input": [*texts], "encoding_format": "float"}
-    # Not embeddings.create: MLflow would make a trace of it beside that of the turn, because the
-    # store embeds in a task of its own.
+    # Not embeddings.create: MLflow would trace it apart from the turn, because the store embeds in
+    # a task of its own.
     answer = await client.post("/embeddings", cast_to=CreateEmbeddingResponse, body=body)
     return [item.embedding for item in answer.data]
 

@@ -1,4 +1,4 @@
-"""Changes of the app's own tables, each made once in a database, at the first start that has it."""
+"""Migrations of the app's own tables: each runs once per database, when the app starts."""
 
 import logging
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ RECORD = """
 
 
 async def migrate(connection: Connection, part: str, steps: Sequence[str]) -> None:
-    """Bring the tables of a part up to the last of its `steps`, whose positions are versions.
+    """Run the `steps` that the tables of `part` have not had; a step's position is its version.
 
-    A step and its record are one transaction. Never edit a step that has been released: append one,
-    which the release before it can live with, because both run while a new one is deployed. Tables
-    that a later release has changed are used as they are. Raises InsufficientPrivilege when a step
-    is due and another role owns the tables: that role must start this release first.
+    A step and its record are one transaction. Never edit a released step: append one, and let it
+    suit the previous release too, because both run during a deployment. Tables that a later release
+    has changed are used as they are. Raises InsufficientPrivilege when a step is due and another
+    role owns the tables: that role must start this release first.
     """
-    await connection.execute(TABLE)  # first, or the name could mean a table in `public`
+    await connection.execute(TABLE)  # first: the name could otherwise mean a table in `public`
     row = await (await connection.execute(FIND, [part])).fetchone()
     held = row["version"] if row else -1
     if held >= len(steps):

@@ -1,4 +1,4 @@
-"""The one pool of connections of this process, to Lakebase or to any other Postgres."""
+"""The one connection pool of this process, to Lakebase or to any other Postgres."""
 
 import asyncio
 import logging
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
-# The app's schema first, then where the extension `vector` lives: public, or a place of its own.
+# The app's schema first, then those that may hold the extension `vector`: public, or another.
 SEE_SCHEMA = """
     SELECT set_config('search_path', concat_ws(', ', quote_ident(%s), 'public', (
         SELECT quote_ident(nspname) FROM pg_extension e JOIN pg_namespace n
         ON n.oid = e.extnamespace WHERE extname = 'vector')), false)"""
-# Asked first: CREATE SCHEMA IF NOT EXISTS needs the right to create even when it exists.
+# Checked first: CREATE SCHEMA IF NOT EXISTS needs the privilege CREATE even if the schema exists.
 CREATE_SCHEMA = """
     SELECT format('CREATE SCHEMA %%I', name) AS create FROM (VALUES (%s)) AS wanted (name)
     WHERE name NOT IN (SELECT nspname FROM pg_namespace)"""
@@ -38,26 +38,26 @@ UNLOCK = "SELECT pg_advisory_unlock(hashtextextended('setup:' || %s, 0))"
 
 @asynccontextmanager
 async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncIterator[Pool]:
-    """Yield the open pool, whose connections see the app's schema first.
+    """Yield the open pool, whose connections search the app's schema first.
 
-    `build_client` is called only for Lakebase. Raises SettingsError when nothing says where the
-    database is, ApiError when Lakebase refuses, and psycopg.OperationalError when another database
-    can't be reached.
+    `build_client` is called only for Lakebase. Raises SettingsError when no setting says where the
+    database is, ApiError when Lakebase refuses, and psycopg.OperationalError when any other
+    database can't be reached.
     """
     check_database_settings()
 
-    # Unchecked, a connection that a restart or a sleep of the database killed would fail a turn.
+    # Without this, a connection lost to a restart or sleep of the database would fail a turn.
     async def check(connection: Connection) -> None:
         try:
             await AsyncConnectionPool.check_connection(connection)
         except psycopg.OperationalError:
             log.warning("the database has slept or was restarted: connecting again")
-            # It killed the others too: a turn would wait longer after each that it meets. Shielded,
-            # because what is being checked is in no pool.
+            # The other connections are dead too, and each would slow the turn down more. Shielded:
+            # cancelled, the check would lose the connections that it has taken out of the pool.
             await asyncio.shield(pool.check())
             raise
 
-    # Off the event loop: the Lakebase pool looks its host up with blocking calls.
+    # Off the event loop: the Lakebase pool looks up its host with blocking calls.
     pool = await asyncio.to_thread(_build_pool, build_client, configure=_see_schema, check=check)
     async with pool:
         try:
@@ -69,7 +69,7 @@ async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncItera
 
 
 def _build_pool(build_client: Callable[[], "WorkspaceClient"], **options: Any) -> Pool:
-    # A pool waits longer after each failed try: a new row of tries begins with the next turn.
+    # The pool waits longer after each failed try, then gives up; the next turn starts it afresh.
     patience = {"timeout": limit("CONNECT_SECONDS"), "reconnect_timeout": limit("CONNECT_SECONDS")}
     options.update(min_size=1, max_size=limit("POOL_CONNECTIONS"), **patience)
     if lakebase_configured():
@@ -86,12 +86,12 @@ def _lakebase_pool(client: "WorkspaceClient", options: dict[str, Any]) -> Pool:
         instances = client.database.list_database_instances()
         names = (item.name for item in instances if item.read_write_dns == host)
         target["instance_name"] = next(names, host)
-    # No cached token: each new connection logs in with one of its own, never an expired one.
+    # No cached token: each new connection logs in with its own, which can't have expired.
     options.update(workspace_client=client, token_cache_duration_seconds=0)
     try:
         pool = AsyncLakebasePool(**target, **options)
     except ValueError as error:
-        why = "the workspace refuses, or it is not there"
+        why = "the workspace refuses access, or it does not exist"
         raise _unavailable("Unable to resolve", why) from error
     cast(dict[str, Any], pool.pool.kwargs).update(_connection_options())
     return pool.pool  # type: ignore[no-any-return]
@@ -103,7 +103,7 @@ def _plain_pool(options: dict[str, Any]) -> Pool:
 
 
 def _connection_options() -> dict[str, int]:
-    # A host that never answers would hold each try for two minutes, and every turn behind it.
+    # Otherwise each try to reach a host that never answers would block turns for two minutes.
     return {"connect_timeout": limit("CONNECT_SECONDS")}
 
 
@@ -118,7 +118,7 @@ async def _try_to_connect(pool: Pool) -> None:
             raise
         minted = isinstance(error, psycopg.OperationalError)  # else the workspace refused
         refused = "its database sleeps, or does not let us in"
-        why = refused if minted else "the workspace gives no password"
+        why = refused if minted else "the workspace did not issue a password"
         raise _unavailable("Failed to connect to", why) from error
 
 
@@ -134,7 +134,7 @@ async def _see_schema(connection: AsyncConnection[Any]) -> None:
 
 @asynccontextmanager
 async def open_setup(pool: Pool) -> AsyncIterator[Connection]:
-    """Yield a connection that creates tables in the app's schema, in one process at a time.
+    """Yield a connection for creating tables in the app's schema, to one process at a time.
 
     Raises TimeoutError when another process is still creating them after SETUP_SECONDS.
     """

@@ -1,4 +1,4 @@
-"""A response of the OpenAI Responses API, and the events that announce it as it grows."""
+"""Builds a response of the OpenAI Responses API, and emits its events."""
 
 import json
 import time
@@ -16,7 +16,7 @@ UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
 
 
 class ResponseBuilder:
-    """Collects what a run produces in `body`, and in `events` what a client should see."""
+    """Collects a run's output in `body`, and the events for its readers in `events`."""
 
     def __init__(self, thread_id: str) -> None:
         place = {"thread_id": thread_id, "session_id": thread_id}
@@ -32,7 +32,7 @@ class ResponseBuilder:
         self._message: Item | None = None
 
     def text(self, delta: str) -> None:
-        """Append `delta` to the message being written, which is opened if there is none."""
+        """Append `delta` to the open message, opening one if necessary."""
         if self._message is None:
             message = self._open("msg", {"type": "message", "role": "assistant", "content": []})
             part = {"type": "output_text", "text": "", "annotations": []}
@@ -43,7 +43,7 @@ class ResponseBuilder:
         self._emit_of_item("output_text.delta", content_index=0, delta=delta, logprobs=[])
 
     def end_text(self, text: str = "") -> None:
-        """Close the message being written; `text` is the whole of it when it did not stream."""
+        """Close the open message; `text` is its full text if it was not streamed."""
         if text and self._message is None:
             self.text(text)
         if self._message:
@@ -54,7 +54,7 @@ class ResponseBuilder:
             self._close(message)
 
     def tool_call(self, call_id: str, name: str, arguments: str) -> None:
-        """Announce that the model called a tool; `arguments` is JSON."""
+        """Emit a tool call of the model; `arguments` is JSON."""
         call = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
         self._open("fc", call)["arguments"] = arguments
         self._emit_of_item("function_call_arguments.delta", delta=arguments)
@@ -62,18 +62,18 @@ class ResponseBuilder:
         self._close(call)
 
     def tool_output(self, call_id: str, output: str) -> None:
-        """Announce the result of a tool call."""
+        """Emit the result of a tool call."""
         item = {"type": "function_call_output", "call_id": call_id, "output": output}
         self._close(self._open("fco", item))
 
     def count(self, input_tokens: int, output_tokens: int) -> None:
-        """Add the tokens that one call of the model used."""
+        """Add the tokens that one model call used."""
         self._tokens.update(input_tokens=input_tokens, output_tokens=output_tokens)
 
     def complete(self) -> None:
-        """Finish the response, with its usage when the model counted its tokens.
+        """Finish the response, with its usage if the model counted its tokens.
 
-        Raises ModelError when it is empty, as after a stream that came from no model.
+        Raises ModelError when it is empty, for example if the stream did not come from a model.
         """
         self.end_text()
         if not self.body["output"]:
@@ -85,7 +85,7 @@ class ResponseBuilder:
         self._finish("completed")
 
     def fail(self, code: str, message: str) -> None:
-        """Finish the response with an error, keeping its output; does nothing before its start."""
+        """Finish with an error, keeping the output; does nothing before the first event."""
         if self._emitted and self.body["status"] in UNFINISHED:
             self._interrupt()
             self.body["error"] = {"code": code, "message": message}
@@ -103,7 +103,7 @@ class ResponseBuilder:
         self._emit(status, response=self.body)
 
     def _begin(self) -> None:
-        # Not before there is output: until then a failure can still be an HTTP status.
+        # Only once there is output: until then, a failure can still be an HTTP status.
         if not self._begun:
             self._begun = True
             self.body["status"] = "in_progress"
@@ -125,7 +125,7 @@ class ResponseBuilder:
         self._emit_of_item("output_item.done", item=item)
 
     def _emit_of_item(self, event: str, **fields: Any) -> None:
-        """Emit an event of the item that was opened last."""
+        """Emit an event about the item that was opened last."""
         item = self.body["output"][-1]
         self._emit(event, item_id=item["id"], output_index=self._opened - 1, **fields)
 

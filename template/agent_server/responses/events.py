@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-Event = tuple[str, str]  # its type, and all of it as JSON
+Event = tuple[str, str]  # its type, and the whole event as JSON
 
 
 class EventLog:
     """The events of one run: written once, read by each reader at its own pace.
 
-    `start` is the position of its first event, which is not 0 in a log that continues another.
+    `start` is the position of its first event: above 0 in a log that continues another.
     """
 
     def __init__(self, start: int = 0) -> None:
@@ -29,32 +29,32 @@ class EventLog:
         self._wake()
 
     def close(self) -> None:
-        """Close the log: readers stop once they have read all of it."""
+        """Close the log: readers stop when they reach its end."""
         self._closed = True
         self._wake()
 
     def since(self, position: int) -> list[Event]:
-        """Return the events from `position` on that there are now."""
+        """Return the events so far, from `position`."""
         return self._events[position - self.start :]
 
     async def reach(self, position: int) -> bool:
-        """Wait for an event at `position`; return False when the log closes before it."""
+        """Wait for an event at `position`; return False if the log closes first."""
         while self.end_position <= position and not self._closed:
             await self._changed.wait()
         return self.end_position > position
 
     async def read(self, position: int = 0) -> AsyncIterator[Event]:
-        """Yield the events from `position` on, as they come, until the log is closed."""
+        """Yield the events from `position` as they arrive, until the log is closed."""
         while await self.reach(position):
             yield self._events[position - self.start]
             position += 1
 
     def _wake(self) -> None:
-        # Readers of this change wait for the next one on a new event.
+        # A new event for the next change: readers may still be waking up from this one.
         self._changed.set()
         self._changed = asyncio.Event()
 
 
 def to_sse(event: Event) -> str:
-    """Return the event as a server sends it."""
+    """Return the event as a server-sent event."""
     return "event: {}\ndata: {}\n\n".format(*event)

@@ -1,4 +1,4 @@
-"""The items of the OpenAI Responses API that a client may send, as far as an agent uses them."""
+"""The OpenAI Responses API items that a client may send, as far as agents use them."""
 
 import re
 from typing import Annotated, Literal
@@ -18,7 +18,7 @@ def _storable(text: str) -> str:
 def _arguments(text: str) -> str:
     try:
         arguments = from_json(text)
-    except ValueError:  # a model may have said so
+    except ValueError:  # a model may have written it
         return text
     if not isinstance(arguments, dict):
         raise ValueError("must be a JSON object")
@@ -34,7 +34,7 @@ Id = Annotated[Text, Field(min_length=1, max_length=256)]
 
 
 class TextPart(BaseModel):
-    """One piece of a message; only text is understood."""
+    """One part of a message; only text is supported."""
 
     type: Literal["input_text", "output_text", "text"]
     text: Text
@@ -56,7 +56,7 @@ class Message(BaseModel):
     @property
     def counts(self) -> bool:
         """Whether to send it to the agent: models reject empty messages."""
-        # The system prompt is its owner's alone, like `instructions`.
+        # Only the agent's owner sets the system prompt; `instructions` are ignored, too.
         return self.role in ("user", "assistant") and bool(self.text.strip())
 
 

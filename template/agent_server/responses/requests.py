@@ -1,4 +1,4 @@
-"""The request of the OpenAI Responses API, and the turn that it asks for."""
+"""A request of the OpenAI Responses API, and the turn it asks for."""
 
 import re
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ from agent_server.responses.items import (
 )
 
 MAX_REASON = 200  # characters of a validation error, which may repeat what was sent
-# Of a response, as the OpenAI API bounds it: kept and given back, and nothing else.
+# A response's metadata, with the OpenAI API's limits: stored and returned, otherwise unused.
 Labels = dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]]
 
 
 class Place(BaseModel):
-    """The keys of `custom_inputs` and `context` that say where a turn belongs."""
+    """The keys of `custom_inputs` and `context` that name the thread of a turn."""
 
     thread_id: Id | None = None
     session_id: Id | None = None
@@ -35,7 +35,7 @@ class Place(BaseModel):
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of one user's conversation: what was sent, and where it belongs."""
+    """One turn of one user's conversation: what was sent, and in which thread."""
 
     user: User
     thread_id: str
@@ -47,7 +47,7 @@ class Turn:
 
     @property
     def thread_key(self) -> str:
-        """The thread's name in the database, which starts with its owner."""
+        """The thread's key in the database, which starts with its owner's."""
         return self.user.thread_key(self.thread_id)
 
 
@@ -66,7 +66,7 @@ class ResponseRequest(BaseModel):
     def to_turn(self, user: User) -> Turn:
         """Return the turn this request asks for; raises a 400 ApiError when it can't be run."""
         if self.previous_response_id is not None or self.conversation is not None:
-            raise bad_request("continue a thread with custom_inputs.thread_id, nothing else.")
+            raise bad_request("only custom_inputs.thread_id can continue a thread.")
         thread, labels = self._thread_id(), self.metadata or {}
         return Turn(user, thread, self._items(), bool(self.stream), metadata=labels)
 
@@ -82,7 +82,7 @@ class ResponseRequest(BaseModel):
             sent = [Message(type="message", role="user", content=sent)]
         items = [item for item in sent if not isinstance(item, Message) or item.counts]
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
-            raise bad_request("input: must hold a message with the role user that is not empty.")
+            raise bad_request("input: must hold a message that is not empty, with the role user.")
         return _without_halves(items)
 
 
@@ -96,7 +96,7 @@ def _without_halves(items: list[Item]) -> list[Item]:
 
 
 def to_bad_request(errors: Sequence[Any]) -> ApiError:
-    """Return the 400 for a malformed body: one line that says where it is wrong, and how."""
+    """Return the 400 for a malformed body: one line that says where and what the mistake is."""
     deepest = max(errors, key=lambda error: len(error["loc"]))
     place = [str(part) for part in deepest["loc"][1:] if re.fullmatch(r"[a-z_]+|\d+", str(part))]
     text = " ".join(deepest["msg"].split())[:MAX_REASON]

@@ -1,4 +1,4 @@
-"""The task that runs a turn, beside the request that asked for it."""
+"""The task that runs a turn, apart from the request that asked for it."""
 
 import asyncio
 import json
@@ -15,24 +15,24 @@ from agent_server.responses.requests import Turn
 
 log = logging.getLogger(__name__)
 
-# Runs one turn, and emits to the response what happens (see `run_turn.py`).
+# Runs one turn, and emits its output to the response (see `run_turn.py`).
 RunTurn = Callable[[Turn, ResponseBuilder], Coroutine[None, None, None]]
 
 
 class ResponseTask:
-    """One execution of the agent: a task that fills a response and its log of events."""
+    """One execution of the agent: a task that fills a response and its event log."""
 
     def __init__(self, work: Coroutine[None, None, None], response: ResponseBuilder) -> None:
         self.response = response
         self._failure: ApiError | None = None
-        # A task of its own: a server may read the rest of a stream in another one than its start.
+        # A task of its own: a server may read the start and the rest of a stream in different ones.
         self._task = asyncio.create_task(self._execute(work))
 
     async def started(self, request: Request) -> None:
-        """Wait until there is something to read; raises the ApiError of a run that fails first.
+        """Wait for the first event; raises the ApiError of a run that fails before it.
 
-        Until then nothing is sent, so that a failure still has its status. The run is cancelled
-        when its reader leaves before that.
+        Nothing is sent until then, so that a failure still gets its own HTTP status. If the reader
+        disconnects first, the run is cancelled.
         """
         begun = asyncio.create_task(self.response.events.reach(0))
         try:
@@ -43,7 +43,7 @@ class ResponseTask:
             begun.cancel()
 
     async def finished(self, request: Request) -> None:
-        """Wait for the run, which is cancelled when its reader leaves; raises as `wait` does."""
+        """Wait for the run, which is cancelled if the reader disconnects; raises as `wait` does."""
         await self._unless_left(request, self._task)
         await self.wait()
 
@@ -55,12 +55,12 @@ class ResponseTask:
 
     def cancel(self) -> None:
         """End the run without emitting anything more."""
-        # Only once: again, it would break off what the run still stores.
+        # Only once: cancelling again would interrupt what the run is still storing.
         if not self._task.cancelling():
             self._task.cancel()
 
     async def to_sse(self) -> AsyncIterator[str]:
-        """Yield the events as a server sends them; the run is cancelled when the reader leaves."""
+        """Yield server-sent events; the run is cancelled if the reader disconnects."""
         try:
             async for event in self.response.events.read():
                 yield to_sse(event)
@@ -69,9 +69,10 @@ class ResponseTask:
             self.cancel()
 
     async def to_text(self) -> AsyncIterator[str]:
-        """Yield the agent's words as they come; the run is cancelled when the reader leaves.
+        """Yield the text as it arrives; the run is cancelled if the reader disconnects.
 
-        Raises the ApiError of a run that fails, so that a client sees the answer cut off.
+        Raises the ApiError of a run that fails, so that the client sees that the answer was cut
+        off.
         """
         try:
             async for kind, event in self.response.events.read():
@@ -93,7 +94,7 @@ class ResponseTask:
     async def _execute(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
-        except Exception as error:  # the edge of a run: its readers get the failure, the log why
+        except Exception as error:  # readers get the ApiError, the log has the cause
             self._failure = failure = to_api_error(error)
             cause = error if failure is not error else None
             log.error("a turn failed: %s", failure.code, exc_info=cause)

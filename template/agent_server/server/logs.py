@@ -1,4 +1,4 @@
-"""Logs: one line each, with the id of its request; JSON inside Databricks Apps."""
+"""Logging: one line per record, with the request's id; JSON inside Databricks Apps."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ FORMAT = "{asctime} {levelname} [{correlation_id}] {name}: {message}"
 
 
 def configure_logs() -> None:
-    """Send every log to standard error, at LOG_LEVEL; SettingsError for an unknown level."""
+    """Log to standard error, at LOG_LEVEL; raises SettingsError for an unknown level."""
     handler = logging.StreamHandler()
     handler.addFilter(CorrelationIdFilter(default_value="-"))
     formatter = JsonFormatter if in_databricks_app() else logging.Formatter
@@ -21,6 +21,6 @@ def configure_logs() -> None:
     if level not in logging.getLevelNamesMapping():
         raise SettingsError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}.")
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # They log a line for every call, and at DEBUG its content.
+    # They log every call, and at DEBUG its content.
     for name in ("httpx", "httpx2", "openai", "databricks") if level != "DEBUG" else ():
         logging.getLogger(name).setLevel(logging.WARNING)

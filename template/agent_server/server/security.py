@@ -1,4 +1,4 @@
-"""Keeps other web sites out: headers on every answer, and no writes that they start."""
+"""Keeps other web sites out: security headers on every response, and no cross-site writes."""
 
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_server.errors import ApiError, to_body
 
-# Nothing but what this server serves, and no HTML from text that has not been sanitised.
+# Only what this server serves, and no HTML from text that has not been sanitised.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -19,20 +19,20 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # A page's files belong together, and a user's data to nobody else.
+    # The page's files must be of the same release, and a user's data in no shared cache.
     "Cache-Control": "private, no-cache",
 }
 READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Security:
-    """Guards an app; to be added as a middleware."""
+    """ASGI middleware that guards an app."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a write that another site may have started, else let the app answer."""
+        """Refuse writes that another site may have started; let the app answer the rest."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
@@ -52,7 +52,7 @@ def _refusal(request: Request) -> ApiError | None:
         return None
     if not _from_here(headers):
         return ApiError(403, "cross_site", "Another web site may not write here.")
-    # A page of another site can send anything else without being asked for permission first.
+    # Browsers let other sites send any other content type without a CORS preflight.
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
     if kind != "application/json" and not (empty and not kind):
@@ -61,9 +61,9 @@ def _refusal(request: Request) -> ApiError | None:
 
 
 def _from_here(headers: Headers) -> bool:
-    # Browsers say where a request comes from, programs do not; a page can't forge it. Even a
-    # neighbour on the same domain is somebody else's app.
+    # Browsers say where a request comes from, and a page can't forge it; programs send nothing.
+    # Another subdomain of the same site is somebody else's app.
     if site := headers.get("sec-fetch-site"):
         return site in ("same-origin", "none")
-    # What a browser sends over plain HTTP.
+    # Over plain HTTP, browsers send only this.
     return "origin" not in headers or urlsplit(headers["origin"]).netloc == headers.get("host")

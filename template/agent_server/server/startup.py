@@ -1,4 +1,4 @@
-"""Builds the agent beside the running server, which answers /health from the first moment."""
+"""Builds the agent while the server is already running, and answering /health."""
 
 import asyncio
 import importlib
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Startup:
-    """The start of the agent: a task that ends with its runtime, and why it has not ended yet."""
+    """The agent's startup: a task that returns the runtime, and why it has not done so yet."""
 
     def __init__(self, stack: AsyncExitStack) -> None:
         self.reason = "The agent is starting."
@@ -35,11 +35,11 @@ class Startup:
                 runtime: Runtime = await stack.enter_async_context(module.open_runtime())
                 log.info("ready")
                 return runtime
-            # The edge of the process: the server stays up, and says why it is not ready.
+            # Whatever fails, the server stays up and says why it is not ready.
             except Exception as error:
                 reason = to_api_error(error).detail
                 if reason != self.reason:  # once, not at every try
-                    log.warning("not ready, trying again until it is", exc_info=error)
+                    log.warning("not ready, will keep trying", exc_info=error)
                 self.reason, self.failed = reason, True
             await asyncio.sleep(limit("START_RETRY_SECONDS"))
 
@@ -56,10 +56,10 @@ async def open_startup(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def opened_runtime(request: Request, wait: bool = True) -> "Runtime":
-    """Return the runtime of the app, waiting for it as long as its start does not fail.
+    """Return the app's runtime, waiting until it is open.
 
-    Raises a 503 ApiError with the reason when it is not open within START_WAIT_SECONDS, or at once
-    without `wait`; after a failure it is waited for only until the next try.
+    Raises a 503 ApiError with the reason after START_WAIT_SECONDS, or after START_RETRY_SECONDS if
+    a try to start has failed. Without `wait`, raises it at once.
     """
     startup: Startup = request.app.state.startup
     seconds = limit("START_RETRY_SECONDS" if startup.failed else "START_WAIT_SECONDS")

@@ -1,4 +1,4 @@
-"""The process's one client of its Databricks workspace."""
+"""The one client of the Databricks workspace in this process."""
 
 from functools import cache
 
@@ -7,19 +7,19 @@ from databricks.sdk.config import Config
 
 from agent_server.settings import SettingsError
 
-# For a workspace that does not answer: the default, five minutes, would hold up a stop as long. The
-# callers try again by themselves: the start every three seconds, the pool for as long as a turn.
+# The default, five minutes, would delay a shutdown as long when the workspace does not answer. The
+# callers retry anyway: the startup every three seconds, the pool for as long as a turn waits.
 RETRY_SECONDS = 1
 
 
 @cache
 def workspace_client() -> WorkspaceClient:
-    """Return the client, which signs in as the environment says. It may block.
+    """Return the client, which signs in as the environment says; it may block.
 
-    Raises SettingsError when the environment leads to no sign-in.
+    Raises SettingsError when the environment has no way to sign in.
     """
     try:
         return WorkspaceClient(config=Config(retry_timeout_seconds=RETRY_SECONDS))
     except ValueError as error:
-        text = "DATABRICKS_CONFIG_PROFILE and DATABRICKS_HOST lead to no sign-in to a workspace."
+        text = "Can't sign in to a workspace: see DATABRICKS_CONFIG_PROFILE and DATABRICKS_HOST."
         raise SettingsError(f"{text} Run: lakebase-agent doctor") from error

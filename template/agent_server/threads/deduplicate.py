@@ -1,4 +1,4 @@
-"""Which messages of a request the thread does not hold yet."""
+"""Finds the messages of a request that the thread does not hold yet."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ Messages = Sequence[RoleAndText]
 def first_new(thread: Messages, sent: Messages) -> int:
     """Return the index in `sent` of the first message that `thread` does not hold.
 
-    Many chat clients resend the whole conversation, or its last part, with every turn. A client
-    that sends only questions repeats none, however alike they are. The last question is always
-    new, unless the thread still lacks its answer: then the turn failed, and this is its retry.
+    Many chat clients resend the whole conversation, or its last part, with every turn. If a client
+    sends only questions, all are new, even those with equal texts. The last question is always new,
+    unless the thread lacks its answer: then the turn failed, and this is its retry.
     """
     answered = after_answer(thread)
     start = _first_unknown(thread[:answered], sent)
@@ -24,11 +24,11 @@ def first_new(thread: Messages, sent: Messages) -> int:
 
 
 def first_replaced(thread: Messages, sent: Messages, again: bool) -> int:
-    """Return the index in `thread` of the question that is asked again, for another answer.
+    """Return the index in `thread` of the question that `sent` asks again, to replace its answer.
 
-    That is the last question, once it has an answer: either the client says so (`again`), or the
-    history that it sends ends just before, because the answer was lost on its way. It is the length
-    of `thread` when no question is asked again.
+    Only the last question can be, once it has an answer. Either the client says so (`again`), or
+    the history that it sends ends just before the question, because the answer never reached it.
+    Returns the length of `thread` when no question is asked again.
     """
     last = max(_places(thread), default=len(thread))
     if thread[last:][:1] != sent[-1:] or after_answer(thread) <= last:
@@ -40,29 +40,29 @@ def first_replaced(thread: Messages, sent: Messages, again: bool) -> int:
 
 
 def after_answer(messages: Messages) -> int:
-    """Return how many messages there are up to the last answer."""
+    """Return the number of messages up to the last answer, which is counted."""
     return max((i for i, (role, _) in enumerate(messages, 1) if role == "assistant"), default=0)
 
 
 def _first_unknown(thread: Messages, sent: Messages) -> int:
-    """Return the index in `sent` after the questions that the thread holds, and their answers."""
+    """Return the index in `sent` after the questions and answers that the thread holds."""
     asked, held = _places(sent), iter(_questions(thread))
     if not (_after_history(sent) and thread and asked):
         return 0
     for index in asked[:-1]:
-        if sent[index][1] not in held:  # searched from where the question before was found
+        if sent[index][1] not in held:  # the search resumes where it found the last one
             return index if index != asked[0] else _after_known_answer(thread, sent)
     return max(after_answer(sent), asked[-1])
 
 
 def _after_known_answer(thread: Messages, sent: Messages) -> int:
-    # A client may have put a summary in the place of the first messages.
+    # A client may have replaced the first messages with a summary.
     known = {message for message in thread if message[0] == "assistant"}
     return max((i for i, message in enumerate(sent, 1) if message in known), default=0)
 
 
 def _after_history(sent: Messages) -> int:
-    """Return how many messages there are up to the last that is no question: a history."""
+    """Return the length of the history: up to the last message that is not a question."""
     return max((i for i, (role, _) in enumerate(sent, 1) if role != "user"), default=0)
 
 

@@ -16,7 +16,7 @@ from agent_server.settings import limit
 Lease = dict[str, str | UUID]  # the thread, its owner, and the background response it is for
 
 POLL_SECONDS = 0.1
-MARGIN_SECONDS = 1  # a turn ends itself this long before its lease expires
+MARGIN_SECONDS = 1  # a turn is ended this long before its lease expires
 
 TABLE = """
     CREATE TABLE IF NOT EXISTS turn_leases (
@@ -39,7 +39,7 @@ async def create_lease_table(connection: Connection) -> None:
 
 
 def do_nothing() -> None:
-    """Do nothing while a lease is waited for."""
+    """Do nothing while waiting for a lease."""
 
 
 @asynccontextmanager
@@ -50,11 +50,11 @@ async def open_lease(
     condition: LiteralString = "true",
     while_waiting: Callable[[], None] = do_nothing,
 ) -> AsyncIterator[None]:
-    """Hold the thread while the body runs; it is waited for while `condition`, SQL, is false.
+    """Hold the thread's lease while the body runs; wait for it while `condition`, SQL, is false.
 
-    Raises a 409 ApiError when another turn keeps the thread for THREAD_WAIT_SECONDS, or has taken
-    it. When the lease is not renewed in time the body is cancelled, or it could lose what another
-    turn stores; psycopg.OperationalError if that was because the database is away.
+    Raises a 409 ApiError when another turn holds the thread for THREAD_WAIT_SECONDS, or has taken
+    it. If the lease is not renewed in time, the body is cancelled, because it could overwrite what
+    another turn stores; raises psycopg.OperationalError if the database was unreachable.
     """
     lease: Lease = {"thread_key": thread_key, "response_id": response_id, "owner": uuid4()}
     database_is_away = False
@@ -68,11 +68,11 @@ async def open_lease(
             try:
                 yield
             finally:
-                database_is_away = renewal.cancel()  # else it has ended: the lease is lost
-                # The turn may be ending because its reader left: the thread must be freed too.
+                database_is_away = renewal.cancel()  # if not, it has ended: the lease was lost
+                # Shielded: the thread must be freed even if the turn is cancelled.
                 await asyncio.shield(_release(pool, lease))
     except TimeoutError as error:
-        if not deadline.expired():  # the body's own
+        if not deadline.expired():  # raised by the body
             raise
         raise _lost(database_is_away) from error
 
@@ -93,7 +93,7 @@ async def _renew(
         end = _end_of_turn()
         with suppress(psycopg.OperationalError):  # the next try may work, or the turn ends
             held = await _execute(pool, RENEW, lease)
-            # A turn that is ending is not cancelled again: that would break off its end.
+            # A turn that is already being cancelled is not cancelled again, to let it clean up.
             ending = turn is not None and turn.cancelling()
             deadline.reschedule(end if held or ending else 0)
 
@@ -103,7 +103,7 @@ def _end_of_turn() -> float:
 
 
 async def _release(pool: Pool, lease: Lease) -> None:
-    with suppress(psycopg.OperationalError):  # what the turn stored is safe; the lease expires
+    with suppress(psycopg.OperationalError):  # the turn's messages are safe; the lease expires
         await _execute(pool, RELEASE, lease)
 
 

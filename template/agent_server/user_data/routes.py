@@ -1,4 +1,4 @@
-"""What the app keeps about the user who asks: show it, export it, forget it."""
+"""Shows, exports and deletes what the app stores about the user who asks."""
 
 import os
 from typing import Any
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api")
 
 @router.get("/me")
 async def show_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, Any]:
-    """Return who is asking, and what answers."""
+    """Return the user, the model that answers, and which features there are."""
     return {
         "user": user.id,
         "model": setting("MODEL_ENDPOINT"),
@@ -29,19 +29,19 @@ async def show_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, Any]:
 
 @router.get("/me/export")
 async def export_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, list[Any]]:
-    """Return every row the app keeps about the user, by table."""
+    """Return every row that the app stores about the user, by table."""
     return await export_user(runtime.pool, user)
 
 
 @router.delete("/me", status_code=204)
 async def forget_me(user: CurrentUser, runtime: OpenedRuntime) -> None:
-    """Forget the user: threads, memories, chats, everything."""
+    """Delete everything about the user: threads, memories, chats."""
     await delete_user(runtime.pool, user)
 
 
 @router.get("/memories")
 async def list_memories(user: CurrentUser, runtime: OpenedRuntime) -> list[dict[str, Any]]:
-    """List what the agent remembers about the user, the latest first."""
+    """List what the agent remembers about the user, latest first."""
     if not runtime.store:
         return []
     found = await runtime.store.asearch(user.namespace, limit=MAX_MEMORIES)

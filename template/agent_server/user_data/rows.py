@@ -1,6 +1,6 @@
-"""Which rows of the app's schema belong to whom: export them, delete them.
+"""Exports and deletes the rows of the app's schema that belong to a user or a thread.
 
-The tables come from Postgres' catalog; the columns that name an owner are listed here.
+The tables come from Postgres's catalog; the columns that identify an owner are listed here.
 """
 
 import asyncio
@@ -22,8 +22,7 @@ OF_USER = {
     "user_id": "user_id = %(id)s",
     "chat_id": "chat_id IN (SELECT id FROM chats WHERE user_id = %(id)s)",
     "response_id": "response_id IN (SELECT id FROM responses WHERE user_id = %(id)s)",
-    # A namespace of the store says what it holds, then whose: its parts are joined by periods, of
-    # which a key holds none.
+    # A store namespace has a kind and a user's key, joined by a period; keys contain no periods.
     "prefix": "split_part(prefix, '.', 2) = %(key)s",
     **{column: f"starts_with({column}, %(key)s || '/')" for column in THREAD_COLUMNS},
 }
@@ -31,7 +30,7 @@ COLUMNS = """
     SELECT table_name AS name, array_agg(column_name::text) AS columns
     FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
     WHERE table_schema = %s AND table_type = 'BASE TABLE' GROUP BY table_name ORDER BY table_name"""
-# A turn ends well before its lease is that old, unless its process has died.
+# By then the turn has ended, unless its process died: then it will never release the lease.
 REMOVE_OLD_LEASES = (
     "DELETE FROM {} WHERE {} AND expires_at < now() - make_interval(secs => %(lease_seconds)s)"
 )
@@ -50,9 +49,9 @@ async def export_user(pool: Pool, user: User) -> dict[str, list[Any]]:
 
 
 async def delete_user(pool: Pool, user: User) -> None:
-    """Delete every row that belongs to the user: all of them, or none when it fails.
+    """Delete every row that belongs to the user: all of them, or none if that fails.
 
-    A running turn ends with a 409 within some seconds, and leaves nothing either.
+    The user's running turns end with a 409 within seconds, and leave nothing behind.
     """
     await _delete(pool, OF_USER, {"id": user.id, "key": user.key})
 
@@ -69,13 +68,13 @@ async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]
         await asyncio.sleep(POLL_SECONDS)
         if not await _delete_once(pool, conditions, values):
             break
-    # The last rows of a turn may still be on their way when it has ended.
+    # A turn's last rows may arrive after it has ended.
     await asyncio.sleep(POLL_SECONDS)
     await _delete_once(pool, conditions, values)
 
 
 async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> bool:
-    """Delete once; return whether a turn still runs, which may store something more."""
+    """Delete once; return whether a turn is still running, and may store more."""
     async with pool.connection() as connection, connection.transaction():
         found = await _find(connection, conditions)
         leases = found.pop("turn_leases", None)
@@ -87,7 +86,7 @@ async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str,
 
 
 async def _end_turns(connection: Connection, source: Source, values: dict[str, Any]) -> bool:
-    """Expire the leases, so that their turns end. Return whether a turn still holds one."""
+    """Expire the leases, so that their turns end; return whether a turn still holds one."""
     values = {**values, "lease_seconds": limit("LEASE_SECONDS")}
     await connection.execute(sql.SQL(REMOVE_OLD_LEASES).format(*source), values)
     return (await connection.execute(sql.SQL(END_LEASES).format(*source), values)).rowcount > 0

@@ -1,4 +1,4 @@
-"""Who calls, and in which thread, as a server that is not ours hands it over."""
+"""Finds the user and the thread of a request to your own server."""
 
 import re
 from collections.abc import Mapping
@@ -10,21 +10,21 @@ from agent_server.errors import ApiError
 from agent_server.identity import User, current_user
 
 MAX_ID_LENGTH = 256
-# Postgres can't hold NUL characters or halves of surrogate pairs.
+# Postgres can't store NUL characters or halves of surrogate pairs.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 async def user_of(headers: Mapping[str, str]) -> User:
-    """Return the user the platform names in the headers of a request; ApiError when it does not."""
+    """Return the user that a request's headers name; raises ApiError if they name none or two."""
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     return await current_user(Request({"type": "http", "headers": pairs}))
 
 
 def thread_id_of(request: Any) -> str:
-    """Return the thread that a request of the Responses API names; empty when it names none.
+    """Return the id of the thread that a Responses API request names; empty if it names none.
 
-    That is `custom_inputs.thread_id` or `.session_id`, then `context.conversation_id`. Raises
-    ApiError when it names two, or something that is no id.
+    Reads `custom_inputs.thread_id` or `.session_id`, then `context.conversation_id`. Raises
+    ApiError when these name two threads, or the id is not valid.
     """
     inputs = getattr(request, "custom_inputs", None) or {}
     context = getattr(request, "context", None)

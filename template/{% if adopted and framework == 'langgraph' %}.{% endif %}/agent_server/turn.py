@@ -1,4 +1,4 @@
-"""One turn of your agent: who asks, their thread, and what is remembered about them."""
+"""One turn of your agent: the user, their thread, and the memories about them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from agent_server.threads.messages import kept_and_new, missing_results
 
 @dataclass(frozen=True)
 class Turn:
-    """What the graph is built with and run with: `checkpointer`, `store`, `user` as context."""
+    """What to build and run the graph with: `checkpointer`, `store`, and `user` as its context."""
 
     user: User
     thread_id: str
@@ -26,14 +26,14 @@ class Turn:
 
     @property
     def config(self) -> RunnableConfig:
-        """What names the thread to the graph: nobody reaches another user's with any id."""
+        """The config that names the thread; no `thread_id` leads to another user's thread."""
         return {"configurable": {"thread_id": self.user.thread_key(self.thread_id)}}
 
     async def to_input(self, sent: Any) -> dict[str, list[BaseMessage]]:
-        """Return what the graph runs on: of the messages sent, those the thread does not hold.
+        """Return the input of the graph: the messages in `sent` that the thread does not hold.
 
-        They come as a list, or as the graph's input, a mapping with `messages`. Before them, a
-        result for each tool call that a crash left without one.
+        `sent` is a list of messages, or a mapping with `messages`. Results come first for tool
+        calls that a crash left without one.
         """
         messages = convert_to_messages(sent["messages"] if isinstance(sent, Mapping) else sent)
         sent = [m for m in messages if m.type in ("human", "ai", "tool")]
@@ -45,10 +45,10 @@ class Turn:
 
 @asynccontextmanager
 async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIterator[Turn]:
-    """Yield a turn of the user whom `headers` name, in one of their threads (else a new one).
+    """Yield a turn of the user whom `headers` name, in one of their threads or in a new one.
 
-    The thread is this turn's alone until it ends. Raises ApiError when the headers name nobody,
-    or another turn keeps the thread; and what opening the memory raises.
+    The turn has the thread to itself until it ends. Raises ApiError when the headers name no user
+    or another turn holds the thread, and whatever `process_memory` raises.
     """
     user, memory = await user_of(headers), await process_memory()
     thread_id = thread_id or str(uuid4())

@@ -1,4 +1,4 @@
-"""One turn of your agent: who asks, their session, and what is remembered about them."""
+"""One turn of your agent: the user, their session, and the memories about them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from agent_server.threads.messages import kept_and_new
 
 @dataclass
 class Turn:
-    """What the agent is run with; `context` holds the user and the store."""
+    """What to run the agent with; `context` holds the user and the store."""
 
     context: Context
     thread_id: str
@@ -25,7 +25,7 @@ class Turn:
     _new: list[TResponseInputItem] = field(default_factory=list)
 
     async def to_input(self, items: str | Sequence[Any]) -> list[TResponseInputItem]:
-        """Return what the agent runs on: the session, and of `items` those it does not hold."""
+        """Return the input of the agent: the session, and those of `items` it does not hold."""
         items = [{"role": "user", "content": items}] if isinstance(items, str) else items
         sent = [item for item in items if item.get("role") not in ("system", "developer")]
         held = await self.session.get_items() if self.session else []
@@ -34,7 +34,7 @@ class Turn:
         return [*held, *new]
 
     async def save(self, result: RunResultBase) -> None:
-        """Add the turn to the session: all of it, so that one that fails leaves nothing behind."""
+        """Add the whole turn to the session at once: a turn that fails leaves nothing behind."""
         if self.session:
             said = [item.to_input_item() for item in result.new_items]
             await self.session.add_items([*self._new, *said])
@@ -42,10 +42,10 @@ class Turn:
 
 @asynccontextmanager
 async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIterator[Turn]:
-    """Yield a turn of the user whom `headers` name, in one of their sessions (else a new one).
+    """Yield a turn of the user whom `headers` name, in one of their sessions or in a new one.
 
-    The session is this turn's alone until it ends. Raises ApiError when the headers name nobody,
-    or another turn keeps the session; and what opening the memory raises.
+    The turn has the session to itself until it ends. Raises ApiError when the headers name no user
+    or another turn holds the session, and whatever `process_memory` raises.
     """
     user, memory = await user_of(headers), await process_memory()
     thread_id = thread_id or str(uuid4())

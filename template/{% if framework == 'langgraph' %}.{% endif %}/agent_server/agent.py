@@ -16,13 +16,13 @@ from agent_server.tools import load_tools
 
 async def build_agent() -> CompiledStateGraph[Any, User, Any, Any]:
     """Return the agent; called once, when the process starts."""
-    # In a thread: looking a workspace up must not stop the server.
+    # In a thread: looking up a workspace must not block the server.
     model = await asyncio.to_thread(build_model)
     return create_agent(
         model,
         tools=[*await load_tools(), *memory_tools()],
         system_prompt=SYSTEM_PROMPT,
-        # The next three lines connect the agent to its threads and to the user who asks.
+        # These three connect the agent to its threads and to the user who asks.
         middleware=[TurnInput()],
         state_schema=ThreadState,
         context_schema=User,

@@ -10,7 +10,7 @@ from agent_server.database.text import to_storable
 from agent_server.identity import User
 from agent_server.settings import has, limit
 
-# The model never sees or chooses the run: it holds the user and the store.
+# The run holds the user and the store; the model neither sees nor chooses it.
 Run = ToolRuntime[User, Any]
 
 

@@ -6,14 +6,14 @@ from openai import AsyncOpenAI
 from agent_server.settings import setting, workspace_configured
 
 
-# Packages are imported only when they are needed: they take seconds.
+# Packages are imported only when needed: each takes seconds.
 def build_model() -> BaseChatModel:
     """Return the chat model MODEL_ENDPOINT."""
     if not workspace_configured():
         from langchain_openai import ChatOpenAI
 
-        # A timeout of each chunk uses asyncio.wait_for, which loses cancellations before Python
-        # 3.12; the client's own timeout stays.
+        # A timeout per chunk uses asyncio.wait_for, which loses cancellations before Python 3.12;
+        # the client's own timeout still applies.
         return ChatOpenAI(
             model=setting("MODEL_ENDPOINT"), stream_usage=True, stream_chunk_timeout=None
         )
@@ -28,7 +28,7 @@ def build_model() -> BaseChatModel:
 
 
 def build_client() -> AsyncOpenAI:
-    """Return the client of the workspace's endpoints, or of OPENAI_BASE_URL, for embeddings."""
+    """Return the client for embeddings, of the workspace's endpoints or of OPENAI_BASE_URL."""
     if not workspace_configured():
         return AsyncOpenAI()
     from databricks_openai import AsyncDatabricksOpenAI

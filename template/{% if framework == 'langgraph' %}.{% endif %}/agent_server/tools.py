@@ -7,7 +7,7 @@ from langchain.tools import tool
 from langchain_core.tools import BaseTool
 
 
-# What a tool raises ends the turn, and is told to the log alone: return what the model should know.
+# An exception ends the turn and is only logged: return what the model should know.
 @tool
 def get_current_time(timezone: str = "UTC") -> str:
     """Return the current date and time in an IANA time zone such as Europe/Amsterdam."""

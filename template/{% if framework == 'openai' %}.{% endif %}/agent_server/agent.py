@@ -15,7 +15,7 @@ async def build_agent() -> Agent[Context]:
     """Return the agent; called once, when the process starts."""
     for server in MCP_SERVERS:
         await server.connect()  # type: ignore[no-untyped-call]
-    # In a thread: looking a workspace up must not stop the server.
+    # In a thread: looking up a workspace must not block the server.
     model = await asyncio.to_thread(build_model)
     return Agent(
         name="agent",

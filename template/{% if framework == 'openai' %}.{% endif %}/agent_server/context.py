@@ -31,7 +31,7 @@ class Store(Protocol):
     async def asearch(
         self, namespace_prefix: tuple[str, ...], /, *, query: str | None = None, limit: int = 10
     ) -> Sequence[Memory]:
-        """Return the memories nearest to `query`; without one, the latest first."""
+        """Return at most `limit` memories, nearest to `query` first; without one, latest first."""
 
     async def aput(self, namespace: tuple[str, ...], key: str, value: dict[str, Any]) -> None:
         """Save a memory, in place of one with the same key."""
@@ -42,7 +42,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """The user of the turn, and with long-term memory the store that remembers them."""
+    """The user of the turn and, with long-term memory, the store that remembers them."""
 
     user: User
     opened_store: Store | None = None

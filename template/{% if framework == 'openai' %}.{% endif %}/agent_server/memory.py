@@ -9,7 +9,7 @@ from agent_server.database.text import to_storable
 from agent_server.settings import has, limit
 from agent_server.tool_failures import tell_model
 
-# The model never sees or chooses the run: its context holds the user and the store.
+# The run's context holds the user and the store; the model neither sees nor chooses it.
 Run = RunContextWrapper[Context]
 
 

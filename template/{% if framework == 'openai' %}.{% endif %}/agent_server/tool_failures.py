@@ -1,4 +1,4 @@
-"""What the model is told when a tool fails."""
+"""What the model sees when a tool fails."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ from agents import ModelBehaviorError, RunContextWrapper
 
 
 def tell_model(_run: RunContextWrapper[Any], error: Exception) -> str:
-    """Return that the model's arguments do not fit; anything else ends the turn, so it is raised.
+    """Tell the model if its arguments do not fit; re-raise any other error, which ends the turn.
 
-    To be used as the `failure_error_function` of a tool.
+    For use as the `failure_error_function` of a tool.
     """
     if isinstance(error, ModelBehaviorError):
         return "The arguments do not fit the parameters of this tool."

@@ -9,8 +9,8 @@ from agents.mcp import MCPServer
 from agent_server.tool_failures import tell_model
 
 
-# What a tool raises ends the turn, and is told to the log alone: return what the model should know.
-# Without `tell_model` the SDK tells it to the model, and so to the client.
+# An exception ends the turn and is only logged: return what the model should know. Without
+# `tell_model`, the SDK would show the exception to the model, and so to the client.
 @function_tool(failure_error_function=tell_model)
 def get_current_time(timezone: str = "UTC") -> str:
     """Return the current date and time in an IANA time zone such as Europe/Amsterdam."""
@@ -23,5 +23,5 @@ def get_current_time(timezone: str = "UTC") -> str:
 TOOLS: list[Tool] = [get_current_time]
 
 # Servers whose tools the agent may use: MCPServerStreamableHttp({"url": ...}) from agents.mcp, or
-# McpServer(url=...) from databricks_openai.agents, which signs in to a workspace at once.
+# McpServer(url=...) from databricks_openai.agents, which signs in to a workspace when created.
 MCP_SERVERS: list[MCPServer] = []

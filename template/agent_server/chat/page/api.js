@@ -1,15 +1,15 @@
-/** Requests to the server, whose failures are sentences. */
+/** Requests to the server; failures are sentences to show. */
 
 /** What went wrong, in words for the user. */
 export class Failure extends Error {
-  /** `status` is that of the response; without a response there is none. */
+  /** `status` is the response's; undefined without a response. */
   constructor(sentence, status) {
     super(sentence);
     this.status = status;
   }
 }
 
-/** Send a request and return its response; throws a Failure, or an AbortError after `signal`. */
+/** Send a request and return its response; throws a Failure, or an AbortError once aborted. */
 export async function request(method, path, { body, accept = "application/json", signal } = {}) {
   const headers = { Accept: accept };
   if (body) headers["Content-Type"] = "application/json";
@@ -24,7 +24,7 @@ export async function request(method, path, { body, accept = "application/json",
   return response;
 }
 
-/** Return one page of a list, and the path of the next one, if there is one. */
+/** Return one page of a list, the path of the next page, and the running response's id, if any. */
 export async function getPage(path) {
   const response = await request("GET", path);
   const [, query] = /<[^>?]*(\?[^>]*)>/.exec(response.headers.get("Link") ?? "") ?? [];

@@ -1,4 +1,4 @@
-/** The page: which conversation is open, and what the buttons around it do. */
+/** The page: the open conversation, and the buttons around it. */
 
 import { request } from "./api.js";
 import * as chats from "./chats.js";
@@ -6,11 +6,11 @@ import { Conversation } from "./conversation.js";
 import { $, attempt, element, trouble } from "./dom.js";
 import "./memory.js";
 
-const name = document.title; // index.html is the only place that has it
-const me = {}; // what `api/me` says, once it has
+const name = document.title; // defined only in index.html
+const me = {}; // the response of `api/me`, once it has come
 let meIsKnown;
 const known = new Promise((resolve) => (meIsKnown = resolve));
-const running = new Map(); // by id: a conversation that is left goes on
+const running = new Map(); // by id: conversations continue while another is open
 const [box, scroller] = [$("message"), $("scroller")];
 const narrow = matchMedia("(max-width: 760px)");
 $("brand").textContent = name;
@@ -76,7 +76,7 @@ function fit() {
   $("send").disabled = !here.loaded || !box.value.trim();
 }
 
-/** Put the focus where one goes on; not into the message box where that opens a keyboard. */
+/** Focus the message box, or the messages where the box would open an on-screen keyboard. */
 function rest() {
   (matchMedia("(pointer: coarse)").matches ? scroller : box).focus();
 }
@@ -129,7 +129,7 @@ on($("composer"), "submit", (event) => {
 });
 on(box, "input", fit);
 on(box, "keydown", (event) => {
-  // While an input method composes a word, Enter chooses it; Safari says so by the code alone.
+  // While an input method composes a word, Enter accepts it; in Safari only the key code shows that.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
   send(box.value);

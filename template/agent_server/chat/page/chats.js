@@ -4,27 +4,27 @@ import { getPage, request } from "./api.js";
 import { $, ask, attempt, element, iconButton } from "./dom.js";
 
 const DAY = 24 * 60 * 60 * 1000; // milliseconds
-const chats = new Map(); // by id: all that are known
-const listed = new Set(); // the ids of those that are listed
-const rows = new Map(); // by id: kept, for a dialog gives the focus back to the button in it
+const chats = new Map(); // by id: all known conversations
+const listed = new Set(); // the ids of the listed ones
+const rows = new Map(); // by id: reused, so that a dialog can return the focus to a row's button
 let current = null;
 let changed = () => {};
 let next = null;
 let turn = 0;
 
-/** Call `listener` with a conversation's id when it was renamed or deleted. */
+/** Call `listener` with a conversation's id after it is renamed or deleted. */
 export const onChange = (listener) => (changed = listener);
 
-/** Return a conversation's title, as far as it is known. */
+/** Return a conversation's title, if it is known. */
 export const titleOf = (id) => chats.get(id)?.title;
 
-/** Mark a conversation as the one that is open; null for a new one. */
+/** Mark a conversation as open; null for a new one. */
 export function setCurrent(id) {
   current = id;
   show();
 }
 
-/** Load the newest conversations, or the newest whose title has what is searched for. */
+/** Load the newest conversations, or the newest whose titles contain the search text. */
 export function refresh() {
   const search = encodeURIComponent($("search").value.trim());
   return load(`api/chats?limit=30&search=${search}`);
@@ -34,8 +34,8 @@ const load = (path) =>
   attempt($("chats-trouble"), async () => {
     const mine = (turn += 1);
     const page = await getPage(path);
-    if (mine !== turn) return; // the user has typed on
-    if (!listed.size || path === next) next = page.next; // else the first page, once more
+    if (mine !== turn) return; // the user has typed more
+    if (!listed.size || path === next) next = page.next; // else this is the first page again
     for (const chat of page.items) {
       chats.set(chat.id, chat);
       listed.add(chat.id);
@@ -91,7 +91,7 @@ async function rename(id, value) {
 }
 
 async function remove(id, title) {
-  const detail = `“${title}” and its messages will be gone for good.`;
+  const detail = `“${title}” and its messages will be deleted permanently.`;
   const options = { detail, action: "Delete", style: "danger" };
   if (await ask("Delete this conversation?", options)) await change(id, "DELETE");
 }
@@ -99,7 +99,7 @@ async function remove(id, title) {
 const change = (id, method, body) =>
   attempt($("chats-trouble"), async () => {
     const response = await request(method, `api/chats/${id}`, { body }).catch((failure) => {
-      if (method !== "DELETE" || failure.status !== 404) throw failure; // else it is gone already
+      if (method !== "DELETE" || failure.status !== 404) throw failure; // else it is already gone
     });
     if (method === "DELETE") {
       chats.delete(id);

@@ -11,13 +11,14 @@ export class Conversation {
   run = null;
 
   /**
-   * A new one has no `id`; `changed` is called with this when it gets one, and around each run.
-   * Nothing is sent before `known`: `me` is filled then. One with an id must be loaded first.
+   * A new conversation has no `id`; one with an id must be loaded first. `changed` is called with
+   * this when it gets an id, and before and after each run. Nothing is sent until `known` resolves,
+   * when `me` is filled.
    */
   constructor(id, me, known, changed) {
     Object.assign(this, { id, me, known, loaded: !id, changed: () => changed(this) });
-    // Chosen here, so that a retry finds what an attempt without an answer left. Browsers offer
-    // this on localhost and https only; elsewhere the server chooses.
+    // Chosen here, so that a retry finds what a failed try stored. Browsers offer randomUUID only
+    // on localhost and https; elsewhere the server chooses.
     this.wanted = id ?? crypto.randomUUID?.();
   }
 
@@ -25,7 +26,7 @@ export class Conversation {
     return `api/chats/${this.wanted}/messages`;
   }
 
-  /** Show the last messages, and take up a run that goes on without a reader. */
+  /** Show the latest messages, and follow a run that has continued without a reader. */
   async load() {
     const { items, next, responseId } = await getPage(this.#messages);
     this.list.replaceChildren(...items.map(toElement));
@@ -81,7 +82,7 @@ export class Conversation {
   #offerRetry(sentence) {
     const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
-      offer.remove(); // so that it is not pressed twice
+      offer.remove(); // so that it can't be pressed twice
       const page = await this.#page();
       if ((this.me.background && page.responseId) || this.#answered(page)) return this.load();
       this.list.closest("main").focus();
@@ -95,7 +96,7 @@ export class Conversation {
     this.list.append(offer);
   }
 
-  /** Whether the last question was answered after all: the server has as many, and its answer. */
+  /** Whether the server has all questions shown here, and a complete answer to the last. */
   #answered({ items, next }) {
     const last = items.at(-1);
     const asked = items.filter(({ role }) => role === "user");
@@ -107,13 +108,13 @@ export class Conversation {
     return getPage(this.#messages).catch(() => ({ items: [] }));
   }
 
-  /** To ask again takes the place of the last question, if the server has got it at all. */
+  /** Return how to ask again: in place of the last question, if the server has stored it. */
   async #triggerOf(text, answered, { items }) {
     for (let tries = 0; ; tries += 1) {
       const last = items.at(-1);
       const asked = items.findLast(({ role }) => role === "user")?.content;
       if (asked !== text || !(last.partial || last.role === "user")) return "submit-message";
-      // What was said before a stop is stored a moment after it.
+      // The output of a stopped run is stored shortly after the stop.
       if (last.partial || !answered || tries === 10) return "regenerate-message";
       await new Promise((resolve) => setTimeout(resolve, 300));
       ({ items } = await this.#page());

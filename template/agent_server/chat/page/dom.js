@@ -1,11 +1,11 @@
-/** Small things that every part of the page does with the document. */
+/** DOM helpers shared by every part of the page. */
 
 import { Failure } from "./api.js";
 
-/** Return the element with this id, which index.html has. */
+/** Return the element of index.html with this id. */
 export const $ = (id) => document.getElementById(id);
 
-/** Return a new element: functions become listeners, and children that are texts stay texts. */
+/** Return a new element: functions become listeners, and strings become text, never markup. */
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -16,13 +16,13 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** Return a button with a picture, which the style sheet has, and a name for it. */
+/** Return a button with a picture from the style sheet, and an accessible name. */
 export function iconButton(picture, name, click) {
   const looks = { type: "button", class: `icon ${picture}`, "aria-label": name, title: name };
   return element("button", { ...looks, click });
 }
 
-/** Return a sentence about what went wrong, with a button that does what mends it. */
+/** Return a sentence about what went wrong, with a button that fixes it. */
 export const trouble = (sentence, label, action) =>
   element(
     "div",
@@ -31,7 +31,7 @@ export const trouble = (sentence, label, action) =>
     element("button", { type: "button", class: "plain", click: action }, label),
   );
 
-/** Do what may fail; when it does, say so in `place`, and offer to try again. */
+/** Run an action; if it fails, say so in `place`, and offer a retry. */
 export async function attempt(place, action) {
   place.replaceChildren();
   try {
@@ -42,14 +42,14 @@ export async function attempt(place, action) {
   }
 }
 
-/** Say something to who listens with a screen reader. */
+/** Announce something to screen readers. */
 export function announce(text) {
   $("live").textContent = text;
 }
 
 /**
- * Ask a question in a dialog; return the answer, or null when it was cancelled.
- * With `value` the answer is a text, which begins as that.
+ * Ask a question in a dialog; return the answer, or null if it was cancelled.
+ * With `value` the answer is a text, which starts as `value`.
  */
 export function ask(question, { detail = "", action, value = null, style = "" }) {
   const [dialog, input] = [$("question"), $("question-value")];
@@ -66,7 +66,7 @@ export function ask(question, { detail = "", action, value = null, style = "" })
   (value === null ? no : input).focus();
   return new Promise((resolve) => {
     dialog.onclose = () => {
-      if (dialog.open) return; // the question before this one was closed a moment ago
+      if (dialog.open) return; // the previous question was only just closed
       resolve(dialog.returnValue ? input.value.trim() || "yes" : null);
     };
   });

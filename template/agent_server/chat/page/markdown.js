@@ -1,4 +1,4 @@
-/** Markdown that a model wrote, as elements. This is the only place where text becomes markup. */
+/** Renders a model's Markdown as elements. This is the only place where text becomes markup. */
 
 import { element } from "./dom.js";
 import DOMPurify from "./vendor/dompurify.js";
@@ -21,9 +21,9 @@ const escaped = (text) => text.replace(/[&<>]/g, (character) => ENTITIES[charact
 
 marked.use({
   renderer: {
-    // Somebody who asks about a tag wants to see it.
+    // HTML is shown as text: a user who asks about a tag wants to see it.
     html: ({ text }) => (/^<br *\/?>$/i.test(text) ? "<br>" : escaped(text)),
-    // To load an image tells its server who reads, and whatever its address says.
+    // Loading an image would tell its server who reads this, and whatever the URL contains.
     image(token) {
       const text = token.text || token.href;
       return this.link({ ...token, tokens: [{ type: "text", raw: text, text }] });
@@ -32,7 +32,7 @@ marked.use({
   },
 });
 
-/** Show `text` in `container`; the blocks that are the same as before stay as they are. */
+/** Show `text` in `container`; unchanged blocks are not rendered again. */
 export function showMarkdown(container, text) {
   const tokens = marked.lexer(text);
   const blocks = tokens.filter(({ type }) => type !== "space" && type !== "def");
@@ -58,7 +58,7 @@ function toElements(token) {
   return fragment;
 }
 
-/** Let something wide scroll by itself, also by keyboard; give code a button to copy it. */
+/** Let a wide element scroll on its own, also by keyboard; give code a copy button. */
 function frame(wide) {
   const box = element("div", { class: "wide" });
   wide.replaceWith(box);

@@ -1,4 +1,4 @@
-/** The panel of what the agent remembers about the user. */
+/** The panel that shows what the agent remembers about the user. */
 
 import { request } from "./api.js";
 import { $, ask, attempt, element, iconButton } from "./dom.js";
@@ -30,7 +30,7 @@ $("open-memory").addEventListener("click", () => {
 });
 $("close-memory").addEventListener("click", () => $("memory").close());
 $("forget-all").addEventListener("click", async () => {
-  const detail = "Your conversations stay. What I remember beside them will be gone for good.";
+  const detail = "What I remember about you will be deleted permanently. Your conversations stay.";
   const options = { detail, action: "Forget all", style: "danger" };
   if (await ask("Forget everything about you?", options)) await forget("api/memories");
 });

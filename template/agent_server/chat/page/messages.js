@@ -6,7 +6,7 @@ import { showMarkdown } from "./markdown.js";
 const row = (kind, speaker, body) =>
   element("li", { class: kind }, element("span", { class: "unseen" }, speaker), body);
 
-/** Return what the user said. */
+/** Return a user's message as an element. */
 export const userMessage = (text) =>
   row("user", "You said:", element("div", { class: "bubble" }, text));
 
@@ -17,13 +17,13 @@ export class Answer {
   element = row("assistant", "The agent said:", this.body);
   #due = 0;
 
-  /** Append a piece of text; it is shown with the next frame. */
+  /** Append a piece of text, which is shown in the next frame. */
   add(delta) {
     this.text += delta;
     this.#due ||= requestAnimationFrame(() => this.show());
   }
 
-  /** Show what there is. */
+  /** Show the text so far. */
   show() {
     cancelAnimationFrame(this.#due);
     this.#due = 0;
@@ -31,7 +31,7 @@ export class Answer {
   }
 }
 
-/** A tool call: closed, it names the tool; open, it shows the arguments and the result. */
+/** A tool call: collapsed, it names the tool; expanded, it shows the arguments and the result. */
 export class ToolCall {
   output = null;
   #state = element("span", { class: "quiet" }, "running");
@@ -55,7 +55,7 @@ export class ToolCall {
     this.output = output;
     const missing = output === null;
     this.#state.textContent = missing ? "no result" : "done";
-    this.#result.textContent = missing ? "The run ended before it came." : indented(output);
+    this.#result.textContent = missing ? "The run ended before it returned." : indented(output);
   }
 }
 
@@ -66,7 +66,7 @@ export function toElement({ role, content, partial }) {
   return made;
 }
 
-/** Say below an answer that it is not the whole one. */
+/** Say below a message that it is incomplete. */
 export function markIncomplete(message) {
   message.append(element("p", { class: "quiet" }, "This answer is incomplete."));
 }

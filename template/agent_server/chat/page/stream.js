@@ -4,25 +4,25 @@ import { Failure, request } from "./api.js";
 
 const ENDS = ["completed", "failed", "incomplete", "cancelled"].map((end) => `response.${end}`);
 const LOST = "The connection was lost before the answer was complete.";
-// Milliseconds; together as long as a restart may take.
+// Milliseconds; in total as long as a restart may take.
 const PAUSES = [500, 1000, 2000, 4000, 8000, 8000, 8000];
 
-/** What is known of a run: its response's id, and the number of the last event that came. */
+/** A run, as far as it is known: its response's id, and the number of the last event received. */
 export class Run {
   id = null;
   last = -1;
   ended = false;
   #stopped = new AbortController();
-  #wanted = false; // that it stops, as soon as it can be told
+  #wanted = false; // whether to stop it as soon as its id is known
   signal = this.#stopped.signal;
 
-  /** `background`: the run goes on without a reader, who may come back. */
+  /** `background`: the run continues without a reader, and can be followed again. */
   constructor(background = false, id = null) {
     this.background = background;
     this.id = id;
   }
 
-  /** Return what a promise is kept with; throws an AbortError when the run is stopped before. */
+  /** Wait for a promise; throws an AbortError if the run is stopped first. */
   async unlessStopped(promise) {
     const stopped = new Promise((_, reject) => {
       this.signal.addEventListener("abort", () => reject(this.signal.reason));
@@ -31,7 +31,7 @@ export class Run {
     this.signal.throwIfAborted();
   }
 
-  /** Yield each event of what `open` requests; a background run is taken up where it broke off. */
+  /** Yield the events of the response that `open` requests; resumes a background run if cut off. */
   async *events(open) {
     for (let failures = 0; ; failures += 1) {
       let lost = new Failure(LOST);
@@ -55,14 +55,14 @@ export class Run {
     }
   }
 
-  /** Return the response that goes on after the last event. */
+  /** Return the response that continues after the last event. */
   resume() {
     const from = this.last < 0 ? "" : `&starting_after=${this.last}`;
     const options = { accept: "text/event-stream", signal: this.signal };
     return request("GET", `responses/${this.id}?stream=true${from}`, options);
   }
 
-  /** Stop the run, and the reading of it; a run that has just ended is read to its end. */
+  /** Stop the run, and stop reading it; a run that has just ended is read to its end. */
   async stop() {
     this.#wanted = this.background && !this.id;
     if (this.#wanted) return;

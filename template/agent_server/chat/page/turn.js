@@ -1,9 +1,9 @@
-/** What a run says, shown as it comes. */
+/** Shows the output of a run as it arrives. */
 
 import { Failure } from "./api.js";
 import { Answer, ToolCall, markIncomplete } from "./messages.js";
 
-/** What a user hears who stopped a run, here or elsewhere. */
+/** Shown to a user who stopped a run, here or elsewhere. */
 export const STOPPED = "You stopped this answer.";
 
 export class Turn {
@@ -14,7 +14,7 @@ export class Turn {
     this.place = place;
   }
 
-  /** Show what an event says; throws a Failure when it says that the run failed or was stopped. */
+  /** Show an event; throws a Failure if the run failed or was stopped. */
   take({ type, item, item_id, delta, response }) {
     if (type === "response.in_progress") this.#keep(response.output);
     if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
@@ -28,7 +28,7 @@ export class Turn {
     }
   }
 
-  /** Show all of it; `complete` is false when there should have been more. Return the text. */
+  /** Show all of the output and return its text; `complete` is false if there should be more. */
   end(complete) {
     const parts = [...this.#parts.values()];
     const answers = parts.filter((part) => part instanceof Answer);
@@ -38,7 +38,7 @@ export class Turn {
     return answers.map((answer) => answer.text).join("\n");
   }
 
-  /** Take away all but this output: another process goes on with a run from there. */
+  /** Remove all but this output, from which another process continues the run. */
   #keep(output) {
     const kept = new Set(output.map((item) => item.call_id ?? item.id));
     for (const [id, part] of this.#parts) {

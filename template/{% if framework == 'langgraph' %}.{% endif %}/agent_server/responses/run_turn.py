@@ -1,4 +1,4 @@
-"""One turn: runs the agent on what the user sent, and emits what happens to the response."""
+"""Runs the agent for one turn, and emits its output to the response."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from agent_server.threads.messages import refused, removals
 MLFLOW_FLAVOR = "mlflow.langchain"
 Agent = CompiledStateGraph[Any, User, Any, Any]
 Store = BaseStore
-# Opens a thread to one turn: takes its key, and the id of the background response or "".
+# Opens a thread for one turn: takes its key, and the id of the background response or "".
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[BaseCheckpointSaver[Any]]]
 
 
@@ -36,7 +36,7 @@ async def run_turn(
     turn: Turn,
     response: ResponseBuilder,
 ) -> None:
-    """Run one turn, and emit to `response` what the model and the tools say as they say it.
+    """Run one turn, and emit the output of the model and the tools to `response` as it arrives.
 
     Raises ModelError, and whatever the model, the tools and the database raise.
     """
@@ -62,7 +62,7 @@ async def run_turn(
 def _config(turn: Turn) -> RunnableConfig:
     return {
         "configurable": {"thread_id": turn.thread_key},
-        "recursion_limit": 2 * limit("MAX_STEPS"),  # calls of the model, and of tools
+        "recursion_limit": 2 * limit("MAX_STEPS"),  # calls to the model, and to tools
         "metadata": {"response_id": turn.response_id},
     }
 
@@ -81,17 +81,17 @@ async def _stream(
 
 
 async def _forget(graph: Agent, config: RunnableConfig, sent: list[AnyMessage]) -> None:
-    """Take out of the thread what the model refuses: it would refuse every later turn too."""
+    """Remove from the thread what the model refused: it would refuse every later turn, too."""
     messages = (await graph.aget_state(config)).values.get("messages", [])
     gone = removals(refused(messages, sent))
     await graph.aupdate_state(config, {"messages": gone}, as_node=START)
 
 
 async def _resumes(graph: Agent, config: RunnableConfig, response: ResponseBuilder) -> bool:
-    """Emit what an attempt that was cut off left in the thread; False when it left nothing."""
+    """Emit what an earlier attempt left in the thread; return False if it left nothing."""
     state = await graph.aget_state(config)
     same = (state.metadata or {}).get("response_id") == config["metadata"]["response_id"]
-    # Before that, what the user said is not in the thread yet.
+    # Until these steps are done, the user's message is not in the thread.
     if not same or any(node.endswith((START, ".before_agent")) for node in state.next):
         return False
     messages = state.values["messages"]
@@ -103,7 +103,7 @@ async def _resumes(graph: Agent, config: RunnableConfig, response: ResponseBuild
 
 def _emit_text(chunk: Any, response: ResponseBuilder) -> None:
     message, metadata = chunk
-    # Only the words of the agent's own model, not of a model that a tool calls.
+    # Only text from the agent's own model, not from a model that a tool calls.
     own = metadata["langgraph_node"] == "model" and isinstance(message, AIMessageChunk)
     if own and message.text:
         response.text(message.text)
@@ -111,7 +111,7 @@ def _emit_text(chunk: Any, response: ResponseBuilder) -> None:
 
 def _emit_update(chunk: Any, response: ResponseBuilder) -> None:
     for node, update in chunk.items():
-        # The last words of a middleware that ends the run.
+        # A middleware that ends the run may add last messages.
         ends = isinstance(update, dict) and update.get("jump_to") == "end"
         if ends or node in ("model", "tools"):
             for message in (update or {}).get("messages", []):

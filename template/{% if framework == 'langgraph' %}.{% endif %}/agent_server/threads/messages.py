@@ -1,4 +1,4 @@
-"""Which messages of a LangGraph thread stay, which are new, and which are missing."""
+"""Finds which messages of a LangGraph thread to keep, which are new, and which are missing."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ Messages = Sequence[AnyMessage]
 
 
 def kept_and_new(held: Messages, sent: Messages, again: bool = False) -> tuple[Messages, Messages]:
-    """Return what stays of the thread, and the messages sent that it does not hold.
+    """Return the messages of the thread to keep, and those in `sent` that it does not hold.
 
-    A question that is asked again does not stay, nor does its answer (see `first_replaced`).
+    A question that is asked again is not kept, nor is its answer (see `first_replaced`).
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
@@ -26,7 +26,7 @@ def removals(messages: Messages) -> list[RemoveMessage]:
 
 
 def refused(messages: Messages, sent: Messages) -> Messages:
-    """Return what the model may have refused: all since `sent` or since the last answer."""
+    """Return what the model may have refused: all since `sent` or the last answer, if earlier."""
     new = {message.id for message in sent}
     added = [index for index, message in enumerate(messages) if message.id in new]
     return messages[min([after_answer(_roles_and_texts(messages)), *added]) :]

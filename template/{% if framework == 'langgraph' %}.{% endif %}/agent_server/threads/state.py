@@ -1,4 +1,4 @@
-"""The state of a LangGraph thread, and how a turn adds to it only what is new."""
+"""The state of a LangGraph thread, and the middleware that adds only new messages to it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, NotRequired
@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 
 from agent_server.threads.messages import kept_and_new, missing_results, removals, silent
 
-# A full copy of the thread is stored once in so many steps, and in between only what is new.
+# A full copy of the thread is stored once in so many steps; in between, only new messages are.
 STEPS_BETWEEN_COPIES = 50
 
 
@@ -24,7 +24,7 @@ def _merge(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage
 
 
 class ThreadState(AgentState[Any]):
-    """LangChain's agent state, whose messages are stored as they come, not all at every turn."""
+    """LangChain's agent state, except that a turn stores only the new messages."""
 
     messages: Annotated[
         list[AnyMessage], DeltaChannel(_merge, snapshot_frequency=STEPS_BETWEEN_COPIES)
@@ -34,7 +34,7 @@ class ThreadState(AgentState[Any]):
 
 
 class TurnInput(AgentMiddleware[ThreadState, Any]):
-    """Adds what the client sent to the thread, once, before anything else runs."""
+    """Adds the client's messages to the thread, once, before anything else runs."""
 
     state_schema = ThreadState
 
@@ -45,7 +45,7 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         held, sent = state.get("messages", []), state.get("incoming", [])
         kept, new = kept_and_new(held, sent, state.get("again", False))
         for position, message in enumerate(new, start=len(kept)):
-            message.id = _message_id(message, position)  # by which a turn knows its own messages
+            message.id = _message_id(message, position)  # lets a turn recognise its own messages
         gone = [*held[len(kept) :], *silent(kept)]
         return {"messages": [*removals(gone), *missing_results(kept), *new]}
 

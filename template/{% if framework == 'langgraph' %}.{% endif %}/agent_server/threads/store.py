@@ -24,10 +24,10 @@ async def open_thread(
     condition: LiteralString = "true",
     while_waiting: Callable[[], None] = lease.do_nothing,
 ) -> AsyncIterator[AsyncPostgresSaver]:
-    """Yield the checkpointer for one turn; the thread is this turn's alone until it ends.
+    """Yield the checkpointer for one turn, which has the thread to itself until it ends.
 
-    What decides when it opens, and what is raised, is as in `open_lease`.
+    Waits and raises as `open_lease` does.
     """
     async with lease.open_lease(pool, thread_key, response_id, condition, while_waiting):
-        # One for each turn: a saver does one thing at a time, whoever asks.
+        # One per turn: a saver runs one operation at a time, for all of its callers.
         yield AsyncPostgresSaver(pool)

@@ -1,4 +1,4 @@
-"""One turn: runs the agent on what the user sent, and emits what happens to the response."""
+"""Runs the agent for one turn, and emits its output to the response."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -21,7 +21,7 @@ Store = context.Store
 Items = list[agents.TResponseInputItem]
 Run = agents.result.RunResultBase
 
-# The SDK would send what users say to OpenAI. MLflow adds a processor of its own when it traces.
+# The SDK would send conversations to OpenAI. MLflow adds its own processor when it traces.
 agents.set_trace_processors([])
 
 
@@ -29,15 +29,15 @@ class OpenedThread(Protocol):
     """A session, which a turn has to itself (see `threads/store.py`)."""
 
     async def get_items(self) -> Items:
-        """Return the items of the session, the oldest first."""
+        """Return the items of the session, oldest first."""
 
     async def add_items(
         self, items: Sequence[agents.TResponseInputItem], instead_of: int = 0
     ) -> None:
-        """Append `items` in place of the last `instead_of`."""
+        """Replace the last `instead_of` items with `items`."""
 
 
-# Opens a thread to one turn: takes its key, and the id of the background response or "".
+# Opens a thread for one turn: takes its key, and the id of the background response or "".
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[OpenedThread]]
 
 
@@ -48,7 +48,7 @@ async def run_turn(
     turn: Turn,
     response: ResponseBuilder,
 ) -> None:
-    """Run one turn, and emit to `response` what the model and the tools say as they say it.
+    """Run one turn, and emit the output of the model and the tools to `response` as it arrives.
 
     Raises ModelError, and whatever the model, the tools and the database raise.
     """
@@ -62,7 +62,7 @@ async def run_turn(
         kept, new = kept_and_new(held, to_items(turn.items), turn.again)
         run = await _run(agent, [*kept, *new], Context(turn.user, store), turn, response)
         if thread:
-            # The whole turn at once: one that fails leaves nothing behind.
+            # The whole turn at once: a turn that fails leaves nothing behind.
             said = [item for made in run.new_items if says(item := made.to_input_item())]
             added = [*new, *signed(said, turn.response_id)]
             await thread.add_items(added, instead_of=len(held) - len(kept))
@@ -78,7 +78,7 @@ async def _run(
     try:
         return await run(agent, items, context, response)
     except (agents.MaxTurnsExceeded, agents.ModelBehaviorError) as error:
-        raise ModelError("the model came to no answer") from error
+        raise ModelError("the model reached no answer") from error
 
 
 async def _run_whole(
@@ -99,7 +99,8 @@ async def _run_streamed(
         async for event in run.stream_events():
             _emit(event, response)
     finally:
-        # Else the model goes on after its reader left. Twice would break off what the run stores.
+        # Otherwise the model would continue after its reader left. Cancelling twice would interrupt
+        # what the run is storing.
         if run.run_loop_task and not run.run_loop_task.cancelling():
             run.cancel()
     return run

@@ -1,4 +1,4 @@
-"""Which items of a session stay, which are new, and which are an answer of this turn."""
+"""Finds which items of a session to keep, which are new, and which already answer this turn."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -11,9 +11,9 @@ Items = Sequence[TResponseInputItem]
 
 
 def kept_and_new(held: Items, sent: Items, again: bool = False) -> tuple[Items, Items]:
-    """Return what stays of the session, and the items sent that it does not hold.
+    """Return the items of the session to keep, and those in `sent` that it does not hold.
 
-    A question that is asked again does not stay, nor does its answer (see `first_replaced`).
+    A question that is asked again is not kept, nor is its answer (see `first_replaced`).
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
@@ -21,13 +21,13 @@ def kept_and_new(held: Items, sent: Items, again: bool = False) -> tuple[Items, 
 
 
 def signed(items: Items, response_id: str) -> list[TResponseInputItem]:
-    """Return `items` with the id of a background response, if there is one, in the last of them."""
+    """Return `items`, the last one carrying the id of the background response, if there is one."""
     sign = [cast(TResponseInputItem, {**item, "id": response_id}) for item in items[-1:]]
     return [*items[:-1], *sign] if response_id else [*items]
 
 
 def stored_answer(held: Items, response_id: str) -> Items:
-    """Return the answer that an attempt stored before it was cut off; empty when there is none."""
+    """Return the answer that an earlier attempt stored before it was cut off; empty if none."""
     if not response_id or not held or held[-1].get("id") != response_id:
         return ()
     asked = max(index for index, item in enumerate(held) if item.get("role") == "user")

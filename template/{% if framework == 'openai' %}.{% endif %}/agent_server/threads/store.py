@@ -13,7 +13,7 @@ from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import to_storable
 from agent_server.threads import lease
 
-# As `agents.extensions.memory.SQLAlchemySession` creates them: never to be changed.
+# As `agents.extensions.memory.SQLAlchemySession` creates them: never change these.
 TABLES = """
     CREATE TABLE IF NOT EXISTS agent_sessions (
         session_id varchar PRIMARY KEY,
@@ -46,14 +46,14 @@ class Thread:
     session_id: str
 
     async def get_items(self) -> list[TResponseInputItem]:
-        """Return the items of the session, the oldest first."""
+        """Return the items of the session, oldest first."""
         async with self.pool.connection() as connection:
             rows = await (await connection.execute(GET, [self.session_id])).fetchall()
             return [json.loads(row["message_data"]) for row in rows]
 
     async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
-        """Append `items` in place of the last `instead_of`: all of it, or nothing when it fails."""
-        # Half a surrogate pair, which a model may say, could not be sent to it again.
+        """Replace the last `instead_of` items with `items`: all of it, or nothing if that fails."""
+        # A model may write half a surrogate pair, which could not be sent back to it.
         texts = [to_storable(json.dumps(item, ensure_ascii=False)) for item in items]
         place = {"session_id": self.session_id, "instead_of": instead_of}
         async with self.pool.connection() as connection:
@@ -74,9 +74,9 @@ async def open_thread(
     condition: LiteralString = "true",
     while_waiting: Callable[[], None] = lease.do_nothing,
 ) -> AsyncIterator[Thread]:
-    """Yield the session for one turn; the thread is this turn's alone until it ends.
+    """Yield the session for one turn, which has it to itself until it ends.
 
-    What decides when it opens, and what is raised, is as in `open_lease`.
+    Waits and raises as `open_lease` does.
     """
     async with lease.open_lease(pool, thread_key, response_id, condition, while_waiting):
         yield Thread(pool, thread_key)
