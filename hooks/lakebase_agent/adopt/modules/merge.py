@@ -16,7 +16,7 @@ from lakebase_agent.project.answers import ADOPTED
 
 Texts = Mapping[str, str]
 FOREIGN_FOLDERS = {"node_modules", "site-packages"}
-KEPT = "which this version does not have, is kept, because it differs from what was added"
+KEPT = "which is kept: it differs from what was added, and this version has no such module"
 UNKNOWN = f"""\
 can't merge {{files}}: these modules are of an earlier release, and it is not known what
 they were before you edited them. In {ADOPTED}, name that release as `version`
@@ -64,8 +64,9 @@ def _complete(merged: Merged, old: Texts, ours: Texts, new: Texts) -> Merged:
     """Return a merge with all modules that change, also those without edits."""
     left_out = {*merged.deleted, *(path for path in old if path not in ours)}
     changed = {path: text for path, text in new.items() if old.get(path) != text}
+    before = {item.new: item.old for item in merged.moved}
     files = {
-        path: as_before(ours.get(path, ""), text)
+        path: as_before(ours.get(before.get(path, path), ""), text)  # for its line ends
         for path, text in changed.items()
         if path not in left_out
     }
