@@ -1,6 +1,5 @@
 """`lakebase-agent adopt` in a project of an earlier release: its owner keeps every edit."""
 
-import os
 import re
 import subprocess
 import sys
@@ -11,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.owner_edits import edit_functions
+from tests.support.adopted_earlier import add_this_tree, adopt_at_release, check_out_release
 from tests.support.existing_agents import ODD, adopted, app_template, run, write_agent
-from tests.support.releases import commit, edit, git, releases_of
-from tests.support.rendering import FRAMEWORKS, REPOSITORY, copy_template
+from tests.support.releases import commit, edit, git
+from tests.support.rendering import FRAMEWORKS
 
-RELEASE, NEXT = "v0.2.6", "v0.3.0"
-ADOPT = "from lakebase_agent.cli import main; main()"
+RELEASE = "v0.2.6"
 MEMORY = "agent_server/lakebase_memory"
 FLAGS = ("--lakebase", "autoscaling")
 OWN = """\
@@ -46,32 +45,13 @@ def used():
 @pytest.fixture(scope="module")
 def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the template in git at a release whose modules were in one folder."""
-    folder = tmp_path_factory.mktemp("flat") / "the template"
-    git(folder.parent, "clone", "--quiet", "--no-tags", str(REPOSITORY), str(folder))
-    git(folder, "checkout", "--quiet", releases_of(REPOSITORY)[RELEASE])
-    git(folder, "tag", RELEASE)
-    return folder
+    return check_out_release(tmp_path_factory.mktemp("flat") / "the template", RELEASE)
 
 
 @pytest.fixture(scope="module")
 def source(flat: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the template in git, with that release and this one."""
-    folder = tmp_path_factory.mktemp("source") / "the template"
-    git(folder.parent, "clone", "--quiet", str(flat), str(folder))
-    git(folder, "rm", "-r", "--quiet", "template", "hooks")
-    copy_template(folder)
-    commit(folder)
-    git(folder, "tag", NEXT)
-    return folder
-
-
-def adopt_at_release(folder: Path, flat: Path, *flags: str) -> None:
-    """Adopt a project with the program of the earlier release, and commit."""
-    command = [sys.executable, "-c", ADOPT, "adopt", str(folder), "--source", str(flat), "--yes"]
-    variables = {**os.environ, "PYTHONPATH": str(flat / "hooks")}
-    done = subprocess.run([*command, *flags], env=variables, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    commit(folder)
+    return add_this_tree(flat, tmp_path_factory.mktemp("source") / "the template")
 
 
 def modules_of(folder: Path) -> list[Path]:
