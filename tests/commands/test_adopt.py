@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pexpect
@@ -118,15 +118,16 @@ def test_its_modules_import_only_each_other_and_packages(shape: Adopted) -> None
         for node in ast.walk(ast.parse(shape.after[name])):
             imported = str(node.module) if isinstance(node, ast.ImportFrom) else ""
             if imported.startswith(f"{module}."):
-                assert f"{folder}/{imported.rpartition('.')[2]}.py" in shape.after
+                path = imported.removeprefix(f"{module}.").replace(".", "/")
+                assert {f"{folder}/{path}.py", f"{folder}/{path}/__init__.py"} & set(shape.after)
             assert imported.partition(".")[0] != "agent_server" or imported.startswith(module)
 
 
 def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
     folder = shape.place["folder"]
-    found = {PurePosixPath(n).stem for n in own_files(shape) if n.startswith(f"{folder}/")}
-    own = {"context", "tool_failures"}  # of the OpenAI Agents SDK
-    assert found - own == ADOPTED - own
+    found = {n.removeprefix(f"{folder}/") for n in own_files(shape) if n.startswith(f"{folder}/")}
+    own = {"context.py", "tool_failures.py"}  # of the OpenAI Agents SDK
+    assert found - own == ADOPTED
 
 
 def test_its_modules_mention_no_command_of_a_generated_project(shape: Adopted) -> None:
@@ -140,6 +141,16 @@ def test_settings_are_found_relative_to_the_modules(shape: Adopted) -> None:
     exec(path.read_text(), values)
     assert values["ROOT"] == shape.folder
     assert "LAKEBASE_AGENT_MEMORY_SCHEMA" in values["DEFAULTS"]
+
+
+def test_it_adds_exactly_the_settings_that_its_modules_read(shape: Adopted) -> None:
+    code = "".join(shape.after[name].decode() for name in own_files(shape))
+    read = set(re.findall(r'(?:\bsetting|\blimit)\(\s*"(\w+)"', code))
+    constants = set(re.findall(r'^    "(\w+)": \d+,', code, re.MULTILINE))  # LIMITS
+    added = tomllib.loads(shape.after["pyproject.toml"].decode())["tool"]["lakebase-agent"]
+    assert added.keys() == read - constants | {"MEMORY", "LAKEBASE_AGENT_MEMORY_SCHEMA"}
+    assert added["MEMORY"] == ["short_term", "long_term"]
+    assert b"POOL_CONNECTIONS = 20  # to Postgres" in shape.after["pyproject.toml"]
 
 
 def test_its_output_fits_80_columns(shape: Adopted) -> None:
@@ -273,7 +284,19 @@ def test_only_short_term_memory_needs_no_embeddings(agent: Path, template: Path)
     said = adopted(agent, template, *AUTOSCALING, "--memory", "short_term")
     assert "memory_tools" not in said
     assert "EMBEDDING" not in (agent / "databricks.yml").read_text()
-    assert not (agent / MEMORY / "memory_store.py").exists()
+    assert not (agent / MEMORY / "database" / "memory.py").exists()
+    settings = tomllib.loads((agent / "pyproject.toml").read_text())["tool"]["lakebase-agent"]
+    assert settings["MEMORY"] == ["short_term"]
+    assert not {"EMBEDDING_DIMS", "MEMORIES_FOUND", "MODEL_ENDPOINT"} & settings.keys()
+
+
+def test_only_long_term_memory_needs_no_threads(agent: Path, template: Path) -> None:
+    adopted(agent, template, *AUTOSCALING, "--memory", "long_term")
+    assert not (agent / MEMORY / "threads" / "store.py").exists()
+    for path in (agent / MEMORY).rglob("*.py"):
+        for module in re.findall(r"agent_server\.lakebase_memory[.\w]*", path.read_text()):
+            place = agent.joinpath(*module.split("."))
+            assert place.is_dir() or place.with_suffix(".py").is_file(), f"{path}: {module}"
 
 
 @pytest.mark.parametrize(
@@ -397,13 +420,13 @@ def release(folder: Path, old: str, new: str) -> None:
 
 def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases: Path) -> None:
     adopted(agent, releases, *AUTOSCALING)
-    module = agent / MEMORY / "lakebase.py"
+    module = agent / MEMORY / "database" / "lakebase.py"
     edit(module, lambda text: text + "# mine\n")
     (agent / MEMORY / "memory.py").unlink()
     commit(agent)
-    release(releases, "SETUP_SECONDS = 10, 60", "SETUP_SECONDS = 9, 60")
+    release(releases, "name different Lakebases. Unset", "name two Lakebases. Unset")
     adopted(agent, releases)
-    assert "SETUP_SECONDS = 9, 60" in module.read_text()
+    assert "name two Lakebases" in module.read_text()
     assert module.read_text().endswith("# mine\n")
     assert not (agent / MEMORY / "memory.py").exists()
     assert "psycopg[binary,pool]>=3.3" in (agent / "pyproject.toml").read_text()
@@ -411,13 +434,13 @@ def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases:
 
 def test_a_conflict_is_listed_and_exits_with_1(agent: Path, releases: Path) -> None:
     adopted(agent, releases, *AUTOSCALING)
-    module = agent / MEMORY / "lakebase.py"
-    edit(module, lambda text: text.replace("SECONDS = 10, 60", "SECONDS = 7, 60"))
+    module = agent / MEMORY / "database" / "lakebase.py"
+    edit(module, lambda text: text.replace("different Lakebases", "other Lakebases"))
     commit(agent)
-    release(releases, "SECONDS = 10, 60", "SECONDS = 9, 60")
+    release(releases, "different Lakebases", "two Lakebases")
     done = run(agent, releases)
     assert done.returncode == 1
-    assert f"{MEMORY}/lakebase.py" in done.stderr
+    assert f"{MEMORY}/database/lakebase.py" in done.stderr
     assert "<<<<<<<" in module.read_text()
 
 

@@ -14,8 +14,11 @@ import yaml
 
 from tests.standins.model import open_standin_model
 from tests.standins.workspace.embedded import EmbeddedPostgres
+from tests.support.adopted_earlier import add_this_tree, adopt_at_release, check_out_release
 from tests.support.existing_agents import adopted, forgetful, write_agent
 from tests.support.project import Project, free_port, install
+from tests.support.releases import commit
+from tests.support.rendering import FRAMEWORKS
 
 pytestmark = pytest.mark.generated
 
@@ -122,6 +125,26 @@ def agent(
     main = folder / "agent" / "main.py"
     main.write_text(connect(main.read_text(), said))
     return Adopted(install(folder, home / "environment"), variables)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_one_of_an_earlier_release_still_remembers_when_adopted_again(
+    tmp_path: Path, variables: dict[str, str], framework: str
+) -> None:
+    earlier = check_out_release(tmp_path / "earlier", "v0.2.6")
+    folder = write_agent(tmp_path / "my agent", forgetful(framework))
+    flags = ("--lakebase", "autoscaling", "--schema", f"again_{framework}")
+    said = adopt_at_release(folder, earlier, *flags)
+    main = folder / "agent" / "main.py"
+    main.write_text(connect(main.read_text(), said))
+    commit(folder)
+    adopted(folder, add_this_tree(earlier, tmp_path / "now"))
+    agent = Adopted(install(folder, tmp_path / "environment"), variables)
+    with agent.process() as process:
+        process.ask("My name is Ada", "one")
+        process.ask("Remember that I like teal", "one")
+        assert "Ada" in process.ask("What is my name?", "one")
+        assert "teal" in process.ask("What do you know about me?", "two")
 
 
 def test_it_remembers_a_conversation_across_processes(agent: Adopted) -> None:

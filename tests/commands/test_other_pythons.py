@@ -78,4 +78,4 @@ def test_an_agent_is_adopted(installed: Installed, tmp_path: Path) -> None:
     agent = write_agent(tmp_path / "my agent", app_template("openai"))
     source = str(installed.published.home / "clone")
     installed.run(agent, "adopt", "--yes", "--instance", "memory", "--source", source)
-    assert (agent / "agent_server" / "lakebase_memory" / "leases.py").is_file()
+    assert (agent / "agent_server" / "lakebase_memory" / "threads" / "lease.py").is_file()

@@ -12,11 +12,14 @@ PAGE = "agent_server/chat/page"
 # What each framework has in a version of its own, and what each memory has.
 OF_THE_FRAMEWORK = "agent_server/responses/run_turn.py"
 OF_THE_MEMORY = "agent_server/server/runtime.py"
-# What `lakebase-agent adopt` takes from a project, by the names that the modules have there.
+# What `lakebase-agent adopt` takes from a project of either framework.
 ADOPTED = {
-    "__init__", "caller", "context", "errors", "history", "identity", "lakebase", "leases",
-    "memory", "memory_store", "migrations", "model", "opening", "settings", "texts",
-    "thread_messages", "thread_store", "turn", "workspace",
+    "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py", "opening.py",
+    "settings.py", "turn.py",
+    "database/__init__.py", "database/lakebase.py", "database/memory.py", "database/migrations.py",
+    "database/pool.py", "database/text.py", "server/__init__.py", "server/workspace.py",
+    "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py", "threads/messages.py",
+    "threads/store.py",
 }  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """`lakebase-agent adopt`: add memory in Lakebase to an agent that was not generated."""
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import questionary
 
 from lakebase_agent.adopt.adoption import Adoption, AdoptOptions, noted_adoption
 from lakebase_agent.adopt.existing_agent import MEMORY_FOLDER, ExistingAgent, examine_agent
-from lakebase_agent.adopt.memory_modules import render_modules
+from lakebase_agent.adopt.modules.rendered import render_modules
 from lakebase_agent.adopt.plan import Plan, make_plan
 from lakebase_agent.adopt.questions import ask_adoption
 from lakebase_agent.adopt.wiring import wiring
@@ -38,11 +38,13 @@ def adopt(folder: Path, options: AdoptOptions, asker: Asker, say: Say) -> list[s
     _show(plan, tracked, say)
     if options.dry_run:
         say("nothing was written: this was a dry run")
+        _say_not_applied(plan, say)
         return []
     next_steps = _next_steps(agent, adoption)
     _confirm(len(plan.changes), options, asker)
     write_together(folder, plan.changes)
-    print("\n".join(["", *next_steps]))
+    print("\n".join(["", *next_steps]), flush=True)
+    _say_not_applied(plan, say)
     return plan.conflicts
 
 
@@ -65,21 +67,35 @@ def _adoption(
 
 def _show(plan: Plan, tracked: bool, say: Say) -> None:
     print(to_diff(plan.changes), flush=True)
-    for line in _summary(plan.changes):
+    for line in _summary(plan):
         say(line)
     if not tracked:
         say("git does not track this folder: the diff above is the only record of what changes")
 
 
-def _summary(changes: Mapping[str, Replacement]) -> list[str]:
-    """Return a line for each file that changes, but only one for the folder of the modules."""
+def _say_not_applied(plan: Plan, say: Say) -> None:
+    for line in plan.not_applied:
+        say(f"not applied: {line}")
+
+
+def _summary(plan: Plan) -> list[str]:
+    """Return a line for each file that changes, but only one for all new modules."""
     lines = []
-    for name, change in changes.items():
-        kind = _kind(change)
-        folder = str(PurePosixPath(name).parent)
-        is_module = kind == "add" and folder.endswith(MEMORY_FOLDER)
-        lines.append(f"{kind:9} {folder + '/' if is_module else name}")
+    for name, change in plan.changes.items():
+        kind = "conflict" if name in plan.conflicts else _kind(change)
+        if name in plan.moved:
+            lines.append(f"move      {name} -> {plan.moved[name]}")
+        elif kind != "add":
+            lines.append(f"{kind:9} {name}")
+        elif name not in plan.moved.values():
+            lines.append(f"{kind:9} {_shortened(name)}")
     return list(dict.fromkeys(lines))
+
+
+def _shortened(name: str) -> str:
+    """Return the folder of the modules for a file in it, else the name itself."""
+    before, found, _ = name.partition(f"{MEMORY_FOLDER}/")
+    return before + found if found else name
 
 
 def _kind(change: Replacement) -> str:

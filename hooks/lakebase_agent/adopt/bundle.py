@@ -7,7 +7,7 @@ from typing import Any
 
 from lakebase_agent.adopt.adoption import Adoption
 from lakebase_agent.adopt.existing_agent import ExistingAgent
-from lakebase_agent.adopt.memory_modules import Rendered
+from lakebase_agent.adopt.modules.rendered import Rendered
 
 LAKEBASE_PREFIXES = ("LAKEBASE_AUTOSCALING", "LAKEBASE_INSTANCE")
 TARGET_FILES = "workspace.*.yml"

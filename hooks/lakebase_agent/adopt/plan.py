@@ -1,40 +1,34 @@
 """What adoption changes in a project, worked out before anything is written."""
 
 import getpass
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lakebase_agent.adopt.adoption import Adoption, to_note
 from lakebase_agent.adopt.bundle import bundle_additions
 from lakebase_agent.adopt.existing_agent import ExistingAgent
-from lakebase_agent.adopt.memory_modules import Rendered, render_modules
-from lakebase_agent.errors import UsageError
+from lakebase_agent.adopt.modules.merge import merge_modules
+from lakebase_agent.adopt.modules.rendered import Rendered, render_modules
+from lakebase_agent.merging.merged import Merged
 from lakebase_agent.project.answers import ADOPTED
 from lakebase_agent.project.changes import Replacement
 from lakebase_agent.project.env_file import add_paragraphs
 from lakebase_agent.project.pyproject import add_dependencies, add_settings
-from lakebase_agent.project.text_merge import Labels, merge_texts
 from lakebase_agent.project.yaml_lines import add_to_yaml
 from lakebase_agent.workspace.schemas import personal_schema
-
-LABELS = Labels("yours", "before", "template")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The files that change, and those of them in which conflicts are marked."""
+    """The files that change, those in which conflicts are marked, and what else to tell.
+
+    `moved` are the new paths of modules by their old ones; `not_applied` are sentences.
+    """
 
     changes: dict[str, Replacement]
     conflicts: list[str]
-
-
-@dataclass(frozen=True)
-class Merged:
-    """The text of a module, None to delete it, and whether conflicts are marked in it."""
-
-    text: str | None
-    conflict: bool = False
+    moved: dict[str, str]
+    not_applied: list[str]
 
 
 def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
@@ -45,9 +39,12 @@ def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
     old = new
     if adoption.version and adoption.version != new.version:
         old = render_modules(adoption.source, adoption.version, adoption.answers, adoption.place)
-    modules = _modules(agent.folder, old.files if adoption.noted else {}, new.files)
-    texts = {
-        **{name: merged.text for name, merged in modules.items()},
+    merged = Merged(files=dict(new.files))
+    if adoption.noted:
+        merged = merge_modules(agent.folder, adoption.place, old, new)
+    texts: dict[str, str | None] = {
+        **merged.files,
+        **dict.fromkeys(merged.deleted),
         **_owners_files(agent, adoption, old, new),
         ADOPTED: to_note(adoption, new.version, new.answers),
     }
@@ -56,30 +53,12 @@ def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
     ]
     wanted = [(name, change) for name, change in changes if change.old != change.new]
     wanted.sort(key=lambda item: item[1].old is not None)
-    return Plan(dict(wanted), [name for name, merged in modules.items() if merged.conflict])
-
-
-def _modules(folder: Path, old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, Merged]:
-    """Return the modules that may change, given what was rendered before and is rendered now."""
-    modules = {}
-    for name in sorted({*old, *new}):
-        merged = _merge_module(name, old.get(name), _read(folder / name), new.get(name))
-        if merged:
-            modules[name] = merged
-    return modules
-
-
-def _merge_module(name: str, before: str | None, own: str | None, now: str | None) -> Merged | None:
-    """Return what becomes of the owner's module; None if it stays the same."""
-    if before is None and own is not None:
-        raise UsageError(f"{name} is new in this version, and exists: move it away")
-    if before is None:
-        return Merged(now)
-    if now is None:
-        return Merged(None if own in (before, None) else own)
-    if own is None or before == now:  # the owner deleted it, or nothing is new
-        return None
-    return Merged(*merge_texts(before, own, now, LABELS))
+    return Plan(
+        dict(wanted),
+        merged.conflicts,
+        {item.old: item.new for item in merged.moved},
+        [f"{item.path}, {item.reason}" for item in merged.not_applied],
+    )
 
 
 def _owners_files(

@@ -32,8 +32,18 @@ def to_diff(changes: Mapping[str, Replacement]) -> str:
         left = f"a/{name}" if change.old is not None else "/dev/null"
         right = f"b/{name}" if change.new is not None else "/dev/null"
         context = 0 if Path(name).name == ".env" else 3
+        lines += _heading(name, change)
         lines += difflib.unified_diff(before, after, left, right, n=context)
     return "".join(_ended(line).replace("\r\n", "\n") for line in lines)
+
+
+def _heading(name: str, change: Replacement) -> list[str]:
+    """Return what git writes above a file's changes; of a new file without lines, it is all."""
+    lines = [f"diff --git a/{name} b/{name}\n"]
+    if change.old is None or change.new is None:
+        kind = "new" if change.old is None else "deleted"
+        lines.append(f"{kind} file mode 100644\n")
+    return lines
 
 
 def _ended(line: str) -> str:

@@ -1,13 +1,14 @@
 """A project's pyproject.toml: its own settings, and adding to it without touching the rest."""
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import Array, StringType
+from tomlkit.items import Array, StringType, Table
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.requirements import package_of, parse_requirement
@@ -68,15 +69,25 @@ def _with_extras(own: str, requirement: str) -> str:
     return f"{old.name}[{','.join(old.extras + missing)}]{old.rest}" if missing else own
 
 
-def add_settings(text: str, settings: Mapping[str, str | int]) -> str:
-    """Return the text of a pyproject.toml with the `settings` that it lacks."""
+def add_settings(text: str, settings: Mapping[str, Any]) -> str:
+    """Return the text of a pyproject.toml with the `settings` that it lacks.
+
+    They are items of tomlkit, whose comments come along.
+    """
     document = tomlkit.parse(text)
+    newline = "\r\n" if "\r\n" in text else "\n"
     table = document.get("tool", {}).get("lakebase-agent")
     if table is None:
-        newline = "\r\n" if "\r\n" in text else "\n"
-        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
-        added = (HEADER + "".join(lines)).replace("\n", newline)
-        return text + ("" if text.endswith("\n") else newline) + added
-    for name, value in settings.items():
-        table.setdefault(name, value)
+        added = tomlkit.table()
+        _add_items(added, settings, newline)
+        heading = HEADER.replace("\n", newline)
+        return text + ("" if text.endswith("\n") else newline) + heading + added.as_string()
+    _add_items(table, {n: item for n, item in settings.items() if n not in table}, newline)
     return tomlkit.dumps(document)
+
+
+def _add_items(table: Table, items: Mapping[str, Any], newline: str) -> None:
+    for name, item in items.items():
+        added = deepcopy(item)
+        added.trivia.trail = newline
+        table.append(name, added)

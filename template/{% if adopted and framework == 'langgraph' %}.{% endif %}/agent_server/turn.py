@@ -13,7 +13,6 @@ from agent_server.caller import user_of
 from agent_server.identity import User
 from agent_server.opening import process_memory
 from agent_server.threads.messages import kept_and_new, missing_results
-from agent_server.threads.store import open_thread
 
 
 @dataclass(frozen=True)
@@ -53,5 +52,5 @@ async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIte
     """
     user, memory = await user_of(headers), await process_memory()
     thread_id = thread_id or str(uuid4())
-    async with open_thread(memory.pool, user.thread_key(thread_id)) as checkpointer:
+    async with memory.open_thread(user.thread_key(thread_id)) as checkpointer:
         yield Turn(user, thread_id, checkpointer, memory.store)

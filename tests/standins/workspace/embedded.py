@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "template"
-MODULE = TEMPLATE / "{% if memory %}.{% endif %}" / "local" / "postgres.py"
+MODULE = TEMPLATE / "local" / "postgres.py"
 DATABASE, OWNERS = "databricks_postgres", "databricks_superuser"
 STOP_SECONDS = 30
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}

@@ -1,0 +1,1 @@
+"""The modules that adoption takes from a rendering of the template, and what they need."""
