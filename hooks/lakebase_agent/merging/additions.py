@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lakebase_agent.merging.counterparts import Counterparts, Key
 from lakebase_agent.merging.files import File
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit
+from lakebase_agent.merging.python.source import HEADER, IMPORTS, Module, Unit
 
 Open = Callable[[str], File]
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from lakebase_agent.merging.lines.pieces import normal, similarity
 from lakebase_agent.merging.moves import Moves
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, dotted, path_of
+from lakebase_agent.merging.python.source import HEADER, IMPORTS, Module, dotted, path_of
 
 AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be
 WHOLE = (HEADER, IMPORTS)

@@ -9,9 +9,9 @@ from lakebase_agent.merging.finishing import Source
 from lakebase_agent.merging.imports.rewrite import rewrite
 from lakebase_agent.merging.imports.symbols import Symbols
 from lakebase_agent.merging.merged import NotApplied
-from lakebase_agent.merging.renaming import rename
-from lakebase_agent.merging.source import HEADER, Module, dotted
-from lakebase_agent.merging.split import split
+from lakebase_agent.merging.python.renaming import rename
+from lakebase_agent.merging.python.source import HEADER, Module, dotted
+from lakebase_agent.merging.python.split import split
 from lakebase_agent.merging.texts import edit_of
 
 

@@ -13,9 +13,9 @@ from lakebase_agent.merging.imports.block import (
 from lakebase_agent.merging.lines.merge import BEFORE, marked, merge
 from lakebase_agent.merging.lines.pieces import Pieces, normal
 from lakebase_agent.merging.lines.places import shift
-from lakebase_agent.merging.renaming import unbound
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit
-from lakebase_agent.merging.split import split
+from lakebase_agent.merging.python.renaming import unbound
+from lakebase_agent.merging.python.source import HEADER, IMPORTS, Module, Unit
+from lakebase_agent.merging.python.split import split
 
 DEFINITIONS = ("def", "class")
 

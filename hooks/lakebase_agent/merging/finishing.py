@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from lakebase_agent.merging.files import File
 from lakebase_agent.merging.imports.block import Import, read_imports
 from lakebase_agent.merging.imports.symbols import Symbols
-from lakebase_agent.merging.renaming import used_in
-from lakebase_agent.merging.source import IMPORTS, Module, dotted
+from lakebase_agent.merging.python.renaming import used_in
+from lakebase_agent.merging.python.source import IMPORTS, Module, dotted
 
 
 @dataclass(frozen=True)

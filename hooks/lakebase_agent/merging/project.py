@@ -18,7 +18,7 @@ from copier import run_copy
 
 from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves, moves_between
-from lakebase_agent.merging.trees import merge_trees
+from lakebase_agent.merging.trees import MERGED, merge_trees
 
 REPORT = "LAKEBASE_AGENT_REPORT"  # where to write what was done, instead of saying it
 
@@ -33,14 +33,14 @@ def move_edits(project: Path, answers_file: str, owned: Sequence[str], versions:
     unmerged = _names(
         project, "diff", "--name-only", "--diff-filter=U", "--relative", "-z", "--", "."
     )
-    python = [path for path in unmerged if path.endswith(".py")]
+    merging = [path for path in unmerged if path.endswith(MERGED)]
     moves = moves_between(*versions)
     if moves.modules or moves.names:
         merged = _merge_all(project, answers_file, owned, moves)
     else:
-        merged = _merge_staged(project, python)
+        merged = _merge_staged(project, merging)
     _write(project, merged)
-    resolved = [path for path in python if path not in merged.conflicts and path in merged.files]
+    resolved = [path for path in merging if path not in merged.conflicts and path in merged.files]
     if resolved:
         _git(project, "reset", "--quiet", "--", *resolved)
     _report(merged)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from difflib import SequenceMatcher, ndiff
 
-from lakebase_agent.merging.source import split_lines
+from lakebase_agent.merging.python.source import split_lines
 
 BOM = "\ufeff"
 ALIKE = 0.6

@@ -10,12 +10,14 @@ from lakebase_agent.merging.imports.rewrite import rewrite
 from lakebase_agent.merging.imports.sorting import keep_sorted
 from lakebase_agent.merging.imports.symbols import Symbols
 from lakebase_agent.merging.lines.merge import marked, merge_texts
+from lakebase_agent.merging.lines.places import CODE, PROSE
 from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves
-from lakebase_agent.merging.source import split_lines
-from lakebase_agent.merging.split import split_all
+from lakebase_agent.merging.python.source import split_lines
+from lakebase_agent.merging.python.split import split_all
 from lakebase_agent.merging.texts import BOM, as_before, most_similar, plain
 
+MERGED = (".py", ".md")
 Tree = Mapping[str, str]
 
 
@@ -23,7 +25,7 @@ def merge_trees(base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> Merged:
     """Return how the owner's files become files of the new release, with every edit in them.
 
     `base` is the old release as rendered, `theirs` the new one, `ours` the owner's whole project.
-    Of the files in both releases, only Python is merged.
+    Of the files in both releases, only those that end as `MERGED` are merged; git does the others.
     """
     return _Trees(base, ours, theirs, moves).merge()
 
@@ -81,8 +83,9 @@ class _Trees:
             return
         if path in self.counterparts.base and self.definitions.merge(path, ours, homes[0]):
             return
-        if path not in self.theirs or path.endswith(".py"):
-            result = merge_texts(self.base[path], ours, self.theirs[homes[0]])
+        if path not in self.theirs or path.endswith(MERGED):
+            language = PROSE if path.endswith(".md") else CODE
+            result = merge_texts(self.base[path], ours, self.theirs[homes[0]], language)
             self._write(homes[0], result.text, result.conflict, path)
 
     def _write(self, path: str, text: str, conflict: bool, old: str = "") -> None:

@@ -32,7 +32,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 }
 # As `_skip_if_exists` in copier.yml. Copier would bring back those that the owner deleted.
 OWNERS = ("README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
-          "evals")  # fmt: skip
+          "evals/cases.toml")  # fmt: skip
 CURRENT = "current"
 TROUBLED = ("conflict", "broken")
 COMPARED = ("--cached", "--no-renames", "--no-ext-diff", "--no-color", "HEAD")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lakebase_agent.merging.imports.positions import statement
 from lakebase_agent.merging.lines.merge import merge
 from lakebase_agent.merging.lines.pieces import Hunk, Pieces, hunks
-from lakebase_agent.merging.source import is_comment
+from lakebase_agent.merging.python.source import is_comment
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import ast
 
-from lakebase_agent.merging.source import split_lines
+from lakebase_agent.merging.python.source import split_lines
 
 WIDTH = 100
 

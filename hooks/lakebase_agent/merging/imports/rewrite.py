@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lakebase_agent.merging.imports.positions import WIDTH, Positions, dotted_name, statement
 from lakebase_agent.merging.imports.symbols import Alias, Symbol, Symbols
-from lakebase_agent.merging.source import absolute
+from lakebase_agent.merging.python.source import absolute
 
 # What takes the dotted name of something to replace it.
 BY_NAME = {"patch", "setattr", "delattr", "import_module", "importorskip"}

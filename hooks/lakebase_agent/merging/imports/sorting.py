@@ -4,7 +4,7 @@ import ast
 from itertools import groupby, pairwise
 
 from lakebase_agent.merging.imports.block import import_key, joined, read_imports
-from lakebase_agent.merging.source import split_lines
+from lakebase_agent.merging.python.source import split_lines
 
 Run = tuple[int, int, list[str]]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from lakebase_agent.merging.counterparts import Counterparts
-from lakebase_agent.merging.source import dotted, path_of
+from lakebase_agent.merging.python.source import dotted, path_of
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import ast
 from textwrap import dedent
 
 from lakebase_agent.merging.lines.pieces import Pieces
-from lakebase_agent.merging.renaming import bound_in, words
-from lakebase_agent.merging.source import is_comment, split_lines
+from lakebase_agent.merging.python.renaming import bound_in, words
+from lakebase_agent.merging.python.source import is_comment, split_lines
 
 
 def parses(pieces: Pieces) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from lakebase_agent.merging.lines.checks import added_comments, parses, unknown
 from lakebase_agent.merging.lines.pieces import Hunk, Pairs, Pieces, hunks, normal, pair
-from lakebase_agent.merging.lines.places import places
-from lakebase_agent.merging.source import is_comment, split_lines
+from lakebase_agent.merging.lines.places import CODE, PYTHON, places
+from lakebase_agent.merging.python.source import is_comment, split_lines
 
 BEFORE, BETWEEN, AFTER = "<<<<<<< before updating\n", "=======\n", ">>>>>>> after updating\n"
 
@@ -43,35 +43,36 @@ def marked(ours: Pieces, theirs: Pieces) -> list[str]:
     return [BEFORE, *_ended(ours), BETWEEN, *_ended(theirs), AFTER]
 
 
-def merge_texts(base: str, ours: str, theirs: str) -> Result:
+def merge_texts(base: str, ours: str, theirs: str, language: str = CODE) -> Result:
     """Merge texts of any language, line by line."""
-    return merge(split_lines(base), split_lines(ours), split_lines(theirs), python=False)
+    return merge(split_lines(base), split_lines(ours), split_lines(theirs), language)
 
 
-def merge(base: Pieces, ours: Pieces, theirs: Pieces, python: bool = True) -> Result:
+def merge(base: Pieces, ours: Pieces, theirs: Pieces, language: str = PYTHON) -> Result:
     """Return `theirs` with what the owner did between `base` and `ours`.
 
     Of Python, what is merged still parses, and uses no local name that is gone; the rest is a
-    conflict. Of other texts, what stands between two lines stays between them.
+    conflict. Of other code, what is inserted stays beside a line that it was inserted at; in prose
+    it may stand further away.
     """
     if list(ours) == list(base) or list(ours) == list(theirs):
         return Result(list(theirs))
     if [normal(p) for p in base] == [normal(p) for p in theirs]:
         return Result(list(ours))
-    merger = _Merger(list(base), list(ours), list(theirs), python)
+    merger = _Merger(list(base), list(ours), list(theirs), language)
     for hunk in merger.hunks:
         merger.apply(hunk)
     return Result(list(merger.render(shown=True)), any(patch.shown for patch in merger.patches))
 
 
 class _Merger:
-    def __init__(self, base: list[str], ours: list[str], theirs: list[str], python: bool) -> None:
-        self.base, self.ours, self.theirs, self.python = base, ours, theirs, python
+    def __init__(self, base: list[str], ours: list[str], theirs: list[str], language: str) -> None:
+        self.base, self.ours, self.theirs, self.language = base, ours, theirs, language
         self.pairs: Pairs = pair(base, theirs)
         self.hunks: list[Hunk] = hunks(base, ours)
         self.patches: list[_Patch] = []
         self.covered = -1  # the end of the last conflict, in base
-        self.checked = python and not any(piece in (BEFORE, AFTER) for piece in theirs)
+        self.checked = language == PYTHON and not any(piece in (BEFORE, AFTER) for piece in theirs)
         self.checked = self.checked and parses(theirs) and parses(ours)
 
     def apply(self, hunk: Hunk) -> None:
@@ -115,7 +116,7 @@ class _Merger:
             return False
         if normal(self.theirs[place]) == normal(new):
             return True
-        if not self.python or max(old.count("\n"), new.count("\n")) < 2:
+        if self.language != PYTHON or max(old.count("\n"), new.count("\n")) < 2:
             return False
         inside = merge_texts(old, new, self.theirs[place])
         if not inside.conflict:
@@ -125,7 +126,7 @@ class _Merger:
 
     def _insert(self, hunk: Hunk) -> bool:
         new = [normal(piece) for piece in hunk.new]
-        for place in places(self.base, self.theirs, self.pairs, hunk, self.python):
+        for place in places(self.base, self.theirs, self.pairs, hunk, self.language):
             around = self.theirs[max(0, place.before - len(new)) : place.before + len(new)]
             if "".join(new) and _within(new, [normal(piece) for piece in around]):
                 return True  # the template has it now

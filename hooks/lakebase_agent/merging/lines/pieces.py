@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from lakebase_agent.merging.source import is_comment
+from lakebase_agent.merging.python.source import is_comment
 
 ALIKE = 0.6
 DEFINITION = re.compile(r"\s*(async\s+def|def|class)\b")

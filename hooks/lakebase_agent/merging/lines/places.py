@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lakebase_agent.merging.lines.pieces import DEFINITION, Hunk, Pairs, Pieces
-from lakebase_agent.merging.source import indent_of, is_comment, split_lines
+from lakebase_agent.merging.python.source import indent_of, is_comment, split_lines
 
+PYTHON, CODE, PROSE = "Python", "code", "prose"
 Find = Callable[[int], int | None]
 
 
@@ -31,18 +32,24 @@ def shift(piece: str, width: int) -> str:
     return "".join(lines)
 
 
-def places(base: Pieces, theirs: Pieces, pairs: Pairs, hunk: Hunk, python: bool) -> Iterator[Place]:
+def places(
+    base: Pieces, theirs: Pieces, pairs: Pairs, hunk: Hunk, language: str
+) -> Iterator[Place]:
     """Yield places for an insertion, the best first.
 
-    Outside Python only those next to a neighbour that did not change.
+    In code of unknown languages only those next to a neighbour that did not change.
     """
     finder = _Finder(base, theirs, pairs, hunk)
     before, after = finder.nearest(hunk.start - 1, -1), finder.nearest(hunk.end, 1)
     for place in finder.next_to(before, after, pairs.equal):
-        yield place if python else Place(place.before)
-    if not python:
-        if before is None and not theirs:
-            yield Place(0)
+        yield place if language == PYTHON else Place(place.before)
+    if language == PROSE and after is None:
+        yield Place(len(theirs))
+    if language == PROSE:
+        yield from (Place(place.before) for place in finder.far())
+    if language == CODE and before is None and not theirs:
+        yield Place(0)
+    if language != PYTHON:
         return
     yield from finder.next_to(before, after, pairs.any)
     yield from finder.natural(before, after)

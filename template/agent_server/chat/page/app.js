@@ -129,7 +129,7 @@ on($("composer"), "submit", (event) => {
 });
 on(box, "input", fit);
 on(box, "keydown", (event) => {
-  // While an input method composes a word, Enter accepts it; in Safari only the key code shows that.
+  // While an input method composes a word, Enter accepts it; Safari shows it only by the key code.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
   event.preventDefault();
   send(box.value);

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from lakebase_agent.merging.merged import Merged
 from lakebase_agent.merging.moves import TABLES, Moves, moves_between, read_moves
 from lakebase_agent.merging.trees import merge_trees
-from tests.owner_edits import PLACES, edit_functions, scatter_in_functions
-from tests.rendered_releases import Files, Releases, rehouse
+from tests.support.owner_edits import PLACES, edit_functions, scatter_in_functions
 from tests.support.releases import releases_of
+from tests.support.rendered_releases import Files, Releases, rehouse
 from tests.support.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combination
 
 DEFAULT, EVERYTHING = ("short_term", "long_term", "chat"), MEMORIES

@@ -7,7 +7,7 @@ import tokenize
 from collections.abc import Mapping
 from textwrap import dedent
 
-from lakebase_agent.merging.source import split_lines
+from lakebase_agent.merging.python.source import split_lines
 
 GIVEN = {*dir(builtins), "__file__", "__name__", "__doc__", "__path__", "__spec__", "__package__"}
 

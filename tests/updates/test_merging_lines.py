@@ -3,7 +3,8 @@
 import pytest
 
 from lakebase_agent.merging.lines.merge import merge, merge_texts
-from lakebase_agent.merging.split import split
+from lakebase_agent.merging.lines.places import PROSE
+from lakebase_agent.merging.python.split import split
 
 OLD = """\
 def f(x):
@@ -103,6 +104,12 @@ def test_other_languages_merge_line_by_line() -> None:
     base, theirs = "a {}\nb {}\n", "a {}\nb {}\nc {}\n"
     result = merge_texts(base, "a {}\n/* Mine. */\nb {}\n", theirs)
     assert (result.text, result.conflict) == ("a {}\n/* Mine. */\nb {}\nc {}\n", False)
+
+
+def test_prose_keeps_an_insertion_wherever_it_can_stand() -> None:
+    base, theirs = "# Notes\n\nOld words.\n", "# Map\n\nNothing of it is left.\n"
+    result = merge_texts(base, f"{base}Mine.\n", theirs, PROSE)
+    assert (result.text, result.conflict) == (f"{theirs}Mine.\n", False)
 
 
 def test_other_languages_conflict_where_both_changed() -> None:

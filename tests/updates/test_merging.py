@@ -1,75 +1,11 @@
 """Merging by definitions: an owner's edits follow them to other modules, classes and names."""
 
 import ast
-from textwrap import dedent
 
-from lakebase_agent.merging.merged import Merged, Moved
-from lakebase_agent.merging.moves import Moves, read_moves
+from lakebase_agent.merging.merged import Moved
+from lakebase_agent.merging.moves import read_moves
 from lakebase_agent.merging.trees import merge_trees
-
-OLD = '''\
-"""Postgres."""
-
-import os
-
-LIMIT = 10
-
-
-class Pool:
-    """A pool."""
-
-    def size(self) -> int:
-        """Return its size."""
-        found = LIMIT
-        return found
-
-
-def schema() -> str:
-    return os.environ["SCHEMA"]
-'''
-NEW = {
-    "app/database/lakebase.py": (
-        'import os\n\n\ndef schema_name() -> str:\n    return os.environ["SCHEMA"]\n'
-    ),
-    "app/database/pool.py": dedent('''\
-        """The pool."""
-
-        LIMIT = 10
-
-
-        class ConnectionPool:
-            """A pool."""
-
-            def size(self) -> int:
-                """Return its size."""
-                found = LIMIT
-                assert found
-                return found
-        '''),
-}
-MOVES = """\
-[modules]
-"app/lakebase.py" = ["app/database/lakebase.py", "app/database/pool.py"]
-[names]
-"app.lakebase.schema" = "app.database.lakebase.schema_name"
-"app.lakebase.Pool" = "app.database.pool.ConnectionPool"
-"""
-LAKEBASE, POOL = NEW
-
-
-def merge(*edits: tuple[str, str], **own: str) -> Merged:
-    """Merge the old module with edits, each an old and a new text, and own files by their stems."""
-    text = OLD
-    for old, new in edits:
-        assert old in text
-        text = text.replace(old, new, 1)
-    ours = {"app/lakebase.py": text, **{f"{name}.py": content for name, content in own.items()}}
-    return merge_trees({"app/lakebase.py": OLD}, ours, NEW, read_moves([MOVES]))
-
-
-def merge_one(base: str, ours: str, theirs: str) -> Merged:
-    """Merge one module that keeps its place."""
-    return merge_trees({"m.py": base}, {"m.py": ours}, {"m.py": theirs}, Moves())
+from tests.support.split_module import LAKEBASE, OLD, POOL, merge, merge_one
 
 
 def test_without_edits_nothing_but_the_move_is_to_do() -> None:
@@ -142,47 +78,11 @@ def test_a_new_name_is_used_in_what_the_owner_wrote() -> None:
     assert "    return schema_name()\n" in merged.files[LAKEBASE]
 
 
-def test_a_line_that_both_changed_is_a_conflict_in_that_definition_alone() -> None:
-    theirs = OLD.replace("LIMIT\n", "LIMIT + 1\n")
-    ours = OLD.replace("LIMIT\n", "LIMIT + 2\n").replace("import os", "import json\nimport os")
-    merged = merge_one(OLD, ours, theirs)
-    assert merged.conflicts == ["m.py"]
-    head, rest = merged.files["m.py"].split("<<<<<<< before updating\n")
-    assert "import json\n" in head and rest.startswith("        found = LIMIT + 2\n=======\n")
-    assert "        found = LIMIT + 1\n>>>>>>> after updating\n" in rest
-
-
-def test_a_definition_that_the_owner_deleted_stays_deleted() -> None:
-    merged = merge(('\n\ndef schema() -> str:\n    return os.environ["SCHEMA"]\n', ""))
-    assert "schema_name" not in merged.files[LAKEBASE]
-
-
-def test_a_deleted_definition_that_changed_is_a_conflict() -> None:
-    merged = merge_one(OLD, OLD[: OLD.index("def schema")], OLD.replace('["SCHEMA"]', '["S"]'))
-    assert merged.conflicts == ["m.py"]
-    assert "<<<<<<< before updating\n=======\ndef schema()" in merged.files["m.py"]
-
-
-def test_an_edit_of_a_definition_that_is_gone_is_kept_and_said() -> None:
-    theirs = OLD[: OLD.index("def schema")]
-    merged = merge_one(OLD, OLD.replace("    return os", "    # Mine.\n    return os"), theirs)
-    assert merged.conflicts == ["m.py"]
-    assert "    # Mine.\n" in merged.files["m.py"].split("<<<<<<< before updating")[1]
-    assert "schema, which is gone" in merged.not_applied[0].reason
-    assert "+ # Mine." in merged.not_applied[0].reason
-
-
 def test_a_function_of_another_name_is_found_by_its_likeness() -> None:
     theirs = OLD.replace("def schema()", "async def name_of_schema()")
     ours = OLD.replace("    return os", "    # Mine.\n    return os")
     merged = merge_one(OLD, ours, theirs)
     assert "async def name_of_schema() -> str:\n    # Mine.\n" in merged.files["m.py"]
-
-
-def test_a_constant_is_never_taken_for_another() -> None:
-    merged = merge_one("MOST = 10\n", "MOST = 20\n", "LEAST = 10\n")
-    assert merged.conflicts == ["m.py"]
-    assert merged.files["m.py"].startswith("LEAST = 10\n")
 
 
 def test_an_edit_of_an_absorbed_definition_goes_where_its_work_is_done() -> None:
@@ -211,39 +111,6 @@ def test_names_of_the_new_release_are_used_in_what_the_owner_inserted() -> None:
     moves = read_moves(['[identifiers]\n"m.py" = { tell = "emit" }\n'])
     merged = merge_trees({"m.py": base}, {"m.py": ours}, {"m.py": theirs}, moves)
     assert merged.files["m.py"] == ours.replace("tell", "emit")
-
-
-def test_what_the_owner_deleted_is_not_brought_back() -> None:
-    merged = merge_trees({"app/lakebase.py": OLD}, {}, NEW, read_moves([MOVES]))
-    assert merged.deleted == [LAKEBASE, POOL]
-    [said] = merged.not_applied
-    assert (said.path, said.reason) == ("app/lakebase.py", "which changed")
-
-
-def test_what_the_owner_moved_is_named_with_its_new_place() -> None:
-    ours = {"mine/pg.py": OLD + "# Mine.\n"}
-    merged = merge_trees({"app/lakebase.py": OLD}, ours, NEW, read_moves([MOVES]))
-    assert merged.not_applied[0].reason == "which changed; yours is mine/pg.py"
-    assert "mine/pg.py" not in merged.files
-
-
-def test_an_own_file_where_the_template_has_a_new_one_is_kept() -> None:
-    ours = {"app/lakebase.py": OLD, POOL: "mine = 1\n"}
-    merged = merge_trees({"app/lakebase.py": OLD}, ours, NEW, read_moves([MOVES]))
-    assert merged.conflicts == [POOL]
-    assert merged.files[POOL].startswith("<<<<<<< before updating\nmine = 1\n=======\n")
-
-
-def test_edits_go_when_an_answer_takes_the_whole_module_away() -> None:
-    ours = {"app/lakebase.py": OLD + "# Mine.\n"}
-    merged = merge_trees({"app/lakebase.py": OLD}, ours, {}, read_moves([MOVES]))
-    assert (merged.files, merged.dropped) == ({}, ["app/lakebase.py"])
-
-
-def test_a_module_that_is_no_python_is_merged_line_by_line() -> None:
-    broken = OLD + "mine = (\n"
-    merged = merge_one(OLD, broken, OLD.replace("LIMIT = 10", "LIMIT = 20"))
-    assert merged.files["m.py"] == broken.replace("LIMIT = 10", "LIMIT = 20")
 
 
 def test_line_ends_are_the_owners() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.releases import commit, edit, git
-from tests.tiny_template import Tiny, open_tiny
+from tests.support.tiny_template import Tiny, open_tiny
 
 LAKEBASE = "agent_server/lakebase.py"
 POOL = "agent_server/database/pool.py"

@@ -4,7 +4,7 @@ import pytest
 
 from lakebase_agent.merging.imports.block import Import, add_imports
 from lakebase_agent.merging.moves import read_moves
-from lakebase_agent.merging.source import split_lines
+from lakebase_agent.merging.python.source import split_lines
 from lakebase_agent.merging.trees import merge_trees
 
 OLD = {

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from lakebase_agent.merging.source import HEADER, IMPORTS, Module, Unit, split_lines
+from lakebase_agent.merging.python.source import HEADER, IMPORTS, Module, Unit, split_lines
 
 Statements = Sequence[ast.stmt]
 

@@ -1,0 +1,1 @@
+"""Reading Python: its units, and the names in it."""
