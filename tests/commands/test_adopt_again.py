@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.owner_edits import edit_functions
 from tests.support.adopted_earlier import add_this_tree, adopt_at_release, check_out_release
 from tests.support.existing_agents import ODD, adopted, app_template, run, write_agent
+from tests.support.owner_edits import edit_functions
 from tests.support.releases import commit, edit, git
 from tests.support.rendering import FRAMEWORKS
 
