@@ -62,23 +62,26 @@ def _check_known(ours: Texts, old: Texts, new: Texts, place: Place) -> None:
 
 def _complete(merged: Merged, old: Texts, ours: Texts, new: Texts) -> Merged:
     """Return a merge with all modules that change, also those without edits."""
-    left_out = {*merged.deleted, *(path for path in old if path not in ours)}
-    changed = {path: text for path, text in new.items() if old.get(path) != text}
-    before = {item.new: item.old for item in merged.moved}
-    files = {
-        path: as_before(ours.get(before.get(path, path), ""), text)  # for its line ends
-        for path, text in changed.items()
-        if path not in left_out
-    }
-    gone = old.keys() - new.keys() - set(merged.dropped)
+    gone = (old.keys() - new.keys() - set(merged.dropped)) & ours.keys()
     kept = [NotApplied(path, KEPT) for path in merged.dropped]
     return Merged(
-        files={**files, **merged.files},
-        deleted=sorted(path for path in gone if path in ours),
+        files={**_without_edits(merged, old, ours, new), **merged.files},
+        deleted=sorted(gone),
         conflicts=merged.conflicts,
         moved=merged.moved,
         not_applied=[*merged.not_applied, *kept],
     )
+
+
+def _without_edits(merged: Merged, old: Texts, ours: Texts, new: Texts) -> dict[str, str]:
+    """Return the new modules, with the line ends of the owner's, but not what the owner deleted."""
+    before = {item.new: item.old for item in merged.moved}
+    left_out = {*merged.deleted, *(old.keys() - ours.keys())}
+    return {
+        path: as_before(ours.get(before.get(path, path), ""), text)
+        for path, text in new.items()
+        if path not in left_out and old.get(path) != text
+    }
 
 
 def _files_that_import(folder: Path) -> dict[str, str]:
