@@ -42,7 +42,7 @@ def edited(name: str, text: str) -> tuple[str, str]:
     if name in OWNED:
         line = "# The owner was here."
         return f"{line}\n{text}", line
-    line = "# Mine." if not name.endswith(".md") else "Mine."
+    line = f"# Mine, in {name}." if not name.endswith(".md") else "Mine."
     if docstring := re.match(r'""".+"""\n', text):
         # Not at the end, which releases change: git merges no neighbours.
         return f"{docstring[0]}\n{line}\n{text[docstring.end() :]}", line

@@ -2,6 +2,7 @@
 
 import ast
 import random
+import re
 import tomllib
 from collections.abc import Callable
 from itertools import cycle, product
@@ -13,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lakebase_agent.merging.moves import moves_between
 from tests.support.owner import LINKED, edit_everything
 from tests.support.places import IDENTITY, ITS_TESTS
 from tests.support.project import install
@@ -31,12 +33,25 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ".yml": yaml.safe_load,
 }
 GONE = "agent_server/obsolete.py"
+MOVES = moves_between("0.0.0", "900.0.0")
 
 
 def texts(project: Path) -> dict[str, str]:
     """Return every file of a project by its name."""
-    names = [*git(project, "ls-files").splitlines(), *LINKED]
+    names = git(project, "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    names += LINKED
     return {name: (project / name).read_text() for name in names if (project / name).is_file()}
+
+
+def lost(added: dict[str, str], after: dict[str, str], told: str) -> list[str]:
+    """Return the files whose added line is neither where they are now, nor told to be gone."""
+    missing = []
+    for name, line in added.items():
+        places = [place for place in (name, *MOVES.targets(name)) if place in after]
+        gone = not places and re.search(rf"^  delete +{re.escape(name)}( |$)", told, re.MULTILINE)
+        if not gone and not any(line in after[place] for place in places):
+            missing.append(name)
+    return missing
 
 
 def check_update(published: Published, project: Path, release: str, wanted: Combination) -> None:
@@ -49,8 +64,8 @@ def check_update(published: Published, project: Path, release: str, wanted: Comb
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     after = texts(project)
     assert GONE not in after
-    assert [name for name in added if name != GONE and added[name] not in after[name]] == []
-    kept = {*OWNED, "README.md", "evals/cases.toml", "evals/run.py", *LINKED, "agent_server/own.py"}
+    assert lost(added, after, done.stdout) == []
+    kept = {*OWNED, "README.md", "evals/cases.toml", *LINKED, "agent_server/own.py"}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
     assert not [name for name in after if "<<<<<<<" in after[name] or name.endswith(".rej")]
     for name, text in after.items():
