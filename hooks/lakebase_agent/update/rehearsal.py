@@ -52,7 +52,7 @@ class Change:
         return self.kind in TROUBLED
 
     @property
-    def grave(self) -> bool:
+    def warns(self) -> bool:
         """Whether it is listed last: what has conflicts, and what is deleted."""
         return self.troubled or self.kind == "delete"
 
@@ -80,17 +80,10 @@ class Rehearsal:
         states = names(self.copy, "diff", *COMPARED, "--relative", "--name-status", "-z")
         kinds = dict(zip(states[1::2], states[::2], strict=True))
         moves = [move for move in self.report.moved if kinds.get(move.old) == "D"]
-        gone = {move.old for move in moves}
-        deleted = [path for path, kind in kinds.items() if kind == "D" and path not in gone]
-        edited = self._edited(deleted) if deleted else set()
-        found = [
-            Change(path, self._kind(path, kind)) for path, kind in kinds.items() if kind != "D"
-        ]
-        arrived = {move.new for move in moves}
-        kept = [change for change in found if change.kind != "add" or change.path not in arrived]
-        kept += [Change(f"{move.old} -> {move.new}", "move", move.edited) for move in moves]
-        kept.sort(key=lambda change: change.troubled)
-        return kept + [Change(path, "delete", path in edited) for path in deleted]
+        deletions = self._deletions(kinds, {move.old for move in moves})
+        found = self._written(kinds, {move.new for move in moves})
+        found += [Change(f"{move.old} -> {move.new}", "move", move.edited) for move in moves]
+        return sorted(found, key=lambda change: change.troubled) + deletions
 
     def not_applied(self) -> list[str]:
         """Return a line for each change of the template, or of the owner, that has no place."""
@@ -119,6 +112,18 @@ class Rehearsal:
                 raise
         finally:
             signal.signal(signal.SIGINT, previous)
+
+    def _written(self, kinds: Mapping[str, str], arrived: set[str]) -> list[Change]:
+        """Return the files that are added or changed, except those that merely `arrived`."""
+        paths = [path for path, state in kinds.items() if state != "D"]
+        found = [Change(path, self._kind(path, kinds[path])) for path in paths]
+        return [change for change in found if change.kind != "add" or change.path not in arrived]
+
+    def _deletions(self, kinds: Mapping[str, str], moved: set[str]) -> list[Change]:
+        """Return the files that are deleted, and not `moved`."""
+        paths = [path for path, state in kinds.items() if state == "D" and path not in moved]
+        edited = self._edited(paths) if paths else set()
+        return [Change(path, "delete", path in edited) for path in paths]
 
     def _kind(self, path: str, state: str) -> str:
         full = (self.copy / path).relative_to(_top(self.copy)).as_posix()

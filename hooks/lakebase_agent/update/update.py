@@ -11,10 +11,10 @@ import questionary
 from plumbum import ProcessExecutionError
 
 from lakebase_agent.errors import SourceError, UsageError
-from lakebase_agent.project.answers import ANSWERS, read_adopted, read_answers
+from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_target
-from lakebase_agent.project.git import GitError, git, names
 from lakebase_agent.template import last_line
+from lakebase_agent.update.checks import check_project
 from lakebase_agent.update.rehearsal import TROUBLED, Change, Rehearsal, open_rehearsal
 
 LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
@@ -63,7 +63,7 @@ def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
 @contextmanager
 def open_update(project: Path, options: UpdateOptions) -> Iterator[Rehearsal]:
     """Yield an update of `project` that is done in a copy; raises as `update` does."""
-    answers = _check(project)
+    answers = check_project(project)
     ask = options.interactive and not options.yes
     try:
         with open_rehearsal(project, options.data, options.version, ask) as rehearsal:
@@ -76,33 +76,26 @@ def open_update(project: Path, options: UpdateOptions) -> Iterator[Rehearsal]:
 def _finish(
     rehearsal: Rehearsal, before: Mapping[str, Any], options: UpdateOptions, say: Say
 ) -> Outcome:
+    """Show what an update does and, unless this is a dry run, do it."""
     changes, after = rehearsal.changes(), read_answers(rehearsal.copy)
     if options.dry_run:
         sys.stdout.write(rehearsal.diff().encode("utf-8", "replace").decode())
     say(f"from {before['_commit']} to {after['_commit']}")
-    for change in changes:
-        if not change.grave:
-            say(str(change))
-    if not changes:
-        say("nothing changes")
-    grave = [str(change) for change in changes if change.grave] + rehearsal.not_applied()
-    asks = _asks(changes, options)
-    if options.dry_run or asks:
-        _say_all(grave, say)
+    _say_all(_ordinary(changes), say)
+    warnings = [str(change) for change in changes if change.warns] + rehearsal.not_applied()
     if options.dry_run:
-        say("nothing was written: this was a dry run")
+        _say_all([*warnings, "nothing was written: this was a dry run"], say)
         return Outcome()
-    troubled = [change.path for change in changes if change.troubled]
+    asks = _asks(changes, options)
+    if asks:
+        _say_all(warnings, say)
     if changes:
-        _agree(changes, options)
-        rehearsal.bring_over()
-    if changes and not troubled:
-        say("done. Look at `git diff`, run `uv run pytest`, and commit.")
+        _bring_over(rehearsal, changes, options, say)
     _say_all(_left_over(rehearsal.project, _needed(before) - _needed(after)), say)
     if not asks:
-        _say_all(grave, say)
+        _say_all(warnings, say)
     known = read_target(rehearsal.project, "dev").keys()
-    return Outcome(troubled, bool(_needed(after) - _needed(before) - known))
+    return Outcome(_troubled(changes), bool(_needed(after) - _needed(before) - known))
 
 
 def _say_all(lines: Iterable[str], say: Say) -> None:
@@ -110,35 +103,24 @@ def _say_all(lines: Iterable[str], say: Say) -> None:
         say(line)
 
 
-def _check(project: Path) -> dict[str, Any]:
-    if read_adopted(project):
-        raise UsageError(f"{project} was adopted, not generated. Run: lakebase-agent adopt")
-    answers = read_answers(project)
-    try:
-        if not names(project, "ls-files", "-z", "--", ANSWERS):
-            raise UsageError(f"git does not track {project}. Commit the project first.")
-        states = git(project, "status", "--porcelain", "--", ".").splitlines()
-    except GitError as error:
-        raise UsageError(f"{project} must be in a git repository ({error})") from error
-    if states:
-        files = ", ".join(line[3:] for line in states[:10]) + (" ..." if len(states) > 10 else "")
-        raise UsageError(f"commit or stash your changes first: {files}")
-    source = str(answers.get("_src_path", ""))
-    if not answers.get("_commit") or not source:
-        raise UsageError(
-            f"{ANSWERS} names no version of the template: it was a folder without git. Generate a "
-            "project with `lakebase-agent new`, with the same answers, and move your files there."
-        )
-    if ":" not in source and not _has_template(Path(source).expanduser()):
-        raise UsageError(
-            f"there is no template in {source!r}, which {ANSWERS} names. Set _src_path there to "
-            "where it is now, commit, and update again."
-        )
-    return answers
+def _ordinary(changes: list[Change]) -> list[str]:
+    """Return a line for each change that needs no warning."""
+    if not changes:
+        return ["nothing changes"]
+    return [str(change) for change in changes if not change.warns]
 
 
-def _has_template(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("copier.yml", "HEAD"))  # or a bare repository
+def _troubled(changes: list[Change]) -> list[str]:
+    return [change.path for change in changes if change.troubled]
+
+
+def _bring_over(
+    rehearsal: Rehearsal, changes: list[Change], options: UpdateOptions, say: Say
+) -> None:
+    _agree(changes, options)
+    rehearsal.bring_over()
+    if not _troubled(changes):
+        say("done. Look at `git diff`, run `uv run pytest`, and commit.")
 
 
 def _counts(changes: list[Change]) -> dict[str, int]:
