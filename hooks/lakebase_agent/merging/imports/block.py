@@ -128,24 +128,35 @@ def _extended(piece: str, new: Import) -> str:
 
 
 def _insert(block: list[str], new: Import, own: set[str]) -> None:
-    """Insert a statement where isort would have it."""
-    text = f"import {new}\n"
-    if new.name:
-        text = statement(new.module, [str(new)]) + "\n"
+    """Insert a statement where isort would have it, with a blank line around a new section."""
+    text = _written(new)
     key = import_key(new, own)
     known = [(place, import_key(found[0], own)) for place, found in _statements(block)]
     before = [place for place, other in known if other <= key]
-    same = [place for place, other in known if other[0] == key[0]]
-    if not before and known:
-        place = _above_comments(block, known[0][0])
-        block[place:place] = [text, *([] if same else ["\n"])]
+    section = [place for place, other in known if other[0] == key[0]]
+    if not before:
+        _insert_first(block, text, has_section=bool(section))
+    elif not section:
+        block[before[-1] + 1 : before[-1] + 1] = ["\n", text]
+    elif section[0] > before[-1]:
+        block.insert(_above_comments(block, section[0]), text)
     else:
-        place = before[-1] + 1 if before else len(block)
-        if same and before and same[0] > before[-1]:
-            place = _above_comments(block, same[0])  # the first of its section
-            block[place:place] = [text]
-        else:
-            block[place:place] = [*(["\n"] if before and not same else []), text]
+        block.insert(before[-1] + 1, text)
+
+
+def _insert_first(block: list[str], text: str, has_section: bool) -> None:
+    """Insert a statement above all others."""
+    first = next((place for place, _ in _statements(block)), None)
+    if first is None:
+        block.append(text)
+        return
+    place = _above_comments(block, first)
+    block[place:place] = [text] if has_section else [text, "\n"]
+
+
+def _written(item: Import) -> str:
+    """Return a statement of its own for an import."""
+    return (statement(item.module, [str(item)]) if item.name else f"import {item}") + "\n"
 
 
 def _statements(block: Pieces) -> Iterator[tuple[int, list[Import]]]:

@@ -66,7 +66,7 @@ class _Rewriter:
         if new == old:
             return
         start, end = self.positions.span(node)
-        if len({alias.symbol.module for alias in new}) == 1 and self._same_names(old, new):
+        if self._only_module_differs(old, new):
             found = re.compile(r"from\s*(\.*[\w.]*)").match(self.text, start)
             assert found
             yield found.start(1), found.end(1), self._source(new[0].symbol.module, node.level)
@@ -88,8 +88,10 @@ class _Rewriter:
             return Alias(found, found.name)
         return Alias(found, alias.local) if found else alias
 
-    def _same_names(self, old: list[Alias], new: list[Alias]) -> bool:
-        return [alias.symbol.name for alias in old] == [alias.symbol.name for alias in new]
+    def _only_module_differs(self, old: list[Alias], new: list[Alias]) -> bool:
+        modules = {alias.symbol.module for alias in new}
+        names = [alias.symbol.name for alias in new]
+        return len(modules) == 1 and names == [alias.symbol.name for alias in old]
 
     def _lines(self, aliases: list[Alias], node: ast.ImportFrom, start: int) -> str:
         """Return one import for each module, the first of them in the place of the old one."""
