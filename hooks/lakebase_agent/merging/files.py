@@ -10,7 +10,8 @@ from lakebase_agent.merging.imports.block import (
     merge_comments,
     remove_imports,
 )
-from lakebase_agent.merging.lines.merge import BEFORE, marked, merge
+from lakebase_agent.merging.lines.merge import merge
+from lakebase_agent.merging.lines.patches import BEFORE, marked
 from lakebase_agent.merging.lines.pieces import Pieces, normal
 from lakebase_agent.merging.lines.places import shift
 from lakebase_agent.merging.python.renaming import unbound

@@ -30,18 +30,9 @@ class Source:
 
 
 def finish(file: File, sources: Sequence[Source], symbols: Symbols) -> list[str]:
-    """Add and remove imports; return the names that the owner's code uses and nobody defines."""
+    """Add and remove imports; return the names that the owner's code uses but nothing defines."""
     for source in sources:
-        base, ours = _imports(source.base), _imports(source.ours)
-        added = [item for item in ours if item not in base]
-        if source.home == file.module.path:
-            added = [item for item in added if not source.used_elsewhere(item.local, file)]
-        else:
-            needed = file.missing()
-            added = [item for item in added if item.local in needed]
-        file.add_imports(added)
-        if source.home == file.module.path:
-            file.remove_imports({item for item in base if item not in ours})
+        _apply_import_edits(file, source)
     missing = []
     for name in sorted(file.missing()):
         found = [item for source in sources if (item := _origin(name, source, symbols))]
@@ -49,6 +40,18 @@ def finish(file: File, sources: Sequence[Source], symbols: Symbols) -> list[str]
         if not found and any(_known(name, source.ours) for source in sources):
             missing.append(name)
     return missing
+
+
+def _apply_import_edits(file: File, source: Source) -> None:
+    """Import what the owner imported where it is used, and drop what they removed."""
+    base, ours = _imports(source.base), _imports(source.ours)
+    added = [item for item in ours if item not in base]
+    if source.home != file.module.path:
+        needed = file.missing()
+        file.add_imports([item for item in added if item.local in needed])
+        return
+    file.add_imports([item for item in added if not source.used_elsewhere(item.local, file)])
+    file.remove_imports({item for item in base if item not in ours})
 
 
 def _imports(module: Module) -> list[Import]:

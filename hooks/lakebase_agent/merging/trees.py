@@ -9,7 +9,8 @@ from lakebase_agent.merging.finishing import finish
 from lakebase_agent.merging.imports.rewrite import rewrite
 from lakebase_agent.merging.imports.sorting import keep_sorted
 from lakebase_agent.merging.imports.symbols import Symbols
-from lakebase_agent.merging.lines.merge import marked, merge_texts
+from lakebase_agent.merging.lines.merge import merge_texts
+from lakebase_agent.merging.lines.patches import marked
 from lakebase_agent.merging.lines.places import CODE, PROSE
 from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves
@@ -46,9 +47,9 @@ class _Trees:
         """Do everything."""
         for path in self.base:
             if path in self.ours:
-                self._kept(path)
+                self._merge_file(path)
             else:
-                self._deleted(path)
+                self._leave_out(path)
         for path, file in self.definitions.files.items():
             self._finish(path, file)
         for path in self.ours.keys() - self.base.keys():
@@ -70,23 +71,29 @@ class _Trees:
         places = self.moves.targets(path) or (path,)
         return [place for place in places if place in self.theirs]
 
-    def _kept(self, path: str) -> None:
-        """Merge a file that the owner has."""
+    def _merge_file(self, path: str) -> None:
+        """Merge a file of the old release that the owner still has."""
         homes, ours = self.homes(path), plain(self.ours[path])
         edited = ours != self.base[path]
-        if homes and path not in self.theirs:
+        if not homes:
+            if edited:
+                self.merged.dropped.append(path)
+            return
+        if path not in self.theirs:
             self.merged.moved.append(Moved(path, homes[0], edited))
             self.merged.deleted.append(path)
-        if edited and not homes:
-            self.merged.dropped.append(path)
-        if not homes or not edited:
+        if edited:
+            self._merge_edits(path, ours, homes[0])
+
+    def _merge_edits(self, path: str, ours: str, home: str) -> None:
+        """Merge by definitions where both files are Python, otherwise line by line."""
+        if path in self.counterparts.base and self.definitions.merge(path, ours, home):
             return
-        if path in self.counterparts.base and self.definitions.merge(path, ours, homes[0]):
-            return
-        if path not in self.theirs or path.endswith(MERGED):
-            language = PROSE if path.endswith(".md") else CODE
-            result = merge_texts(self.base[path], ours, self.theirs[homes[0]], language)
-            self._write(homes[0], result.text, result.conflict, path)
+        if path in self.theirs and not path.endswith(MERGED):
+            return  # git merges it
+        language = PROSE if path.endswith(".md") else CODE
+        result = merge_texts(self.base[path], ours, self.theirs[home], language)
+        self._write(home, result.text, result.conflict, path)
 
     def _write(self, path: str, text: str, conflict: bool, old: str = "") -> None:
         """Write a merged file with the line ends of the owner's."""
@@ -112,7 +119,7 @@ class _Trees:
             file.conflict = True
         self._write(path, text, file.conflict or bool(missing))
 
-    def _deleted(self, path: str) -> None:
+    def _leave_out(self, path: str) -> None:
         """Leave out what became of a file that the owner deleted or moved."""
         homes = self.homes(path)
         if not homes or self.theirs.get(path) == self.base[path]:

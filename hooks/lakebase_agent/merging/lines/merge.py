@@ -4,15 +4,13 @@ Where a line-by-line merge gives up, what the owner inserted still finds its pla
 that it stood behind, before the one that it stood before, or as near to them as it can be.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lakebase_agent.merging.lines.checks import added_comments, parses, unknown
+from lakebase_agent.merging.lines.patches import AFTER, BEFORE, Patch, marked, patched
 from lakebase_agent.merging.lines.pieces import Hunk, Pairs, Pieces, hunks, normal, pair
 from lakebase_agent.merging.lines.places import CODE, PYTHON, places
 from lakebase_agent.merging.python.source import is_comment, split_lines
-
-BEFORE, BETWEEN, AFTER = "<<<<<<< before updating\n", "=======\n", ">>>>>>> after updating\n"
 
 
 @dataclass(frozen=True)
@@ -26,21 +24,6 @@ class Result:
     def text(self) -> str:
         """The merged text."""
         return "".join(self.pieces)
-
-
-@dataclass
-class _Patch:
-    """Pieces in the place of theirs[start:end]; `shown` is what a conflict makes of them."""
-
-    start: int
-    end: int
-    new: list[str]
-    shown: list[str] = field(default_factory=list)
-
-
-def marked(ours: Pieces, theirs: Pieces) -> list[str]:
-    """Return a conflict as git writes it."""
-    return [BEFORE, *_ended(ours), BETWEEN, *_ended(theirs), AFTER]
 
 
 def merge_texts(base: str, ours: str, theirs: str, language: str = CODE) -> Result:
@@ -62,7 +45,7 @@ def merge(base: Pieces, ours: Pieces, theirs: Pieces, language: str = PYTHON) ->
     merger = _Merger(list(base), list(ours), list(theirs), language)
     for hunk in merger.hunks:
         merger.apply(hunk)
-    return Result(list(merger.render(shown=True)), any(patch.shown for patch in merger.patches))
+    return merger.result()
 
 
 class _Merger:
@@ -70,7 +53,7 @@ class _Merger:
         self.base, self.ours, self.theirs, self.language = base, ours, theirs, language
         self.pairs: Pairs = pair(base, theirs)
         self.hunks: list[Hunk] = hunks(base, ours)
-        self.patches: list[_Patch] = []
+        self.patches: list[Patch] = []
         self.covered = -1  # the end of the last conflict, in base
         self.checked = language == PYTHON and not any(piece in (BEFORE, AFTER) for piece in theirs)
         self.checked = self.checked and parses(theirs) and parses(ours)
@@ -83,31 +66,34 @@ class _Merger:
         if not done:
             self._conflict(hunk)
 
-    def render(self, shown: bool = False) -> Iterator[str]:
-        """Yield the merged pieces; what conflicts as theirs unless it is `shown`."""
-        place = 0
-        for patch in sorted(self.patches, key=lambda p: (p.start, p.end)):
-            yield from self.theirs[place : patch.start]
-            place = max(place, patch.end)
-            if shown and patch.shown:
-                yield from patch.shown
-            elif patch.shown:
-                yield from self.theirs[patch.start : patch.end]
-            else:
-                yield from patch.new
-        yield from self.theirs[place:]
+    def result(self) -> Result:
+        """Return the merged pieces, conflicts included."""
+        merged = patched(self.theirs, self.patches, shown=True)
+        return Result(list(merged), any(patch.conflict for patch in self.patches))
 
     def _replace(self, hunk: Hunk) -> bool:
-        places = [self.pairs.equal(n) for n in range(hunk.start, hunk.end) if self.base[n].strip()]
-        found = [place for place in places if place is not None]
-        if not places:
-            return self._insert(hunk) if "".join(hunk.new).strip() else True
-        if not found and not any(self.pairs.any(n) for n in range(hunk.start, hunk.end)):
+        if not _has_text(self.base[hunk.start : hunk.end]):
+            return not _has_text(hunk.new) or self._insert(hunk)
+        if self._is_gone(hunk):
             return not hunk.new  # both deleted it
-        contiguous = found == list(range(found[0], found[0] + len(found))) if found else False
-        if len(found) == len(places) and contiguous:
-            return self._try(_Patch(found[0], found[-1] + 1, list(hunk.new)), hunk)
+        if block := self._find_block(hunk):
+            return self._try(Patch(*block, list(hunk.new)), hunk)
         return hunk.end == hunk.start + 1 and len(hunk.new) == 1 and self._merge_inside(hunk)
+
+    def _is_gone(self, hunk: Hunk) -> bool:
+        """Return whether theirs has none of the pieces of a hunk, and none like them."""
+        places = range(hunk.start, hunk.end)
+        equal = (self.pairs.equal(n) for n in places if self.base[n].strip())
+        return all(n is None for n in equal) and not any(self.pairs.any(n) for n in places)
+
+    def _find_block(self, hunk: Hunk) -> tuple[int, int] | None:
+        """Return where all pieces of a hunk are in theirs, if they still follow each other."""
+        start, end = hunk.start, hunk.end
+        places = [self.pairs.equal(n) for n in range(start, end) if self.base[n].strip()]
+        found = [place for place in places if place is not None]
+        if len(found) < len(places) or found != list(range(found[0], found[0] + len(found))):
+            return None
+        return found[0], found[-1] + 1
 
     def _merge_inside(self, hunk: Hunk) -> bool:
         """Merge the lines of one statement that both changed."""
@@ -120,9 +106,9 @@ class _Merger:
             return False
         inside = merge_texts(old, new, self.theirs[place])
         if not inside.conflict:
-            return self._try(_Patch(place, place + 1, [inside.text]), hunk)
+            return self._try(Patch(place, place + 1, [inside.text]), hunk)
         added = added_comments(old, new)
-        return bool(added) and self._try(_Patch(place, place, added), hunk)
+        return bool(added) and self._try(Patch(place, place, added), hunk)
 
     def _insert(self, hunk: Hunk) -> bool:
         new = [normal(piece) for piece in hunk.new]
@@ -130,23 +116,27 @@ class _Merger:
             around = self.theirs[max(0, place.before - len(new)) : place.before + len(new)]
             if "".join(new) and _within(new, [normal(piece) for piece in around]):
                 return True  # the template has it now
-            if self._try(_Patch(place.before, place.before, place.shifted(hunk.new)), hunk):
+            if self._try(Patch(place.before, place.before, place.shifted(hunk.new)), hunk):
                 return True
         return False
 
-    def _try(self, patch: _Patch, hunk: Hunk) -> bool:
+    def _try(self, patch: Patch, hunk: Hunk) -> bool:
         """Add a patch if the result still makes sense."""
-        if any(p.start < patch.end and patch.start < p.end for p in self.patches):
+        if any(patch.overlaps(other) for other in self.patches):
             return False
         self.patches.append(patch)
-        new = [piece for piece in hunk.new if piece.strip() and not is_comment(piece)]
-        if not self.checked or (not new and hunk.start == hunk.end):
-            return True
-        merged = list(self.render())
-        if parses(merged) and not unknown(new, self.ours, merged):
+        if not self.checked or self._makes_sense(hunk):
             return True
         self.patches.pop()
         return False
+
+    def _makes_sense(self, hunk: Hunk) -> bool:
+        """Return whether the result parses, and defines the local names that the hunk uses."""
+        new = [piece for piece in hunk.new if piece.strip() and not is_comment(piece)]
+        if not new and hunk.start == hunk.end:
+            return True  # only comments were inserted
+        merged = list(patched(self.theirs, self.patches, shown=False))
+        return parses(merged) and not unknown(new, self.ours, merged)
 
     def _conflict(self, hunk: Hunk) -> None:
         """Mark what is between the nearest pieces that nobody changed."""
@@ -157,7 +147,7 @@ class _Merger:
         self.patches = [p for p in self.patches if p.end < first or p.start > last]
         ours = self.ours[self._in_ours(start, 0) : self._in_ours(end, len(self.ours))]
         theirs = self.theirs[first:last]
-        self.patches.append(_Patch(first, last, theirs, marked(ours, theirs)))
+        self.patches.append(Patch(first, last, theirs, marked(ours, theirs)))
 
     def _stable(self, place: int, step: int) -> int:
         """Return the nearest piece that is the same in all three texts."""
@@ -176,9 +166,9 @@ class _Merger:
         return place + shift + (1 if default == 0 else 0)
 
 
+def _has_text(pieces: Pieces) -> bool:
+    return any(piece.strip() for piece in pieces)
+
+
 def _within(some: list[str], all_: list[str]) -> bool:
     return any(all_[n : n + len(some)] == some for n in range(len(all_)))
-
-
-def _ended(pieces: Pieces) -> list[str]:
-    return [piece if piece.endswith("\n") else f"{piece}\n" for piece in pieces]

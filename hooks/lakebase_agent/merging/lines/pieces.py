@@ -19,16 +19,16 @@ Pieces = Sequence[str]
 class Pairs:
     """Where the pieces of a base are in another text.
 
-    `same` are equal and in order, `astray` equal but elsewhere, `alike` only similar.
+    `same` are equal and in order, `moved` equal but elsewhere, `alike` only similar.
     """
 
     same: dict[int, int] = field(default_factory=dict)
-    astray: dict[int, int] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
     alike: dict[int, int] = field(default_factory=dict)
 
     def equal(self, place: int) -> int | None:
         """Return where an equal piece is."""
-        return self.same.get(place, self.astray.get(place))
+        return self.same.get(place, self.moved.get(place))
 
     def any(self, place: int) -> int | None:
         """Return where an equal or similar piece is."""
@@ -71,7 +71,7 @@ def pair(base: Pieces, other: Pieces) -> Pairs:
         for step in range(block.size):
             if block.a + step not in pairs.alike and block.b + step not in taken:
                 pairs.same[block.a + step] = block.b + step
-    _find_astray(pairs, old, new)
+    _find_moved(pairs, old, new)
     _find_alike(pairs, old, new)
     return pairs
 
@@ -99,26 +99,30 @@ def _string_after(head: int, pieces: Pieces) -> int:
     return -1
 
 
-def _find_astray(pairs: Pairs, old: Pieces, new: Pieces) -> None:
-    taken = {*pairs.same.values(), *pairs.alike.values()}
-    free = [place for place in range(len(new)) if place not in taken]
+def _find_moved(pairs: Pairs, old: Pieces, new: Pieces) -> None:
+    """Pair equal pieces that changed places, if they are too long and rare to match by chance."""
+    free = _unpaired(new, {*pairs.same.values(), *pairs.alike.values()})
     counts = Counter(new[place] for place in free)
     where = {new[place]: place for place in free}
-    for place, text in enumerate(old):
-        lost = place not in pairs.same and place not in pairs.alike
-        if lost and len(text) > 8 and counts[text] == 1 and old.count(text) == 1:
-            pairs.astray[place] = where[text]
+    for place in _unpaired(old, {*pairs.same, *pairs.alike}):
+        text = old[place]
+        if len(text) > 8 and counts[text] == 1 and old.count(text) == 1:
+            pairs.moved[place] = where[text]
+
+
+def _unpaired(pieces: Pieces, paired: set[int]) -> list[int]:
+    return [place for place in range(len(pieces)) if place not in paired]
 
 
 def _find_alike(pairs: Pairs, old: Pieces, new: Pieces) -> None:
     """Pair what is similar between two pairs that are the same."""
     anchors = sorted({**pairs.same, **pairs.alike}.items())
     edges = [(-1, -1), *anchors, (len(old), len(new))]
-    taken = {*pairs.astray.values()}
+    taken = {*pairs.moved.values()}
     for (a, b), (c, d) in pairwise(edges):
         start = b + 1
         for place in range(a + 1, c):
-            if old[place] and place not in pairs.astray:
+            if old[place] and place not in pairs.moved:
                 options = [n for n in range(start, d) if n not in taken and new[n]]
                 best = max(options, key=lambda n: similarity(old[place], new[n]), default=None)
                 if best is not None and similarity(old[place], new[best]) >= ALIKE:

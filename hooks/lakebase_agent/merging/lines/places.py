@@ -37,23 +37,15 @@ def places(
 ) -> Iterator[Place]:
     """Yield places for an insertion, the best first.
 
-    In code of unknown languages only those next to a neighbour that did not change.
+    In code of unknown languages, only those next to a neighbour that did not change.
     """
     finder = _Finder(base, theirs, pairs, hunk)
-    before, after = finder.nearest(hunk.start - 1, -1), finder.nearest(hunk.end, 1)
-    for place in finder.next_to(before, after, pairs.equal):
-        yield place if language == PYTHON else Place(place.before)
-    if language == PROSE and after is None:
-        yield Place(len(theirs))
-    if language == PROSE:
-        yield from (Place(place.before) for place in finder.far())
-    if language == CODE and before is None and not theirs:
-        yield Place(0)
-    if language != PYTHON:
-        return
-    yield from finder.next_to(before, after, pairs.any)
-    yield from finder.natural(before, after)
-    yield from finder.far()
+    if language == PYTHON:
+        yield from finder.in_python()
+    elif language == PROSE:
+        yield from finder.in_prose()
+    else:
+        yield from finder.in_code()
 
 
 class _Finder:
@@ -63,8 +55,34 @@ class _Finder:
         self.indent = indent_of(written[0]) if written else 0
         heads = [n for n, piece in enumerate(theirs) if DEFINITION.match(piece)]
         self.head = heads[0] if heads else -1
+        self.before = self._nearest(hunk.start - 1, -1)
+        self.after = self._nearest(hunk.end, 1)
 
-    def nearest(self, place: int, step: int) -> int | None:
+    def in_python(self) -> Iterator[Place]:
+        """Yield places in a definition, with the indentation that fits there."""
+        yield from self._next_to(self.pairs.equal)
+        yield from self._next_to(self.pairs.any)
+        for place in self._next_to(self.pairs.any):
+            yield Place(place.before, self._fitting(place.before) - self.indent)
+        yield from self._far()
+
+    def in_prose(self) -> Iterator[Place]:
+        """Yield places anywhere in a text; what was inserted at its end stays there."""
+        yield from self._unshifted(self._next_to(self.pairs.equal))
+        if self.after is None:
+            yield Place(len(self.theirs))
+        yield from self._unshifted(self._far())
+
+    def in_code(self) -> Iterator[Place]:
+        """Yield only the places next to an equal neighbour, or the start of an empty text."""
+        yield from self._unshifted(self._next_to(self.pairs.equal))
+        if self.before is None and not self.theirs:
+            yield Place(0)
+
+    def _unshifted(self, places: Iterator[Place]) -> Iterator[Place]:
+        return (Place(place.before) for place in places)
+
+    def _nearest(self, place: int, step: int) -> int | None:
         """Return the nearest piece of base that is not blank."""
         while 0 <= place < len(self.base):
             if self.base[place].strip():
@@ -72,20 +90,15 @@ class _Finder:
             place += step
         return None
 
-    def next_to(self, before: int | None, after: int | None, find: Find) -> Iterator[Place]:
-        """Yield the place behind the one neighbour, and the place before the other."""
-        if before is not None and (found := find(before)) is not None:
-            yield self._behind(before, found)
-        if after is not None and (found := find(after)) is not None:
-            yield self._place(found, after, found)
+    def _next_to(self, find: Find) -> Iterator[Place]:
+        """Yield the place after the neighbour before, then the one before the neighbour after."""
+        if self.before is not None and (found := find(self.before)) is not None:
+            yield self._behind(self.before, found)
+        if self.after is not None and (found := find(self.after)) is not None:
+            yield self._place(found, self.after, found)
 
-    def natural(self, before: int | None, after: int | None) -> Iterator[Place]:
-        """Yield the same places, indented as what stands there."""
-        for place in self.next_to(before, after, self.pairs.any):
-            yield Place(place.before, self._fitting(place.before) - self.indent)
-
-    def far(self) -> Iterator[Place]:
-        """Yield the places next to pieces further away, then the end of the definition."""
+    def _far(self) -> Iterator[Place]:
+        """Yield the places next to ever more distant pieces, then the end of the definition."""
         for distance in range(1, len(self.base) + 1):
             behind, ahead = self.hunk.start - 1 - distance, self.hunk.end + distance
             if behind >= 0 and (found := self.pairs.any(behind)) is not None:
