@@ -1,1 +1,1 @@
-"""Merges an owner's Python with a release whose definitions moved to other modules."""
+"""Merging an owner's edits into a release that moved and renamed what they edited."""

@@ -1,4 +1,4 @@
-"""Putting what the owner added to a module beside what it stood beside."""
+"""Adding the owner's own definitions next to the neighbours they had."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ Open = Callable[[str], File]
 def add_units(
     base: Module, ours: Module, names: Mapping[str, str], counterparts: Counterparts, files: Open
 ) -> Iterator[str]:
-    """Add each unit of `ours` that `base` has not; yield the files that they are in.
+    """Add each unit of `ours` that is not in `base`; yield the files they are added to.
 
-    `names` are what the units of `base` were called before anything was renamed.
+    `names` are the names of the units of `base` before anything was renamed.
     """
     adder = _Adder(base, ours, names, counterparts, files)
     for place, unit in enumerate(ours.units):
@@ -30,10 +30,10 @@ class _Adder:
     names: Mapping[str, str]
     counterparts: Counterparts
     files: Open
-    added: dict[str, str] = field(default_factory=dict)  # files, by the units added to them
+    added: dict[str, str] = field(default_factory=dict)  # the file of each added unit
 
     def add(self, place: int, unit: Unit) -> str:
-        """Add one unit, and return the file that it is in."""
+        """Add one unit, and return the file it is added to."""
         path = self._home(unit)
         file = self.files(path)
         lead = _blank_above(self.ours, place)
@@ -48,7 +48,7 @@ class _Adder:
         return path
 
     def _home(self, unit: Unit) -> str:
-        """Return the file that a unit goes to: where its class is, or the main one."""
+        """Return the file for a unit: that of its class, or the main one."""
         owner = self._class_of(unit)
         if owner in self.added:
             return self.added[owner]
@@ -59,13 +59,13 @@ class _Adder:
         return unit.name.split(".")[0] if unit.indent and unit.kind != "class" else ""
 
     def _owner(self, unit: Unit, path: str) -> str:
-        """Return what the class of a member is called now."""
+        """Return the current name of a member's class."""
         owner = self._class_of(unit)
         key = self._find(owner) if owner and owner not in self.added else None
         return key.name if key and key.path == path else owner
 
     def _where(self, place: int, unit: Unit, path: str, owner: str) -> int:
-        """Return the place behind what the unit stood behind, or before what it stood before."""
+        """Return the position after what preceded the unit, or before what followed it."""
         file = self.files(path)
         for above in reversed(self.ours.units[:place]):
             found = self._index(above, path)
@@ -82,7 +82,7 @@ class _Adder:
         return name == owner or name.startswith(f"{owner}.")
 
     def _index(self, unit: Unit, path: str) -> int | None:
-        """Return where a unit of the owner's is in a file."""
+        """Return the position of an owner's unit in a file."""
         file = self.files(path)
         if unit.name in self.added:
             return file.index(unit.name) if self.added[unit.name] == path else None

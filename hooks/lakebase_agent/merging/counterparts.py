@@ -1,4 +1,4 @@
-"""Which definition of a new release is which one of an old release."""
+"""Finding what each definition of the old release became in the new one."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,8 @@ from lakebase_agent.merging.lines.pieces import normal, similarity
 from lakebase_agent.merging.moves import Moves
 from lakebase_agent.merging.python.source import HEADER, IMPORTS, Module, dotted, path_of
 
-AT_HOME, ABROAD, CERTAIN = 0.5, 0.7, 0.9  # how alike definitions of different names must be
+# How similar two definitions must be to count as one, by how little else speaks for it.
+POSSIBLE, LIKELY, CERTAIN = 0.5, 0.7, 0.9
 WHOLE = (HEADER, IMPORTS)
 Modules = Mapping[str, Module]
 
@@ -23,14 +24,15 @@ class Key:
 
 
 class Counterparts:
-    """The units of `theirs` that units of `base` became; what is not in the table is looked for.
+    """Finds the units of `theirs` that the units of `base` became.
 
-    First by name where the module moved to, then by name anywhere, then by likeness.
+    Uses the tables of moves first, then the name where the module moved to, then the name anywhere,
+    then similarity.
     """
 
     def __init__(self, base: Modules, theirs: Modules, moves: Moves) -> None:
         self.base, self.theirs, self.moves = base, theirs, moves
-        self._alike: dict[Key, Key | None] = {}
+        self._similar: dict[Key, Key | None] = {}
 
     def places(self, path: str) -> list[str]:
         """Return the files that a file became, the main one first."""
@@ -38,7 +40,7 @@ class Counterparts:
         return listed or ([path] if path in self.theirs else [])
 
     def homes(self, path: str) -> list[str]:
-        """Return the same; of a file that no table names, where most of its definitions are."""
+        """Return the files that a file became; if unlisted, those with most of its definitions."""
         places = self.places(path)
         if places or self.gone(path) or path not in self.base:
             return places
@@ -47,11 +49,11 @@ class Counterparts:
         return [place for place, _ in found.most_common()] if found.total() * 2 > len(names) else []
 
     def gone(self, path: str) -> bool:
-        """Say whether a file is not part of this project any more, by its answers or a table."""
+        """Return whether a file is no longer part of this project, by its answers or a table."""
         return bool(self.moves.targets(path)) and not self.places(path)
 
     def is_absorbed(self, path: str, name: str) -> bool:
-        """Say whether the table has a definition as gone, with a place for its edits."""
+        """Return whether the table lists a definition as deleted, with another for its edits."""
         return f"{dotted(path)}.{name}" in self.moves.absorbed
 
     def find(self, path: str, name: str) -> Key | None:
@@ -64,18 +66,18 @@ class Counterparts:
             return self._locate(self.moves.absorbed[f"{dotted(path)}.{name}"])
         if key in self._named:
             return self._named[key]
-        if key not in self._alike:
-            self._alike[key] = self._find_alike(key)
-        return self._alike[key]
+        if key not in self._similar:
+            self._similar[key] = self._find_similar(key)
+        return self._similar[key]
 
     def is_sure(self, path: str, name: str, found: Key) -> bool:
-        """Say whether a counterpart is the same thing, and not just where its edits belong."""
+        """Return whether a counterpart is the same definition, not just the one for its edits."""
         key = Key(path, name)
-        return self._named.get(key) == found or self._likeness(key, found) >= ABROAD
+        return self._named.get(key) == found or self._similarity(key, found) >= LIKELY
 
     @cached_property
     def _named(self) -> dict[Key, Key]:
-        """What is found by name; of several candidates for one place, the most alike gets it."""
+        """Counterparts found by name; where several units claim one, the most similar gets it."""
         listed: dict[Key, Key] = {}
         guesses: dict[Key, list[Key]] = {}
         for key in self._units():
@@ -92,9 +94,9 @@ class Counterparts:
     def _best(self, keys: list[Key], guess: Key) -> Key:
         if len(keys) == 1:
             return keys[0]
-        return max(keys, key=lambda key: self._likeness(key, guess))
+        return max(keys, key=lambda key: self._similarity(key, guess))
 
-    def _likeness(self, old: Key, new: Key) -> float:
+    def _similarity(self, old: Key, new: Key) -> float:
         return similarity(self._text(self.base, old), self._text(self.theirs, new))
 
     def _units(self) -> Iterator[Key]:
@@ -104,7 +106,7 @@ class Counterparts:
                 yield from (Key(path, n) for n in names if not self.is_absorbed(path, n))
 
     def _listed(self, key: Key) -> Key | None:
-        """Return what the table says of a definition, or of the class that it is in."""
+        """Return where the table moves a definition, or the class it is in."""
         for path in (key.path, *self.moves.targets(key.path)):
             owner, _, member = key.name.rpartition(".")
             if new := self.moves.names.get(f"{dotted(path)}.{key.name}"):
@@ -132,42 +134,42 @@ class Counterparts:
                     return Key(path, found)
         if unit.kind == "statement":
             return None
-        return self._abroad(key)
+        return self._in_new_place(key)
 
-    def _abroad(self, key: Key) -> Key | None:
-        """Return the most alike definition of the same name that is new where it is."""
+    def _in_new_place(self, key: Key) -> Key | None:
+        """Return the most similar definition of the same name that is new in its module."""
         found = [
             Key(path, key.name)
             for path, module in self.theirs.items()
             if key.name in module.by_name and not self._known(path, key.name)
         ]
-        scored = [(self._likeness(key, option), option) for option in found]
+        scored = [(self._similarity(key, option), option) for option in found]
         score, best = max(scored, key=lambda item: item[0], default=(0.0, None))
-        return best if score >= AT_HOME else None
+        return best if score >= POSSIBLE else None
 
     def _known(self, path: str, name: str) -> bool:
         return path in self.base and name in self.base[path].by_name
 
-    def _find_alike(self, key: Key) -> Key | None:
+    def _find_similar(self, key: Key) -> Key | None:
         if self.gone(key.path):
             return None
         home = self.places(key.path)
-        taken = set(self._named.values()) | {k for k in self._alike.values() if k}
+        taken = set(self._named.values()) | {k for k in self._similar.values() if k}
         if self.base[key.path].by_name[key.name].kind not in ("def", "class"):
-            return self._most_alike(key, home, CERTAIN, taken)  # constants are all alike
-        best = self._of_class(key, taken) or self._most_alike(key, home, AT_HOME, taken)
-        best = best or self._most_alike(key, self.theirs, ABROAD, taken)
-        return best or self._most_alike(key, home, ABROAD, set())  # two that became one
+            return self._most_similar(key, home, CERTAIN, taken)  # constants all look alike
+        best = self._of_class(key, taken) or self._most_similar(key, home, POSSIBLE, taken)
+        best = best or self._most_similar(key, self.theirs, LIKELY, taken)
+        return best or self._most_similar(key, home, LIKELY, set())  # two that became one
 
     def _of_class(self, key: Key, taken: set[Key]) -> Key | None:
-        """Return the member of the same name in what its class became."""
+        """Return the member of the same name in the counterpart of its class."""
         owner, _, member = key.name.rpartition(".")
         new = self.find(key.path, owner) if owner in self.base[key.path].by_name else None
         found = Key(new.path, f"{new.name}.{member}") if new else None
         known = found and found.name in self.theirs[found.path].by_name
         return found if known and found not in taken else None
 
-    def _most_alike(
+    def _most_similar(
         self, key: Key, paths: "Modules | list[str]", least: float, taken: set[Key]
     ) -> Key | None:
         text, kind = self._text(self.base, key), self.base[key.path].by_name[key.name].kind

@@ -1,4 +1,4 @@
-"""Merging the definitions of one old file into the new files that they are in."""
+"""Merging the definitions of an old file into the new files that hold them."""
 
 from collections.abc import Iterator, Mapping
 
@@ -16,7 +16,7 @@ from lakebase_agent.merging.texts import edit_of
 
 
 class Definitions:
-    """The new files that were touched, with the old files that their edits come from.
+    """The new files that receive edits, with the old files that the edits come from.
 
     `own` are the packages of the project.
     """
@@ -28,12 +28,12 @@ class Definitions:
         self.not_applied: list[NotApplied] = []
 
     def merge(self, path: str, text: str, home: str) -> bool:
-        """Do to new files what the owner did to an old one; False if theirs is no Python."""
+        """Apply the owner's edits of an old file to the new ones; False if it can't be parsed."""
         if home not in self.counterparts.theirs:
             return False
         try:
-            base = self._modernised(path, self.counterparts.base[path].text)
-            ours = self._modernised(path, text)
+            base = self._with_new_names(path, self.counterparts.base[path].text)
+            ours = self._with_new_names(path, text)
         except SyntaxError:
             return False
         old = self._old_names(base)
@@ -44,8 +44,8 @@ class Definitions:
             self.sources.setdefault(place, []).append(source)
         return True
 
-    def _modernised(self, path: str, text: str) -> Module:
-        """Return a file of the old release with the imports and the names of the new one."""
+    def _with_new_names(self, path: str, text: str) -> Module:
+        """Return a file of the old release with the imports and names of the new one."""
         names = {}
         for name in self.counterparts.base[path].defined:
             new = self.symbols.symbol(dotted(path), name)
@@ -57,14 +57,14 @@ class Definitions:
         return split(path, rename(text, names, identifiers))
 
     def _old_names(self, base: Module) -> dict[str, str]:
-        """Return what the units of a file were called in the old release."""
+        """Return the old release's names for the units of a file."""
         units = self.counterparts.base[base.path].units
         return {new.name: old.name for new, old in zip(base.units, units, strict=True)}
 
     def _merge_units(
         self, base: Module, ours: Module, names: Mapping[str, str], home: str
     ) -> Iterator[str]:
-        """Merge each definition that the owner edited; yield the files that they are in."""
+        """Merge each definition that the owner edited; yield the files that hold them."""
         for unit in base.units:
             new, old = ours.by_name.get(unit.name), names[unit.name]
             if new and new.text == unit.text:

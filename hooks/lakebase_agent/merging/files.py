@@ -1,4 +1,4 @@
-"""One file of the new release, and what its owner did to the definitions that are in it now."""
+"""A file of the new release, and applying the owner's edits to the definitions in it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ DEFINITIONS = ("def", "class")
 
 @dataclass
 class Entry:
-    """A unit of the file; `blank` are the empty lines behind it."""
+    """A unit of the file; `blank` is the number of blank lines after it."""
 
     name: str
     kind: str
@@ -32,13 +32,13 @@ class Entry:
 
     @property
     def top(self) -> str:
-        """The class that it is in, or its own name."""
+        """The class it is in, or its own name."""
         return self.name.split(".")[0] if self.kind != "statement" else self.name
 
 
 @dataclass
 class File:
-    """A file as it is put together; `own` are the packages of the project."""
+    """A file being merged; `own` are the packages of the project."""
 
     module: Module
     own: set[str]
@@ -46,27 +46,27 @@ class File:
     conflict: bool = False
 
     def __post_init__(self) -> None:
-        """Take every unit of the new release."""
+        """Start with the units of the new release."""
         self.entries = [_entry(unit) for unit in self.module.units]
 
     def index(self, name: str) -> int | None:
-        """Return where a unit is."""
+        """Return the position of a unit; None if it is not in the file."""
         places = (n for n, entry in enumerate(self.entries) if entry.name == name)
         return next(places, None)
 
     def merge_unit(self, name: str, old: Unit, new: Unit | None) -> None:
-        """Do to a unit what the owner did to its old form; None if they deleted it."""
+        """Apply the owner's edit of a unit, from `old` to `new`; None if they deleted it."""
         place = self.index(name)
         if place is None:
             return
         entry, width = self.entries[place], self.module.by_name[name].indent - old.indent
-        base = _moved(old, width)
+        base = _indented(old, width)
         if new is None:
             self._delete(place, base)
         elif name == IMPORTS:
-            entry.pieces = merge_comments(base, _moved(new, width), entry.pieces)
+            entry.pieces = merge_comments(base, _indented(new, width), entry.pieces)
         else:
-            result = merge(base, _moved(new, width), entry.pieces)
+            result = merge(base, _indented(new, width), entry.pieces)
             entry.pieces = result.pieces
             self.conflict = self.conflict or result.conflict
 
@@ -81,8 +81,8 @@ class File:
             self.conflict = True
 
     def add(self, unit: Unit, place: int, lead: int, width: int = 0) -> None:
-        """Insert a unit of the owner's before entries[place]; `lead` lines were above it."""
-        entry = Entry(unit.name, unit.kind, _moved(unit, width), _blank(unit))
+        """Insert an owner's unit before entries[place]; it had `lead` blank lines above it."""
+        entry = Entry(unit.name, unit.kind, _indented(unit, width), _blank(unit))
         least = 1 if unit.indent + width else 2
         if place:
             above = self.entries[place - 1]
@@ -94,7 +94,7 @@ class File:
         self.entries.insert(place, entry)
 
     def end_of(self, place: int) -> int:
-        """Return where what follows a top-level unit starts: behind the members of a class."""
+        """Return the position after a top-level unit and, if it is a class, its members."""
         top = self.entries[place].top
         place += 1
         while place < len(self.entries) and self.entries[place].name.startswith(f"{top}."):
@@ -102,13 +102,13 @@ class File:
         return place
 
     def keep(self, pieces: Pieces) -> None:
-        """Keep at the end, as a conflict, what has no place any more."""
+        """Append pieces that no longer have a place, as a conflict."""
         self.entries[-1].blank = 2
         self.entries.append(Entry("", "statement", marked(pieces, []), 0))
         self.conflict = True
 
     def add_imports(self, added: list[Import]) -> None:
-        """Import more."""
+        """Add imports, starting an import block if there is none."""
         place = self.index(IMPORTS)
         if place is None and added:
             place = (self.index(HEADER) or 0) + 1
@@ -121,7 +121,7 @@ class File:
             self.entries[place].pieces = add_imports(self.entries[place].pieces, added, self.own)
 
     def remove_imports(self, removed: set[Import]) -> None:
-        """Import less: what the owner does not import any more, and nothing uses."""
+        """Remove imports that the owner removed, except those that the file still uses."""
         place = self.index(IMPORTS)
         if place is None or not removed:
             return
@@ -134,11 +134,11 @@ class File:
         )
 
     def missing(self) -> set[str]:
-        """Return the names that what the owner wrote uses, and that the file does not know."""
+        """Return the names that the owner's code uses and the file neither defines nor imports."""
         return unbound(self.text(shown=False)) - unbound(self.module.text)
 
     def text(self, shown: bool = True) -> str:
-        """Return the merged file; without markers, if conflicts are not `shown`, to be read."""
+        """Return the merged file; unless conflicts are `shown`, with theirs in place of each."""
         pieces = [piece for entry in self.entries for piece in self._written(entry)]
         return "".join(pieces if shown else _without_markers(pieces))
 
@@ -149,8 +149,8 @@ class File:
             yield "\n"
         yield from ["\n"] * (entry.blank if not last else 0)
 
-    def check(self) -> bool:
-        """Say whether the file is Python, conflicts aside."""
+    def parses(self) -> bool:
+        """Return whether the file is valid Python, conflicts aside."""
         try:
             split(self.module.path, self.text(shown=False))
         except SyntaxError:
@@ -159,7 +159,7 @@ class File:
 
 
 def _without_markers(pieces: Pieces) -> Iterator[str]:
-    """Yield theirs of each conflict."""
+    """Yield pieces with theirs in place of each conflict."""
     ours = False
     for piece in pieces:
         if piece == BEFORE:
@@ -176,14 +176,14 @@ def _entry(unit: Unit) -> Entry:
 
 
 def _blank(unit: Unit) -> int:
-    """Return how many empty lines end a unit."""
+    """Return how many blank lines a unit ends with."""
     count = 0
     while count < len(unit.pieces) and not unit.pieces[-1 - count].strip():
         count += 1
     return count
 
 
-def _moved(unit: Unit, width: int) -> list[str]:
-    """Return the pieces of a unit without the empty lines behind it, indented by more or less."""
+def _indented(unit: Unit, width: int) -> list[str]:
+    """Return the pieces of a unit, indented by `width` more, without the blank lines at its end."""
     kept = unit.pieces[: len(unit.pieces) - _blank(unit)]
     return [shift(piece, width) for piece in kept] if width else list(kept)

@@ -1,4 +1,4 @@
-"""The last step of a merged file: it imports what the code in it uses."""
+"""The last step of merging a file: importing what its code uses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from lakebase_agent.merging.python.source import IMPORTS, Module, dotted
 class Source:
     """An old file that the owner edited, with and without the edits.
 
-    `files` are the new ones with edits of it, of which `home` is the main one.
+    `files` are the new files that its edits went to; `home` is the path of the main one.
     """
 
     base: Module
@@ -23,7 +23,7 @@ class Source:
     files: Sequence[File] = ()
 
     def used_elsewhere(self, name: str, file: File) -> bool:
-        """Say whether another new file uses a name, and this one does not."""
+        """Return whether another new file uses a name that this one does not."""
         if name in used_in(file.text(shown=False)):
             return False
         return any(name in used_in(f.text(shown=False)) for f in self.files if f is not file)
@@ -60,7 +60,7 @@ def _imports(module: Module) -> list[Import]:
 
 
 def _origin(name: str, source: Source, symbols: Symbols) -> Import | None:
-    """Return the import that gives a module a name which its old form had."""
+    """Return an import for a name that the owner's file defined or imported."""
     if found := source.ours.imported.get(name):
         if not found.name:
             return Import(found.module, "", name if name != found.module else "")
@@ -68,7 +68,7 @@ def _origin(name: str, source: Source, symbols: Symbols) -> Import | None:
     if name not in source.ours.defined:
         return None
     if name not in source.base.defined:
-        return Import(dotted(source.home), name)  # the owner's own
+        return Import(dotted(source.home), name)  # the owner added it
     new = symbols.symbol(dotted(source.base.path), name)
     symbols.lost.clear()
     if new and symbols.binds(new.module, new.name):

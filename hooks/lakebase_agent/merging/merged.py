@@ -1,4 +1,4 @@
-"""What a merge of a project comes to."""
+"""The result of merging a project."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class NotApplied:
-    """What could not be done: a change of the template's, or of the owner's."""
+    """A change by the template or the owner that could not be applied."""
 
     path: str
     reason: str
@@ -22,9 +22,9 @@ class NotApplied:
 
 @dataclass
 class Merged:
-    """What to do to the owner's project; `files` are complete texts.
+    """The changes to the owner's project; `files` are complete texts.
 
-    `dropped` are files with the owner's edits that the new release has not, under any name.
+    `dropped` are files that the owner edited and the new release does not have, under any name.
     """
 
     files: dict[str, str] = field(default_factory=dict)

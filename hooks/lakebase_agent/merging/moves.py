@@ -1,20 +1,20 @@
-"""What a release moved: the tables in `moves/`, one for each release that moved something.
+"""The tables in `moves/`: what each release moved or renamed.
 
-    [modules]      # files and folders; the first place is the main one, further ones are splits
+    [modules]      # files and folders; of several places, the first is the main one
     "agent_server/leases.py" = "agent_server/threads/lease.py"
     "agent_server/chats.py" = ["agent_server/chat/store.py", "agent_server/chat/rows.py"]
     "agent_server/static/" = "agent_server/chat/page/"
 
-    [names]        # definitions that got another name, class or module
+    [names]        # definitions with a new name, class or module
     "agent_server.runs.Run.ended" = "agent_server.responses.task.ResponseTask.wait"
 
-    [absorbed]     # definitions that are gone, and the one in which an edit of theirs belongs now
+    [absorbed]     # deleted definitions, and the ones that now take the edits of them
     "agent_server.history._repeated" = "agent_server.threads.deduplicate._first_unknown"
 
     [identifiers]  # other names that changed inside a file
     "agent_server/background_writer.py" = { told = "saved", tell = "mark_saved" }
 
-What keeps its name, and is in one of the places that its module moved to, needs no line.
+A definition that keeps its name and moves with its module needs no entry.
 """
 
 import tomllib
@@ -30,7 +30,7 @@ TABLES = Path(__file__).parent / "moves"
 
 @dataclass(frozen=True)
 class Moves:
-    """Where files and definitions are now, by where they were; folders end with a slash."""
+    """New paths of files and new names of definitions, by the old; folders end with a slash."""
 
     modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Moves:
     identifiers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def targets(self, path: str) -> tuple[str, ...]:
-        """Return where a file moved to; empty if no table says so."""
+        """Return where a file moved to; empty if it is in no table."""
         if path in self.modules:
             return self.modules[path]
         for parent in PurePosixPath(path).parents:
@@ -48,7 +48,7 @@ class Moves:
         return ()
 
     def then(self, later: "Moves") -> "Moves":
-        """Return what both tables do, one after the other."""
+        """Return these moves, followed by `later`."""
         modules = {
             old: tuple(dict.fromkeys(last for p in new for last in later.targets(p) or (p,)))
             for old, new in self.modules.items()
@@ -64,7 +64,10 @@ class Moves:
 
 
 def read_moves(tables: Iterable[str]) -> Moves:
-    """Return the moves of several tables, the earliest release first; raises ValueError."""
+    """Return the moves of several tables, given from the earliest release to the latest.
+
+    Raises ValueError if a table is not valid TOML.
+    """
     moves = Moves()
     for text in tables:
         moves = moves.then(_parse(tomllib.loads(text)))
@@ -72,7 +75,10 @@ def read_moves(tables: Iterable[str]) -> Moves:
 
 
 def moves_between(previous: str, current: str) -> Moves:
-    """Return what the releases after `previous`, up to `current`, moved."""
+    """Return what the releases after `previous`, up to `current`, moved.
+
+    Raises ValueError if a version or a table is invalid.
+    """
     versions = {Version(path.stem): path for path in TABLES.glob("*.toml")}
     wanted = sorted(v for v in versions if Version(previous) < v <= Version(current))
     return read_moves(versions[version].read_text("utf-8") for version in wanted)

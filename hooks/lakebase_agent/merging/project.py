@@ -1,7 +1,7 @@
-"""The merge of a project that Copier has just updated, and what is said of it.
+"""Merging a project that Copier has just updated, and reporting the result.
 
-Copier drops the owner's edits in a file that the template moved. They are still in HEAD: with the
-old and the new version rendered again, they are merged into the new files.
+Copier drops the owner's edits in a file that the template moved. They are still in HEAD: this
+renders the old and the new version again, and merges the edits into the new files.
 """
 
 import json
@@ -20,15 +20,16 @@ from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves, moves_between
 from lakebase_agent.merging.trees import MERGED, merge_trees
 
-REPORT = "LAKEBASE_AGENT_REPORT"  # where to write what was done, instead of saying it
+REPORT = "LAKEBASE_AGENT_REPORT"  # names the file to write the report to, instead of printing it
 
 
 def move_edits(project: Path, answers_file: str, owned: Sequence[str], versions: list[str]) -> None:
-    """Merge what Copier can't into an updated project, and say so.
+    """Merge the edits that Copier can't into an updated project, and report the result.
 
     `owned` are the owner's files and folders, which no update touches; `versions` are those before
-    and after the update. Raises OSError, ValueError, CalledProcessError and what Copier raises;
-    nothing has been written then, or the project is as Copier left it.
+    and after the update. Nothing is written before the whole merge is done.
+
+    Raises OSError, ValueError, CalledProcessError and Copier's errors.
     """
     unmerged = _names(
         project, "diff", "--name-only", "--diff-filter=U", "--relative", "-z", "--", "."
@@ -77,12 +78,12 @@ def _merge_all(project: Path, answers_file: str, owned: Sequence[str], moves: Mo
 
 def _answers(text: str) -> dict[str, Any]:
     answers: dict[str, Any] = yaml.safe_load(text)
-    # A commit such as 55214e0 is no number.
+    # YAML reads a commit such as 55214e0 as a number.
     return answers | {"_commit": str(yaml.load(text, yaml.BaseLoader)["_commit"])}
 
 
 def _render(answers: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the template's files at the version that answers name."""
+    """Return the template's files, rendered with answers at the version they name."""
     data = {key: value for key, value in answers.items() if not key.startswith("_")}
     run_copy(
         answers["_src_path"], folder, data, vcs_ref=answers["_commit"],
@@ -103,7 +104,7 @@ def _check_out(project: Path, folder: Path) -> Path:
 
 
 def _read(folder: Path) -> dict[str, str]:
-    """Return the text of every file below a folder; bytes that are no text are kept too."""
+    """Return the text of every file below a folder; invalid UTF-8 survives as surrogates."""
     paths = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return {path.relative_to(folder).as_posix(): _text(path.read_bytes()) for path in sorted(paths)}
 
@@ -129,27 +130,27 @@ def _write(project: Path, merged: Merged) -> None:
 
 def _report(merged: Merged) -> None:
     if path := os.environ.get(REPORT):
-        told = {name: value for name, value in asdict(merged).items() if name != "files"}
-        Path(path).write_text(json.dumps(told), "utf-8")
+        report = {name: value for name, value in asdict(merged).items() if name != "files"}
+        Path(path).write_text(json.dumps(report), "utf-8")
         return
     for line in lines(merged):
         print(line, flush=True)
 
 
 def read_report(path: Path) -> Merged:
-    """Return what was reported of an update, without the files; nothing if nothing was."""
+    """Return the reported result of an update, without the files; empty if there is no report."""
     if not path.is_file():
         return Merged()
-    told = json.loads(path.read_text("utf-8"))
+    report = json.loads(path.read_text("utf-8"))
     return Merged(
-        conflicts=told["conflicts"],
-        moved=[Moved(**item) for item in told["moved"]],
-        not_applied=[NotApplied(**item) for item in told["not_applied"]],
+        conflicts=report["conflicts"],
+        moved=[Moved(**item) for item in report["moved"]],
+        not_applied=[NotApplied(**item) for item in report["not_applied"]],
     )
 
 
 def lines(merged: Merged) -> Iterator[str]:
-    """Yield what to say of a merge; what somebody has to do comes last."""
+    """Yield the lines that report a merge, those that call for action last."""
     for moved in merged.moved:
         edits = "   (with your edits in it)" if moved.edited else ""
         yield f"moved: {moved.old} -> {moved.new}{edits}"

@@ -1,4 +1,4 @@
-"""Merging a whole project: the old release, the owner's files, and the new release."""
+"""Merging a whole project from the old release, the owner's files and the new release."""
 
 from collections.abc import Mapping
 
@@ -23,10 +23,11 @@ Tree = Mapping[str, str]
 
 
 def merge_trees(base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> Merged:
-    """Return how the owner's files become files of the new release, with every edit in them.
+    """Return the changes that bring the owner's files to the new release, with every edit kept.
 
     `base` is the old release as rendered, `theirs` the new one, `ours` the owner's whole project.
-    Of the files in both releases, only those that end as `MERGED` are merged; git does the others.
+    Of the files in both releases, only those with a suffix in `MERGED` are merged; git merges the
+    others.
     """
     return _Trees(base, ours, theirs, moves).merge()
 
@@ -44,7 +45,7 @@ class _Trees:
         self.merged = Merged()
 
     def merge(self) -> Merged:
-        """Do everything."""
+        """Merge every file; returns the collected changes."""
         for path in self.base:
             if path in self.ours:
                 self._merge_file(path)
@@ -62,7 +63,7 @@ class _Trees:
         return self.merged
 
     def homes(self, path: str) -> list[str]:
-        """Return what a file became."""
+        """Return the files that a file became, the main one first."""
         if path in self.counterparts.base:
             return self.counterparts.homes(path)
         return self.counterparts.places(path) or self._texts(path)
@@ -96,7 +97,7 @@ class _Trees:
         self._write(home, result.text, result.conflict, path)
 
     def _write(self, path: str, text: str, conflict: bool, old: str = "") -> None:
-        """Write a merged file with the line ends of the owner's."""
+        """Add a merged file to the result, with the line endings of the owner's."""
         sources = [source.base.path for source in self.definitions.sources.get(path, [])]
         ours = next((self.ours[p] for p in (path, old, *sources) if p in self.ours), "")
         text = as_before(ours, text)
@@ -110,17 +111,17 @@ class _Trees:
     def _finish(self, path: str, file: File) -> None:
         missing = finish(file, self.definitions.sources.get(path, []), self.symbols)
         if missing:
-            reason = f"your code uses {', '.join(missing)}, which the template has no more"
+            reason = f"your code uses {', '.join(missing)}, which the template no longer has"
             self.merged.not_applied.append(NotApplied(path, reason))
         text = file.text()
-        if not file.conflict and not file.check():
+        if not file.conflict and not file.parses():
             [source, *_] = self.definitions.sources[path]
             text = "".join(marked([source.ours.text], [file.module.text]))
             file.conflict = True
         self._write(path, text, file.conflict or bool(missing))
 
     def _leave_out(self, path: str) -> None:
-        """Leave out what became of a file that the owner deleted or moved."""
+        """Delete the new files of an old one that the owner deleted or moved."""
         homes = self.homes(path)
         if not homes or self.theirs.get(path) == self.base[path]:
             return
@@ -133,27 +134,27 @@ class _Trees:
         self.merged.not_applied.append(NotApplied(path, reason))
 
     def _own_texts(self) -> dict[str, str]:
-        """Return the owner's own files."""
+        """Return the files that are in neither release."""
         own = self.ours.keys() - self.base.keys() - self.theirs.keys()
         return {path: plain(self.ours[path]) for path in own}
 
     def _clash(self, path: str) -> None:
-        """Keep both files where the owner has one of their own at a new file's path."""
+        """Make a conflict of an owner's file and a new file at the same path."""
         if path not in self.merged.files and self.ours[path] != self.theirs[path]:
             self._write(path, self.theirs[path], conflict=True)
 
     def _rewrite(self, path: str) -> None:
-        """Let a file of the owner's own import what moved from where it is."""
+        """Update the imports of a file that is in neither release."""
         text = self.ours[path]
         mark, rest = (BOM, text[1:]) if text.startswith(BOM) else ("", text)
         try:
             new = mark + keep_sorted(rest, rewrite(rest, path, self.symbols), self.own)
         except (SyntaxError, ValueError):
-            reason = "it is no Python; the modules that it imports may have moved"
+            reason = "it is not valid Python; the modules that it imports may have moved"
             self.merged.not_applied.append(NotApplied(path, reason))
             return
         for symbol in sorted(self.symbols.lost, key=str):
-            reason = f"it imports {symbol.name} from {symbol.module}, which has it no more"
+            reason = f"it imports {symbol.name} from {symbol.module}, which no longer has it"
             self.merged.not_applied.append(NotApplied(path, reason))
         self.symbols.lost.clear()
         if new != text:

@@ -1,1 +1,1 @@
-"""`lakebase-agent update`: bring a project to another version of its template."""
+"""`lakebase-agent update`: bringing a project to another version of its template."""

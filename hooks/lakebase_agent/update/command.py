@@ -60,13 +60,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _link(project: Path, ask: bool) -> None:
-    """Link a project that was given a Lakebase, if a person wants to, or say how to."""
-    # Imports the SDK of Databricks, which takes seconds.
+    """Link a project that got a new Lakebase if the user agrees, or say how to."""
+    # Imports the Databricks SDK, which takes seconds.
     from lakebase_agent.link.link import link
     from lakebase_agent.link.lookup import LinkOptions
 
     question = "The project needs to be linked to its Lakebase. Do it now?"
-    with suppress(KeyboardInterrupt):  # the update is done, whatever becomes of linking
+    with suppress(KeyboardInterrupt):  # the update is done, even if linking is cancelled
         if ask and questionary.confirm(question).unsafe_ask():
             link(project, LinkOptions(), Asker(interactive=True), say)
             return

@@ -14,7 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from lakebase_agent.project.requirements import Requirement, parse_requirement
 from lakebase_agent.project.text_merge import Labels, merge_texts
 
-LABELS = Labels("before updating", "last update", "after updating")  # as Copier's own
+LABELS = Labels("before updating", "last update", "after updating")  # as in Copier's own conflicts
 
 
 def merge_dependencies(base: str, ours: str, theirs: str) -> tuple[str, bool]:
@@ -43,7 +43,7 @@ def _lists(document: Any) -> Iterator[tuple[str, str]]:
 
 
 def _merge_documents(documents: list[Any], table: str, key: str) -> Any:
-    """Return the merged list; None to leave it to git."""
+    """Return the merged list; None to merge it line by line."""
     base, ours, theirs = (document.get(table, {}).get(key) for document in documents)
     if ours is None or theirs is None:
         return None
@@ -54,7 +54,7 @@ def _merge_documents(documents: list[Any], table: str, key: str) -> Any:
 
 
 def _remove_packages(base: Any, merged: Any, theirs: Any) -> None:
-    """Remove what the template removed, if the owner did not change it."""
+    """Remove what the template removed and the owner did not change."""
     old, kept = _by_package(base), _by_package(theirs)
     own = _by_package(merged)
     for package in old.keys() - kept.keys():
@@ -86,13 +86,13 @@ def _packages(items: Any) -> list[tuple[str, str]]:
 
 
 def _package(item: Any) -> tuple[str, str]:
-    """Return what makes two entries of a list the same one: the package and its marker."""
+    """Return what identifies an entry of a list: its package and its marker."""
     requirement = _parse(item)
     return (requirement.package, requirement.marker) if requirement else (str(item), "")
 
 
 def _parse(item: Any) -> Requirement | None:
-    """Return a requirement taken apart; None for addresses and for tables such as include-group."""
+    """Return a parsed requirement; None for URLs and for tables such as include-group."""
     requirement = parse_requirement(item) if isinstance(item, str) else None
     return None if requirement is None or requirement.is_address else requirement
 
@@ -123,4 +123,4 @@ def _can_be_met(item: Any) -> bool:
     try:
         return not SpecifierSet(",".join(requirement.bounds)).is_unsatisfiable()
     except InvalidSpecifier:
-        return True  # uv will say what is wrong with it
+        return True  # uv will report it

@@ -1,4 +1,4 @@
-"""An update, done in a copy of the project first: what it would change, and bringing that over.
+"""Rehearsing an update in a copy of the project, and bringing its changes over.
 
 The project itself is touched only at the end, in one step, so that a failure or Ctrl-C before it
 leaves every file as it was.
@@ -30,7 +30,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     ".toml": tomllib.loads,
     ".yml": lambda text: list(yaml.parse(text)),
 }
-# As `_skip_if_exists` in copier.yml. Copier would bring back those that the owner deleted.
+# The same as `_skip_if_exists` in copier.yml. Copier would restore those that the owner deleted.
 OWNERS = ("README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
           "evals/cases.toml")  # fmt: skip
 CURRENT = "current"
@@ -48,12 +48,12 @@ class Change:
 
     @property
     def troubled(self) -> bool:
-        """Whether somebody has to look at the file."""
+        """Whether the owner has to fix the file."""
         return self.kind in TROUBLED
 
     @property
     def warns(self) -> bool:
-        """Whether it is listed last: what has conflicts, and what is deleted."""
+        """Whether it is listed last: the file is deleted, or the owner has to fix it."""
         return self.troubled or self.kind == "delete"
 
     def __str__(self) -> str:
@@ -73,9 +73,10 @@ class Rehearsal:
     report: Merged
 
     def changes(self) -> list[Change]:
-        """Return what the update does: what has conflicts comes last, then what it deletes.
+        """Return what the update does to each file: conflicts come last but for deletions.
 
-        Whether they were edited is only known of files that are moved or deleted.
+        `edited` is only known of files that are moved or deleted. Raises GitError and Copier's
+        errors.
         """
         states = names(self.copy, "diff", *COMPARED, "--relative", "--name-status", "-z")
         kinds = dict(zip(states[1::2], states[::2], strict=True))
@@ -86,15 +87,15 @@ class Rehearsal:
         return sorted(found, key=lambda change: change.troubled) + deletions
 
     def not_applied(self) -> list[str]:
-        """Return a line for each change of the template, or of the owner, that has no place."""
+        """Return a line for each change, by the template or the owner, that was not applied."""
         return [f"not applied: {item.path}, {item.reason}" for item in self.report.not_applied]
 
     def diff(self) -> str:
-        """Return what changes, as a diff."""
+        """Return what changes, as a diff; raises GitError."""
         return git(self.copy, "diff", *COMPARED, "--binary", "--", ".")
 
     def bring_over(self) -> None:
-        """Change the project as its copy was changed: all of it, or nothing."""
+        """Apply the changes to the project, all or none; raises GitError."""
         patch, top = self.diff(), _top(self.project)
         for entry in self.stages:
             blob = git(self.copy, "cat-file", "blob", entry.split()[1])
@@ -135,7 +136,7 @@ class Rehearsal:
         return "add" if state == "A" else "change"
 
     def _edited(self, paths: list[str]) -> set[str]:
-        """Return those of `paths` that are not as the template rendered them."""
+        """Return those of `paths` that differ from what the template rendered."""
         answers = read_answers(self.project)
         with tempfile.TemporaryDirectory() as folder:
             rendered = Path(folder) / self.project.name
@@ -153,7 +154,7 @@ def open_rehearsal(
     """Yield a copy of `project` with the update to `version` done; empty is the latest release.
 
     Prints the changelog between the two versions. With `ask`, Copier asks its new questions.
-    Raises what Copier does, and KeyboardInterrupt.
+    Raises GitError, Copier's errors and KeyboardInterrupt.
     """
     top = _top(project)
     with tempfile.TemporaryDirectory(prefix="lakebase-agent-") as folder:
@@ -163,7 +164,7 @@ def open_rehearsal(
         gone = [f"/{path}" for path in OWNERS if not (copy / path).exists()]
         report = Path(folder) / "report.json"
         sys.stdout.flush()
-        # Copier names folders that nobody knows.
+        # Copier's messages name temporary folders.
         with redirect_stderr(StringIO()), local.env(**{REPORT: str(report)}):
             run_update(
                 copy, dict(data), vcs_ref=VcsRef.CURRENT if version == CURRENT else version or None,
@@ -185,7 +186,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def parses(path: Path) -> bool:
-    """Say whether a file is valid in its language; of most languages that is not known."""
+    """Return whether a file is valid in its language; true if the language is not known."""
     parse = PARSERS.get(path.suffix, str)
     try:
         parse(path.read_bytes().decode("utf-8", "replace"))

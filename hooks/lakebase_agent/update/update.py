@@ -1,4 +1,4 @@
-"""`lakebase-agent update`: Copier's update, which shows what it will do before it does it."""
+"""`lakebase-agent update`: Copier's update, showing what will change before changing it."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ LOOKED_UP = {
     "autoscaling": {"lakebase_branch", "lakebase_database"},
     "provisioned": {"lakebase_instance"},
 }
-GRAVE = {"deleted": ("delete",), "with conflicts": TROUBLED}
+WARNINGS = {"deleted": ("delete",), "with conflicts": TROUBLED}
 ENV = {
     "lakebase_branch": "LAKEBASE_AUTOSCALING_",
     "lakebase_database": "LAKEBASE_AUTOSCALING_",
@@ -44,7 +44,7 @@ class UpdateOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done: files that somebody has to look at, and whether to look something up."""
+    """The result of an update: files to fix, and whether the project has to be linked."""
 
     troubled: list[str] = field(default_factory=list)
     link: bool = False
@@ -53,8 +53,8 @@ class Outcome:
 def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
     """Bring `project` to another version of its template, or to other answers.
 
-    Raises UsageError, SourceError and whatever Copier says of the answers; the project is then as
-    it was.
+    Raises UsageError, SourceError, GitError and Copier's errors about the answers; the project is
+    then unchanged.
     """
     with open_update(project, options) as rehearsal:
         return _finish(rehearsal, read_answers(project), options, say)
@@ -62,7 +62,7 @@ def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
 
 @contextmanager
 def open_update(project: Path, options: UpdateOptions) -> Iterator[Rehearsal]:
-    """Yield an update of `project` that is done in a copy; raises as `update` does."""
+    """Yield an update of `project`, done in a copy; raises the same errors as `update`."""
     answers = check_project(project)
     ask = options.interactive and not options.yes
     try:
@@ -124,24 +124,24 @@ def _bring_over(
 
 
 def _counts(changes: list[Change]) -> dict[str, int]:
-    return {word: sum(c.kind in kinds for c in changes) for word, kinds in GRAVE.items()}
+    return {word: sum(c.kind in kinds for c in changes) for word, kinds in WARNINGS.items()}
 
 
 def _asks(changes: list[Change], options: UpdateOptions) -> bool:
-    """Say whether a person must agree first, who must have seen what they agree to."""
+    """Return whether to ask the user, who must see the warnings first."""
     return options.interactive and not options.yes and any(_counts(changes).values())
 
 
 def _agree(changes: list[Change], options: UpdateOptions) -> None:
-    """Return if the update may go on; raises UsageError, or KeyboardInterrupt."""
+    """Ask the user if necessary; raises UsageError or KeyboardInterrupt if they must not go on."""
     lost = [change.path for change in changes if change.edited and change.kind == "delete"]
     if _asks(changes, options):
-        told = " and ".join(f"{count} {word}" for word, count in _counts(changes).items() if count)
-        if not questionary.confirm(f"Go on? Files: {told}.", default=False).unsafe_ask():
+        counts = " and ".join(f"{n} {word}" for word, n in _counts(changes).items() if n)
+        if not questionary.confirm(f"Go on? Files: {counts}.", default=False).unsafe_ask():
             raise KeyboardInterrupt
     elif lost and not options.yes:
         raise UsageError(
-            f"your edits in {', '.join(lost)} would be lost. Add --yes if that is right."
+            f"your edits in {', '.join(lost)} would be lost. Add --yes to delete them anyway."
         )
 
 
@@ -151,7 +151,7 @@ def _needed(answers: Mapping[str, Any]) -> set[str]:
 
 
 def _left_over(project: Path, variables: set[str]) -> Iterator[str]:
-    """Yield what names a Lakebase that the project had: the bundle has no such variables now."""
+    """Yield which settings of the previous Lakebase to remove: the bundle no longer has them."""
     for path in sorted(project.glob("workspace.*.yml")):
         target = path.name.split(".")[1]
         if found := sorted(variables & read_target(project, target).keys()):

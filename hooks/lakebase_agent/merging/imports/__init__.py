@@ -1,1 +1,1 @@
-"""Imports: where a name is now, rewriting them in a file, and merging those of a module."""
+"""Finding moved names, rewriting the imports of a file, and merging the imports of a module."""

@@ -1,4 +1,4 @@
-"""The imports of a module, merged as a set: what the owner added is added, in isort's order."""
+"""The imports of a module, merged as a set and kept in isort's order."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ class Import:
 
     @property
     def local(self) -> str:
-        """The name that it has in the module."""
+        """Its name in the importing module."""
         return self.alias or self.name or self.module.split(".")[0]
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Import:
 
 
 def read_imports(piece: str) -> list[Import]:
-    """Return what an import statement imports; nothing if a piece is no such statement."""
+    """Return what an import statement imports; nothing if a piece is something else."""
     try:
         [node] = ast.parse(piece).body
     except (SyntaxError, ValueError):
@@ -62,7 +62,7 @@ def merge_comments(base: Pieces, ours: Pieces, theirs: Pieces) -> list[str]:
 
 
 def _comments(base: Pieces, hunk: Hunk) -> list[str]:
-    """Return what a hunk leaves of base, with its comments added."""
+    """Return the base of a hunk, with the comments that the owner added to it."""
     old = list(base[hunk.start : hunk.end])
     if len(old) == len(hunk.new) == 1 and read_imports(old[0]) == read_imports(hunk.new[0]):
         return list(hunk.new)
@@ -70,7 +70,7 @@ def _comments(base: Pieces, hunk: Hunk) -> list[str]:
 
 
 def add_imports(pieces: Pieces, added: Sequence[Import], own: set[str]) -> list[str]:
-    """Return an import block with more imports; `own` are the packages of the project."""
+    """Return an import block with `added` in it; `own` are the packages of the project."""
     block = list(pieces)
     for new in added:
         known = imports_in(block)
@@ -108,7 +108,7 @@ def joined(pieces: Pieces) -> str:
 
 
 def _statement_of(block: Pieces, new: Import) -> int | None:
-    """Return the `from` statement of the same module."""
+    """Return the place of a `from` statement that a name can be added to."""
     for place, piece in enumerate(block):
         found = read_imports(piece)
         joins = found and found[0].module == new.module and found[0].name not in ("", "*")

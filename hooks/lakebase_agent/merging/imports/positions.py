@@ -1,4 +1,4 @@
-"""Where in a text a node of its syntax tree is, and how an import is written."""
+"""Where the nodes of a syntax tree are in its text, and how an import is formatted."""
 
 import ast
 
@@ -8,7 +8,7 @@ WIDTH = 100
 
 
 class Positions:
-    """The places of nodes, as indices of the text."""
+    """The positions of nodes, as indices into the text."""
 
     def __init__(self, text: str) -> None:
         self.lines = split_lines(text)
@@ -25,17 +25,17 @@ class Positions:
         )
 
     def before(self, node: ast.stmt) -> str:
-        """Return what stands on the line of a node before it."""
+        """Return the text before a node on its line."""
         return self.lines[node.lineno - 1][: self.span(node)[0] - self.offsets[node.lineno - 1]]
 
     def _offset(self, line: int, column: int) -> int:
-        """Return the place of a column, which Python counts in bytes."""
+        """Return the position of a column, which Python counts in bytes."""
         start = self.lines[line - 1].encode("utf-8", "surrogateescape")[:column]
         return self.offsets[line - 1] + len(start.decode("utf-8", "surrogateescape"))
 
 
 def statement(module: str, names: list[str], width: int = WIDTH) -> str:
-    """Return a `from` import, over several lines if it is longer than `width`."""
+    """Return a `from` import, on several lines if one would be longer than `width`."""
     line = f"from {module} import {', '.join(names)}"
     if len(line) <= width:
         return line

@@ -1,4 +1,4 @@
-"""Rewriting a file's imports of what moved; every other byte of the file stays."""
+"""Rewriting the imports of what moved, without changing another byte of a file."""
 
 import ast
 import re
@@ -8,15 +8,16 @@ from lakebase_agent.merging.imports.positions import WIDTH, Positions, dotted_na
 from lakebase_agent.merging.imports.symbols import Alias, Symbol, Symbols
 from lakebase_agent.merging.python.source import absolute
 
-# What takes the dotted name of something to replace it.
+# Functions that take the dotted name of what they patch or import.
 BY_NAME = {"patch", "setattr", "delattr", "import_module", "importorskip"}
 Edit = tuple[int, int, str]
 
 
 def rewrite(text: str, path: str, symbols: Symbols, renaming: bool = False) -> str:
-    """Return a file that imports what moved from where it is; raises SyntaxError.
+    """Return a file with its imports of moved names updated.
 
-    What has another name keeps the old one in the file, unless `renaming`.
+    Renamed names keep their old name in the file, through `as`, unless `renaming`. Raises
+    SyntaxError or ValueError if the file does not parse.
     """
     edits = sorted(_Rewriter(text, path, symbols, renaming).edits())
     parts, place = [], 0
@@ -33,12 +34,12 @@ class _Rewriter:
         self.symbols, self.renaming = symbols, renaming
         self.text, self.positions = text, Positions(text)
         self.end_of_line = "\r\n" if "\r\n" in text else "\n"
-        self.modules: dict[str, str] = {}  # old modules, by how the file calls them
-        self.more: dict[str, list[Alias]] = {}  # what else replaces one of them
+        self.modules: dict[str, str] = {}  # old modules by their local names
+        self.more: dict[str, list[Alias]] = {}  # further modules that replace one
         self.renamed: dict[str, str] = {}
 
     def edits(self) -> Iterator[Edit]:
-        """Yield what to replace."""
+        """Yield the replacements, in no order."""
         statements = [n for n in ast.walk(self.tree) if isinstance(n, ast.Import | ast.ImportFrom)]
         for node in statements:
             self._note(node)
@@ -50,7 +51,7 @@ class _Rewriter:
         yield from self._strings()
 
     def _note(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Remember what the modules that moved are called in the file."""
+        """Remember the local names of modules that moved."""
         for alias in node.names:
             name, local = alias.name, alias.asname or alias.name
             if isinstance(node, ast.ImportFrom):
@@ -74,7 +75,7 @@ class _Rewriter:
         yield start, end, self._lines(new, node, start)
 
     def _moved(self, alias: Alias) -> Alias:
-        """Return an alias of where a name is now."""
+        """Return an alias for the new place of a name."""
         module, name = alias.symbol.module, alias.symbol.name
         if name == "*":
             return Alias(Symbol(self.symbols.module(module) or module, name), name)
@@ -94,7 +95,7 @@ class _Rewriter:
         return len(modules) == 1 and names == [alias.symbol.name for alias in old]
 
     def _lines(self, aliases: list[Alias], node: ast.ImportFrom, start: int) -> str:
-        """Return one import for each module, the first of them in the place of the old one."""
+        """Return the text of one import for each module, indented as the old one was."""
         before = self.positions.before(node)
         groups: dict[str, list[str]] = {}
         for alias in sorted(aliases, key=lambda alias: alias.symbol.module):
@@ -111,7 +112,7 @@ class _Rewriter:
         return text.replace("\n", self.end_of_line)
 
     def _source(self, module: str, level: int) -> str:
-        """Return a module as an import names it: relatively, if that was the owner's way."""
+        """Return a module as an import names it: relatively, if the old import was relative."""
         package = self.path.split("/")[:-level] if level else []
         parts = module.split(".")
         if not level or self.renaming or not package or parts[: len(package)] != package:
@@ -135,7 +136,7 @@ class _Rewriter:
         yield start, end, joint.join([f"import {', '.join(names)}", *lines])
 
     def _uses(self) -> Iterator[Edit]:
-        """Yield what `module.name` becomes where the name, or the module's own name, is another."""
+        """Yield replacements for `module.name` where either of the two has changed."""
         for node in ast.walk(self.tree):
             if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
                 continue
@@ -148,7 +149,7 @@ class _Rewriter:
                     yield (*self.positions.span(node), f"{prefix}.{found.name}")
 
     def _prefix(self, local: str, main: str, module: str) -> str:
-        """Return how the file calls a module that a part of another one moved to."""
+        """Return the local name of a module that took a part of an old one."""
         if module == main:
             return main if "." in local else local
         package, _, last = module.rpartition(".")
@@ -161,13 +162,13 @@ class _Rewriter:
         return name
 
     def _names(self) -> Iterator[Edit]:
-        """Yield the uses of names that are imported under their new ones."""
+        """Yield replacements for the uses of renamed names."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Name) and node.id in self.renamed:
                 yield (*self.positions.span(node), self.renamed[node.id])
 
     def _strings(self) -> Iterator[Edit]:
-        """Yield dotted names in strings that name what to replace in a test."""
+        """Yield replacements for dotted names in strings, such as those that a test patches."""
         for node in ast.walk(self.tree):
             if (
                 not isinstance(node, ast.Call)

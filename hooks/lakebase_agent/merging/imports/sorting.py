@@ -1,4 +1,4 @@
-"""Keeping an owner's imports in isort's order when modules got other names."""
+"""Keeping an owner's imports in isort's order when modules are renamed."""
 
 import ast
 from itertools import groupby, pairwise
@@ -10,9 +10,10 @@ Run = tuple[int, int, list[str]]
 
 
 def keep_sorted(old: str, new: str, own: set[str]) -> str:
-    """Return `new` with its imports in order, if those of `old` were; `own` are its packages.
+    """Return `new` with its imports sorted, if those of `old` were; `own` are its packages.
 
-    Only imports that follow each other directly trade places.
+    Only imports that follow each other directly are reordered. Raises SyntaxError or ValueError if
+    a text does not parse.
     """
     if not all(_is_sorted(run, own) for _, _, run in _runs(old)):
         return new
@@ -24,7 +25,7 @@ def keep_sorted(old: str, new: str, own: set[str]) -> str:
 
 
 def _runs(text: str) -> list[Run]:
-    """Return the imports of a module that follow each other directly, with their lines."""
+    """Return the runs of directly consecutive imports in a module, with their lines."""
     lines, found = split_lines(text), list[Run]()
     for node in ast.parse(text).body:
         if not isinstance(node, ast.Import | ast.ImportFrom):
@@ -44,7 +45,7 @@ def _is_sorted(run: list[str], own: set[str]) -> bool:
 
 
 def _sorted(run: list[str], own: set[str]) -> list[str]:
-    """Return a run in order, with imports from one module in one statement."""
+    """Return a run sorted, with the imports from one module joined."""
     pieces = sorted(run, key=lambda piece: _key(piece, own))
     found: list[str] = []
     for _, group in groupby(pieces, key=lambda piece: _key(piece, own)):

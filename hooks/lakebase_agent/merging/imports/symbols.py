@@ -1,4 +1,4 @@
-"""Where the names that another module imports are now."""
+"""Finding where imported modules and names are now."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Alias:
-    """One name of an import, and the name that it has in the file."""
+    """An imported name, and its local name in the file."""
 
     symbol: Symbol
     local: str
@@ -28,13 +28,13 @@ class Alias:
 
 @dataclass
 class Symbols:
-    """Answers for imports; `lost` are names that were asked for and are nowhere."""
+    """Looks up imported names; `lost` collects those that no longer exist."""
 
     counterparts: Counterparts
     lost: set[Symbol] = field(default_factory=set)
 
     def module(self, name: str) -> str | None:
-        """Return the main module that a module became; None if it is where it was."""
+        """Return the main module that a module became; None if it has not moved."""
         path = path_of(name, self.counterparts.base)
         if not path or path in self.counterparts.theirs:
             return None
@@ -42,7 +42,7 @@ class Symbols:
         return dotted(homes[0]) if homes else None
 
     def symbol(self, module: str, name: str) -> Symbol | None:
-        """Return where a name of a module is; None if it can be imported as it was."""
+        """Return where a name of a module is now; None if it can be imported as before."""
         path = path_of(module, self.counterparts.base)
         if not path or self.binds(module, name):
             return None
@@ -54,7 +54,7 @@ class Symbols:
         return self._main(module, name) if self.module(module) else None
 
     def binds(self, module: str, name: str) -> bool:
-        """Say whether a module of the new release has a name."""
+        """Return whether a module of the new release has a name."""
         path = path_of(module, self.counterparts.theirs)
         if not path:
             return False
@@ -68,11 +68,11 @@ class Symbols:
             return None
         new = self.counterparts.theirs[found.path].by_name[found.name]
         if "." in new.name or not new.binds:
-            return None  # a method: it can't be imported
+            return None  # methods can't be imported
         return Symbol(dotted(found.path), name if name in new.binds else new.binds[0])
 
     def _imported(self, path: str, name: str) -> Symbol | None:
-        """Return where a name is that its module had imported itself."""
+        """Return where to import a name from that its old module only imported."""
         for home in self.counterparts.homes(path):
             if self.binds(dotted(home), name):
                 return Symbol(dotted(home), name)
@@ -83,7 +83,7 @@ class Symbols:
         return moved or Symbol(source.module, source.name)
 
     def _main(self, module: str, name: str) -> Symbol | None:
-        """Return the main module's, which fails when it is imported: the name is gone."""
+        """Record a name that no longer exists, and return it in what became of its module."""
         main = self.module(module)
         self.lost.add(Symbol(module, name))
         return Symbol(main, name) if main else None

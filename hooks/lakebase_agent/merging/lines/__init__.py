@@ -1,1 +1,1 @@
-"""Merging one definition: which line became which, and where an insertion belongs."""
+"""Merging one definition: matching its lines, and placing what was inserted."""

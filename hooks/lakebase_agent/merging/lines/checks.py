@@ -1,4 +1,4 @@
-"""Whether a merged definition still makes sense."""
+"""Checking that a merged definition still makes sense."""
 
 import ast
 from textwrap import dedent
@@ -9,7 +9,7 @@ from lakebase_agent.merging.python.source import is_comment, split_lines
 
 
 def parses(pieces: Pieces) -> bool:
-    """Say whether a definition, or the head of a class, is Python."""
+    """Return whether a definition, or the head of a class, is valid Python."""
     text = dedent("".join(pieces))
     for candidate in (text, f"{text.rstrip()}\n    pass\n"):
         try:
@@ -21,13 +21,13 @@ def parses(pieces: Pieces) -> bool:
 
 
 def unknown(new: Pieces, ours: Pieces, merged: Pieces) -> set[str]:
-    """Return the local names that inserted pieces use, and that are there no more."""
+    """Return the local names that inserted pieces use and that no longer exist."""
     local = {word for piece in new for word in words(piece)} & bound_in("".join(ours))
     return local - bound_in("".join(merged)) if local else set()
 
 
 def added_comments(old: str, new: str) -> list[str]:
-    """Return the comments that were added inside a statement; none if more was done to it."""
+    """Return the comments added inside a statement; none if it has other changes too."""
     lines, added = split_lines(old), []
     for line in split_lines(new):
         if lines and line == lines[0]:

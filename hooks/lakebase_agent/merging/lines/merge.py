@@ -1,7 +1,7 @@
-"""A three-way merge of pieces: conflicts only where both sides changed the same ones.
+"""A three-way merge of pieces, with conflicts only where both sides changed the same ones.
 
-Where a line-by-line merge gives up, what the owner inserted still finds its place: behind the piece
-that it stood behind, before the one that it stood before, or as near to them as it can be.
+Where a line-by-line merge gives up, an insertion still finds its place: after the piece it
+followed, before the one it preceded, or as near to them as possible.
 """
 
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ def merge_texts(base: str, ours: str, theirs: str, language: str = CODE) -> Resu
 
 
 def merge(base: Pieces, ours: Pieces, theirs: Pieces, language: str = PYTHON) -> Result:
-    """Return `theirs` with what the owner did between `base` and `ours`.
+    """Return `theirs` with the owner's changes from `base` to `ours`.
 
-    Of Python, what is merged still parses, and uses no local name that is gone; the rest is a
-    conflict. Of other code, what is inserted stays beside a line that it was inserted at; in prose
-    it may stand further away.
+    Python that is merged still parses and uses no local name that is gone; the rest is a conflict.
+    In other code, an insertion stays next to a line that it was next to; in prose it may end up
+    further away.
     """
     if list(ours) == list(base) or list(ours) == list(theirs):
         return Result(list(theirs))
@@ -59,9 +59,9 @@ class _Merger:
         self.checked = self.checked and parses(theirs) and parses(ours)
 
     def apply(self, hunk: Hunk) -> None:
-        """Do to theirs what the owner did, or mark a conflict."""
+        """Apply the owner's change to theirs, or mark a conflict."""
         if hunk.start < self.covered:
-            return  # it is in a conflict already
+            return  # it is part of a conflict already
         done = self._replace(hunk) if hunk.end > hunk.start else self._insert(hunk)
         if not done:
             self._conflict(hunk)
@@ -115,7 +115,7 @@ class _Merger:
         for place in places(self.base, self.theirs, self.pairs, hunk, self.language):
             around = self.theirs[max(0, place.before - len(new)) : place.before + len(new)]
             if "".join(new) and _within(new, [normal(piece) for piece in around]):
-                return True  # the template has it now
+                return True  # the template has added it too
             if self._try(Patch(place.before, place.before, place.shifted(hunk.new)), hunk):
                 return True
         return False
@@ -139,7 +139,7 @@ class _Merger:
         return parses(merged) and not unknown(new, self.ours, merged)
 
     def _conflict(self, hunk: Hunk) -> None:
-        """Mark what is between the nearest pieces that nobody changed."""
+        """Mark everything between the nearest unchanged pieces as a conflict."""
         start, end = self._stable(hunk.start - 1, -1), self._stable(hunk.end, 1)
         self.covered = end
         first = self.pairs.same.get(start, -1) + 1
@@ -159,7 +159,7 @@ class _Merger:
         return place
 
     def _in_ours(self, place: int, default: int) -> int:
-        """Return where ours goes on after a piece of base, or where the piece itself is."""
+        """Return the end of a conflict in ours, or its start if `default` is 0."""
         if not 0 <= place < len(self.base):
             return default
         shift = sum(len(h.new) - (h.end - h.start) for h in self.hunks if h.end <= place)

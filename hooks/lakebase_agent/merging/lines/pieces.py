@@ -1,4 +1,4 @@
-"""Which piece of one text is which piece of another, and what an owner did between two."""
+"""Matching the pieces of two texts, and finding what changed between them."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ Pieces = Sequence[str]
 class Pairs:
     """Where the pieces of a base are in another text.
 
-    `same` are equal and in order, `moved` equal but elsewhere, `alike` only similar.
+    `same` are equal and in order, `moved` are equal but out of order, `alike` are only similar.
     """
 
     same: dict[int, int] = field(default_factory=dict)
@@ -27,18 +27,18 @@ class Pairs:
     alike: dict[int, int] = field(default_factory=dict)
 
     def equal(self, place: int) -> int | None:
-        """Return where an equal piece is."""
+        """Return the place of the equal piece, if there is one."""
         return self.same.get(place, self.moved.get(place))
 
     def any(self, place: int) -> int | None:
-        """Return where an equal or similar piece is."""
+        """Return the place of the equal or similar piece, if there is one."""
         found = self.equal(place)
         return self.alike.get(place) if found is None else found
 
 
 @dataclass(frozen=True)
 class Hunk:
-    """What an owner put in the place of base[start:end]; an insertion if that is empty."""
+    """An owner's replacement for base[start:end]; an insertion if that is empty."""
 
     start: int
     end: int
@@ -46,14 +46,14 @@ class Hunk:
 
 
 def normal(piece: str) -> str:
-    """Return a piece without what a formatter may change."""
+    """Return a piece without the differences that a formatter makes."""
     text = " ".join(piece.split())
     text = re.sub(r"\s*([()\[\]{}])\s*", r"\1", text)
     return re.sub(r",([)\]}])", r"\1", text)
 
 
 def similarity(one: str, other: str) -> float:
-    """Return how alike two texts are, from 0 to 1."""
+    """Return how similar two texts are, from 0 to 1; exact only for similar ones."""
     matcher = SequenceMatcher(None, one, other, autojunk=False)
     return matcher.ratio() if matcher.quick_ratio() >= ALIKE / 2 else 0.0
 
@@ -77,7 +77,7 @@ def pair(base: Pieces, other: Pieces) -> Pairs:
 
 
 def _forced(base: Pieces, other: Pieces) -> list[tuple[int, int]]:
-    """Return the pieces that a unit has one of: `def` or `class`, and its docstring."""
+    """Pair what a unit has only one of: its `def` or `class`, and its docstring."""
     heads = [_index(DEFINITION, pieces, 0) for pieces in (base, other)]
     found = [(heads[0], heads[1])] if heads[0] >= 0 and heads[1] >= 0 else []
     strings = [_string_after(head, p) for head, p in zip(heads, (base, other), strict=True)]
@@ -115,7 +115,7 @@ def _unpaired(pieces: Pieces, paired: set[int]) -> list[int]:
 
 
 def _find_alike(pairs: Pairs, old: Pieces, new: Pieces) -> None:
-    """Pair what is similar between two pairs that are the same."""
+    """Pair similar pieces that are between the same two pairs."""
     anchors = sorted({**pairs.same, **pairs.alike}.items())
     edges = [(-1, -1), *anchors, (len(old), len(new))]
     taken = {*pairs.moved.values()}
@@ -131,7 +131,7 @@ def _find_alike(pairs: Pairs, old: Pieces, new: Pieces) -> None:
 
 
 def hunks(base: Pieces, ours: Pieces) -> list[Hunk]:
-    """Return what the owner did, in parts as small as can be."""
+    """Return the owner's changes, in hunks as small as possible."""
     found: list[Hunk] = []
     matcher = SequenceMatcher(None, base, ours, autojunk=False)
     for kind, start, end, first, last in matcher.get_opcodes():
@@ -141,7 +141,7 @@ def hunks(base: Pieces, ours: Pieces) -> list[Hunk]:
 
 
 def _refine(base: Pieces, start: int, end: int, new: tuple[str, ...]) -> list[Hunk]:
-    """Split a replacement where pieces of both sides are alike."""
+    """Split a replacement at pieces that are similar on both sides."""
     found, rest, place = [], list(new), start
     for old in range(start, end):
         best = max(range(len(rest)), key=lambda n: similarity(base[old], rest[n]), default=None)

@@ -1,4 +1,4 @@
-"""Where in a new text something belongs that an owner inserted into an old one."""
+"""Finding where an owner's insertion into an old text belongs in a new one."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,18 +13,18 @@ Find = Callable[[int], int | None]
 
 @dataclass(frozen=True)
 class Place:
-    """Before which piece of theirs to insert, and how far to shift what is inserted."""
+    """The piece of theirs to insert before, and how far to indent the insertion."""
 
     before: int
     shift: int = 0
 
     def shifted(self, pieces: Pieces) -> list[str]:
-        """Return pieces with the indentation that they have there."""
+        """Return pieces with the indentation they need here."""
         return [shift(piece, self.shift) for piece in pieces]
 
 
 def shift(piece: str, width: int) -> str:
-    """Return a piece indented by more, or less, as far as it can be."""
+    """Return a piece indented by `width` more; if negative, by as much less as possible."""
     if width >= 0:
         lines = [" " * width + line if line.strip() else line for line in split_lines(piece)]
     else:
@@ -83,7 +83,7 @@ class _Finder:
         return (Place(place.before) for place in places)
 
     def _nearest(self, place: int, step: int) -> int | None:
-        """Return the nearest piece of base that is not blank."""
+        """Return the place of the nearest piece of base that is not blank."""
         while 0 <= place < len(self.base):
             if self.base[place].strip():
                 return place
@@ -93,7 +93,7 @@ class _Finder:
     def _next_to(self, find: Find) -> Iterator[Place]:
         """Yield the place after the neighbour before, then the one before the neighbour after."""
         if self.before is not None and (found := find(self.before)) is not None:
-            yield self._behind(self.before, found)
+            yield self._place_after(self.before, found)
         if self.after is not None and (found := find(self.after)) is not None:
             yield self._place(found, self.after, found)
 
@@ -102,13 +102,13 @@ class _Finder:
         for distance in range(1, len(self.base) + 1):
             behind, ahead = self.hunk.start - 1 - distance, self.hunk.end + distance
             if behind >= 0 and (found := self.pairs.any(behind)) is not None:
-                yield self._indented(self._behind(behind, found).before)
+                yield self._indented(self._place_after(behind, found).before)
             if ahead < len(self.base) and (found := self.pairs.any(ahead)) is not None:
                 yield self._indented(found)
         yield self._indented(len(self.theirs))
 
-    def _behind(self, old: int, new: int) -> Place:
-        """Return the place behind theirs[new], behind the block it ends as in base."""
+    def _place_after(self, old: int, new: int) -> Place:
+        """Return the place after theirs[new], or after its block if the insertion followed one."""
         before = new + 1
         if self.indent < indent_of(self.base[old]):
             width = self.indent + indent_of(self.theirs[new]) - indent_of(self.base[old])
@@ -125,7 +125,7 @@ class _Finder:
         return Place(before, max(width, self._least(before) - self.indent))
 
     def _indented(self, before: int) -> Place:
-        """Return a place inside the definition, behind its docstring."""
+        """Return a place inside the definition, after its docstring."""
         before = max(before, self._body())
         return Place(before, self._fitting(before) - self.indent)
 
@@ -138,11 +138,11 @@ class _Finder:
         return place if self.head >= 0 else 0
 
     def _least(self, before: int) -> int:
-        """Return how far anything at a place is indented: inside a definition, by four more."""
+        """Return the least indentation at a place: inside a definition, four more than its own."""
         return indent_of(self.theirs[self.head]) + 4 if 0 <= self.head < before else 0
 
     def _fitting(self, before: int) -> int:
-        """Return how far what stands at a place is indented."""
+        """Return the indentation of the code at a place."""
         least = self._least(before)
         for piece in self.theirs[before:]:
             if piece.strip() and not is_comment(piece):

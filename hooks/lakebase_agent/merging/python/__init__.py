@@ -1,1 +1,1 @@
-"""Reading Python: its units, and the names in it."""
+"""Parsing Python into units, and finding the names in it."""

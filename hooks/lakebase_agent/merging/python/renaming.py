@@ -1,4 +1,4 @@
-"""Names in a module's text: which it uses, which it binds, and giving some of them others."""
+"""The names in a module: which it uses, which it binds, and renaming them."""
 
 import ast
 import builtins
@@ -9,11 +9,19 @@ from textwrap import dedent
 
 from lakebase_agent.merging.python.source import split_lines
 
-GIVEN = {*dir(builtins), "__file__", "__name__", "__doc__", "__path__", "__spec__", "__package__"}
+IMPLICIT = {
+    *dir(builtins),
+    "__file__",
+    "__name__",
+    "__doc__",
+    "__path__",
+    "__spec__",
+    "__package__",
+}
 
 
 def rename(text: str, names: Mapping[str, str], anything: Mapping[str, str]) -> str:
-    """Return Python with other names: variables in `names`, attributes too in `anything`."""
+    """Return valid Python with the variables in `names`, and any name in `anything`, renamed."""
     if not names and not anything:
         return text
     lines = split_lines(text)
@@ -31,24 +39,24 @@ def rename(text: str, names: Mapping[str, str], anything: Mapping[str, str]) -> 
 
 
 def _is_attribute(tokens: list[tokenize.TokenInfo], place: int) -> bool:
-    """Say whether a name is an attribute's, or that of an argument in a call."""
+    """Return whether a name is an attribute, or a keyword argument in a call."""
     before, after = tokens[place - 1].string if place else "", tokens[place + 1]
-    # A formatter puts no spaces around the `=` of an argument.
+    # Formatters put no spaces around the `=` of an argument.
     argument = after.string == "=" and after.start == tokens[place].end
     return before == "." or argument
 
 
 def unbound(text: str) -> set[str]:
-    """Return the names that a module uses and nobody binds; none if it does not parse."""
+    """Return the names that a module uses and does not bind; none if it does not parse."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return set()
-    return used(tree) - bound(tree) - GIVEN
+    return used(tree) - bound(tree) - IMPLICIT
 
 
 def bound_in(text: str) -> set[str]:
-    """Return the names that a definition binds inside; none if it does not parse."""
+    """Return the names that are bound inside a definition; none if it does not parse."""
     try:
         tree = ast.parse(dedent(text))
     except (SyntaxError, ValueError):
@@ -58,7 +66,7 @@ def bound_in(text: str) -> set[str]:
 
 
 def words(piece: str) -> set[str]:
-    """Return the names in a piece that are no attributes."""
+    """Return the names in a piece that are not attributes."""
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(piece.strip()).readline))
     except (tokenize.TokenError, SyntaxError):
@@ -82,7 +90,7 @@ def used(tree: ast.AST) -> set[str]:
 
 
 def bound(tree: ast.AST) -> set[str]:
-    """Return the names that are bound, in whatever scope."""
+    """Return the names that are bound, in any scope."""
     found: set[str] = set()
     for node in ast.walk(tree):
         found.update(_bound_by(node))

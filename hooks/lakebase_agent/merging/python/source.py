@@ -15,7 +15,7 @@ IMPORTS = "(imports)"
 class Unit:
     """One definition; `name` is qualified by its class, `binds` are the names that it defines.
 
-    `pieces` are logical lines: comments, blank lines and statements, those of several lines whole.
+    `pieces` are logical lines: comments, blank lines and whole statements.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Imported:
-    """A name that is imported: `name` is empty when it is a module."""
+    """An imported name; `name` is empty if it is a module."""
 
     local: str
     module: str
@@ -41,7 +41,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Module:
-    """A Python file, split."""
+    """A Python file, split into units."""
 
     path: str
     text: str
@@ -49,31 +49,31 @@ class Module:
 
     @cached_property
     def by_name(self) -> dict[str, Unit]:
-        """Its units by their names."""
+        """The units by their names."""
         return {unit.name: unit for unit in self.units}
 
     @cached_property
     def tree(self) -> ast.Module:
-        """Its syntax tree."""
+        """The syntax tree."""
         return ast.parse(self.text)
 
     @cached_property
     def defined(self) -> dict[str, str]:
-        """The module's own names, with the names of the units that define them."""
+        """The names that the module defines, with the names of their units."""
         own = [u for u in self.units if "." not in u.name or u.kind == "statement"]
         return {name: unit.name for unit in own for name in unit.binds}
 
     @cached_property
     def imported(self) -> dict[str, Imported]:
-        """What it imports outside functions, by the names that it has here."""
+        """What the module imports outside functions, by its local names."""
         return {found.local: found for found in imports_of(self.tree, self.path)}
 
 
 def imports_of(tree: ast.Module, path: str) -> Iterator[Imported]:
-    """Yield what a module imports, in its `if` and `try` statements too."""
-    waiting: list[ast.stmt] = list(tree.body)
-    while waiting:
-        node = waiting.pop(0)
+    """Yield what a module imports, also in `if` and `try` statements."""
+    pending: list[ast.stmt] = list(tree.body)
+    while pending:
+        node = pending.pop(0)
         if isinstance(node, ast.Import):
             for alias in node.names:
                 local = alias.asname or alias.name.split(".")[0]
@@ -82,23 +82,23 @@ def imports_of(tree: ast.Module, path: str) -> Iterator[Imported]:
             source = absolute(path, node.module, node.level)
             yield from (Imported(a.asname or a.name, source, a.name) for a in node.names)
         elif isinstance(node, ast.If | ast.Try):
-            waiting = [*node.body, *node.orelse, *getattr(node, "finalbody", []), *waiting]
+            pending = [*node.body, *node.orelse, *getattr(node, "finalbody", []), *pending]
 
 
 def dotted(path: str) -> str:
-    """Return the name under which a file is imported."""
+    """Return the dotted module name of a file."""
     parts = PurePosixPath(path).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def path_of(module: str, files: Mapping[str, object]) -> str | None:
-    """Return the file of a module, if it is one of `files`."""
+    """Return the path of a module, if it is one of `files`."""
     stem = module.replace(".", "/")
     return next((p for p in (f"{stem}.py", f"{stem}/__init__.py") if p in files), None)
 
 
 def absolute(path: str, module: str | None, level: int) -> str:
-    """Return the full name of a module that a file imports, relatively or not."""
+    """Return the absolute name of a module that a file imports; `level` counts the dots."""
     if not level:
         return module or ""
     package = path.split("/")[:-level]
@@ -106,15 +106,15 @@ def absolute(path: str, module: str | None, level: int) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of a text with their ends; only a line feed ends one."""
+    """Return the lines of a text with their line feeds; nothing else ends a line."""
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def indent_of(piece: str) -> int:
-    """Return how far the first line of a piece is indented."""
+    """Return the indentation of the first line of a piece."""
     return len(piece) - len(piece.lstrip(" "))
 
 
 def is_comment(piece: str) -> bool:
-    """Say whether a piece is a comment and nothing else."""
+    """Return whether a piece is a comment and nothing else."""
     return piece.lstrip().startswith("#")

@@ -1,7 +1,7 @@
 """Splitting a module into units.
 
-Units tile the text: joined, they give it back to the byte. A unit starts at the comments directly
-above its definition and ends where the next one starts.
+Joined, the units are the text again, byte for byte. A unit starts at the comments directly above
+its definition and ends where the next one starts.
 """
 
 import ast
@@ -17,7 +17,7 @@ Statements = Sequence[ast.stmt]
 
 
 def split(path: str, text: str) -> Module:
-    """Return a module with its units; raises SyntaxError."""
+    """Return a module with its units; raises SyntaxError or ValueError if it does not parse."""
     tree = ast.parse(text)
     lines = split_lines(text)
     splitter = _Splitter(lines, _spans(text))
@@ -26,7 +26,7 @@ def split(path: str, text: str) -> Module:
 
 
 def split_all(files: Mapping[str, str]) -> dict[str, Module]:
-    """Return those of `files` that are Python, by their paths."""
+    """Return the modules among `files` by path, without those that do not parse."""
     found = {}
     for path, text in files.items():
         if path.endswith(".py"):
@@ -36,7 +36,7 @@ def split_all(files: Mapping[str, str]) -> dict[str, Module]:
 
 
 def _spans(text: str) -> dict[int, int]:
-    """Return where each statement of several lines starts and ends, counted from 0."""
+    """Return the last line of each logical line, by its first; lines count from 0."""
     spans, begin = {}, None
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type in (tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER):
@@ -50,7 +50,7 @@ def _spans(text: str) -> dict[int, int]:
 
 
 def _numbered(units: Iterator[Unit]) -> Iterator[Unit]:
-    """Yield units; the second of a name, such as an overload, becomes `name#2`."""
+    """Yield units with unique names: a second one, such as an overload, becomes `name#2`."""
     seen: Counter[str] = Counter()
     for unit in units:
         seen[unit.name] += 1
@@ -96,7 +96,7 @@ class _Splitter:
             yield from self._statement(member, first, last, node.name)
 
     def _head_end(self, node: ast.ClassDef) -> int:
-        """Return the line after the one that ends `class X(...):`."""
+        """Return the line after the one that `class X(...):` ends on."""
         return self.spans.get(node.lineno - 1, node.lineno - 1) + 1
 
     def _starts(
@@ -108,7 +108,7 @@ class _Splitter:
         for node in body:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
             if first < floor:
-                continue  # behind a semicolon
+                continue  # after a semicolon
             while first > floor and self.lines[first - 1].startswith(" " * indent + "#"):
                 first -= 1
             found.append((node, first))
@@ -137,7 +137,7 @@ def _leading_imports(nodes: list[ast.stmt]) -> int:
 
 
 def _identify(node: ast.stmt, first_line: str) -> tuple[str, str, tuple[str, ...]]:
-    """Return the name, the kind, and what a statement defines."""
+    """Return the name and the kind of a statement, and the names that it defines."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return node.name, "def", (node.name,)
     if isinstance(node, ast.Assign | ast.AnnAssign):
