@@ -9,15 +9,7 @@ from textwrap import dedent
 
 from lakebase_agent.merging.python.source import split_lines
 
-IMPLICIT = {
-    *dir(builtins),
-    "__file__",
-    "__name__",
-    "__doc__",
-    "__path__",
-    "__spec__",
-    "__package__",
-}
+KNOWN = {*dir(builtins), "__file__", "__name__", "__doc__", "__path__", "__spec__", "__package__"}
 
 
 def rename(text: str, names: Mapping[str, str], anything: Mapping[str, str]) -> str:
@@ -52,7 +44,7 @@ def unbound(text: str) -> set[str]:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return set()
-    return used(tree) - bound(tree) - IMPLICIT
+    return used(tree) - bound(tree) - KNOWN
 
 
 def bound_in(text: str) -> set[str]:
