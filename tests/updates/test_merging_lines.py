@@ -118,3 +118,7 @@ def test_other_languages_conflict_where_both_changed() -> None:
     assert result.text == (
         "<<<<<<< before updating\na {1}\n=======\na {2}\n>>>>>>> after updating\nb {}\n"
     )
+
+
+def test_deleting_the_first_line_that_the_template_changed_is_a_conflict() -> None:
+    assert merge(("MOST = 10\n",), (), ("MOST = 20\n",)).conflict

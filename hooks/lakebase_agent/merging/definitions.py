@@ -34,7 +34,7 @@ class Definitions:
         try:
             base = self._with_new_names(path, self.counterparts.base[path].text)
             ours = self._with_new_names(path, text)
-        except SyntaxError:
+        except (SyntaxError, ValueError):
             return False
         old = self._old_names(base)
         touched = {home, *self._merge_units(base, ours, old, home)}

@@ -153,7 +153,7 @@ class File:
         """Return whether the file is valid Python, conflicts aside."""
         try:
             split(self.module.path, self.text(shown=False))
-        except SyntaxError:
+        except (SyntaxError, ValueError):
             return False
         return True
 

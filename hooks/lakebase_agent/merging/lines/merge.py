@@ -82,9 +82,7 @@ class _Merger:
 
     def _is_gone(self, hunk: Hunk) -> bool:
         """Return whether theirs has none of the pieces of a hunk, and none like them."""
-        places = range(hunk.start, hunk.end)
-        equal = (self.pairs.equal(n) for n in places if self.base[n].strip())
-        return all(n is None for n in equal) and not any(self.pairs.any(n) for n in places)
+        return all(self.pairs.any(place) is None for place in range(hunk.start, hunk.end))
 
     def _find_block(self, hunk: Hunk) -> tuple[int, int] | None:
         """Return where all pieces of a hunk are in theirs, if they still follow each other."""
