@@ -51,7 +51,7 @@ RESOLVE, MINT = "/api/2.0/postgres/projects", "/api/2.0/postgres/credentials"
 # As the docs of Lakebase say it.
 REFUSALS = {
     RESOLVE: f"Unable to resolve Lakebase instance '{ENDPOINT_PATH}'",
-    MINT: f"Failed to connect to Lakebase instance '{ENDPOINT_PATH}': the workspace gives no",
+    MINT: f"Failed to connect to Lakebase instance '{ENDPOINT_PATH}': the workspace did not issue",
 }
 
 
