@@ -104,6 +104,7 @@ def test_every_edit_of_every_release_is_in_this_one(
         check(base, theirs, moves, places, STATEMENT)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=12,
     deadline=None,

@@ -84,6 +84,7 @@ def test_the_changes_between_the_two_versions_are_shown(
     assert f"from {MADE_UP[1]} to {CURRENT}" in said
 
 
+@pytest.mark.slow
 def test_plain_copier_update_does_the_same(
     published: Published, project: Path, tmp_path: Path
 ) -> None:
