@@ -5,8 +5,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# What an operator may want to change without reading the code. An environment variable of the same
-# name overrides these, as it does everything in `[tool.lakebase-agent]` of pyproject.toml.
+# What an operator may want to change without reading the code. `[tool.lakebase-agent]` of
+# pyproject.toml overrides these, and an environment variable of the same name overrides both.
 LIMITS = {
     "CONNECT_SECONDS": 10,  # for one try to connect to Postgres
     "SETUP_SECONDS": 60,  # to wait while another process creates tables
