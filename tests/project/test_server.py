@@ -356,7 +356,13 @@ def test_a_bad_port_is_a_clear_error(project: Project, server: Server, port: str
 
 @once
 @pytest.mark.parametrize(
-    ("name", "value"), [("LOG_LEVEL", "LOUD"), ("DATABASE_URL", "mysql://ada:hidden@here/db")]
+    ("name", "value"),
+    [
+        ("LOG_LEVEL", "LOUD"),
+        ("DATABASE_URL", "mysql://ada:hidden@here/db"),
+        ("MAX_STEPS", "many"),
+        ("LEASE_SECONDS", "0"),
+    ],
 )
 def test_a_bad_setting_is_named_before_anything_starts(
     project: Project, variables: dict[str, str], name: str, value: str
