@@ -38,9 +38,15 @@ async def large(size: int) -> str:
 DECORATORS = {"langgraph": "@tool", "openai": "@function_tool"}
 
 
-def make_project(template: Path, framework: str, folder: Path, environment: Path) -> Project:
+def make_project(
+    template: Path,
+    framework: str,
+    folder: Path,
+    environment: Path,
+    memory: tuple[str, ...] = MEMORY,
+) -> Project:
     """Return an installed project with a slow tool."""
-    render(template, Combination(framework, MEMORY, "local"), folder)
+    render(template, Combination(framework, memory, "local"), folder)
     tools = folder / "agent_server" / "tools.py"
     code = tools.read_text()
     if framework == "langgraph":
