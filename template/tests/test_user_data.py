@@ -1,33 +1,14 @@
 """What the app stores about a user can be seen, exported and deleted, table by table."""
 
-import os
-from typing import Any
-
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from tests.agent import Agent
+from tests.rows import rows
 
 # Tables with nothing about a user: the versions of tables, and the leases of turns, which are
 # released when the turn ends.
 MIGRATIONS = {"checkpoint_migrations", "store_migrations", "vector_migrations"}
 OF_NOBODY = {*MIGRATIONS, "schema_versions", "turn_leases"}
-Rows = dict[str, set[str]]
-
-
-def rows() -> Rows:
-    """Return every row of every table of the app's schema, as text."""
-    schema = os.environ["LAKEBASE_AGENT_MEMORY_SCHEMA"]
-    with psycopg.connect(os.environ["DATABASE_URL"], row_factory=dict_row) as connection:
-        query = "SELECT tablename AS name FROM pg_tables WHERE schemaname = %s"
-        tables = [row["name"] for row in connection.execute(query, [schema])]
-        return {name: _texts(connection, f"{schema}.{name}") for name in tables}
-
-
-def _texts(connection: psycopg.Connection[dict[str, Any]], table: str) -> set[str]:
-    found = connection.execute(f"SELECT t::text AS row FROM {table} AS t")
-    return {row["row"] for row in found}
 
 
 def live(agent: Agent) -> None:
