@@ -40,13 +40,14 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let a process have all tests of a file and a framework: they share a project.
 
-    Those of what is rendered share all renders.
+    Those of what is rendered share all renders, and those that attack a server share one.
     """
     place = {stem: place for place, stem in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
-        group = "rendered" if item.path.stem in RENDERED else f"{item.path.stem} {framework}"
+        name = "abuse" if item.path.parent.name == "abuse" else item.path.stem
+        group = "rendered" if name in RENDERED else f"{name} {framework}"
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from agent_server.settings import SettingsError
@@ -17,6 +18,21 @@ class ApiError(HTTPException):
 
 class ModelError(Exception):
     """The model returned no usable answer."""
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: one sentence, the kind of error, and a code that programs can rely on."""
+
+    message: str
+    type: str
+    code: str
+    param: None
+
+
+class ErrorBody(BaseModel):
+    """The body of every response that reports an error, in the shape of the OpenAI API."""
+
+    error: ErrorDetail
 
 
 def bad_request(text: str) -> ApiError:

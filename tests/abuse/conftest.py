@@ -14,36 +14,39 @@ from tests.support.rendering import FRAMEWORKS
 MEMORY = ("short_term", "long_term", "background", "chat")
 
 
-@pytest.fixture(scope="module", params=FRAMEWORKS)
+@pytest.fixture(scope="session", params=FRAMEWORKS)
 def agent(
     request: pytest.FixtureRequest,
     renders: Renders,
     environments: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Project:
-    """Return an installed project with every kind of memory, and tools that take time or space."""
+    """Return an installed project with every kind of memory, and tools that take time or space.
+
+    All tests of this folder share it, and no others: its packages are in a folder of its own.
+    """
     folder = tmp_path_factory.mktemp("attacked") / "my-agent"
-    place = environments / request.param
+    place = environments / f"{request.param} attacked"
     return make_project(renders.template, request.param, folder, place, MEMORY)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model() -> Iterator[StandinModel]:
     """Yield a model whose failures a test chooses."""
     with open_standin_model() as model:
         yield model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def database(agent: Project) -> Iterator[str]:
     """Yield the URL of a Postgres that outlives the servers."""
     with agent.open_database() as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(agent: Project, database: str, model: StandinModel) -> Iterator[Server]:
-    """Yield a server that a module's tests attack one after the other."""
+    """Yield a server that tests attack one after the other."""
     variables = {"DATABASE_URL": database, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
     with Server(agent, **variables) as server:
         yield server.until_ready()

@@ -15,6 +15,7 @@ from agent_server.background.stream import stream_events
 from agent_server.errors import ApiError, bad_request
 from agent_server.identity import CurrentUser
 from agent_server.responses.builder import UNFINISHED
+from agent_server.responses.events import STREAMS
 from agent_server.responses.items import Text
 from agent_server.responses.requests import ResponseRequest, Turn
 from agent_server.server.startup import opened_runtime
@@ -44,7 +45,7 @@ async def start_response(body: ResponseRequest, turn: Turn, request: Request) ->
     return JSONResponse(await _find(runs, response_id, turn.user.id))
 
 
-@router.get("/responses/{response_id}")
+@router.get("/responses/{response_id}", responses=STREAMS)
 async def read_response(
     response_id: Text,
     user: CurrentUser,

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 Event = tuple[str, str]  # its type, and the whole event as JSON
+# For /openapi.json: a route that may answer with a stream of events.
+STREAMS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
 class EventLog:

@@ -1,0 +1,93 @@
+"""Bodies that no client of good faith sends: broken, nested, in other encodings, of other types."""
+
+import json
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.project import Server
+
+pytestmark = pytest.mark.generated
+EXAMPLES = 10 * int(os.environ.get("ABUSE_EXAMPLES", "6"))
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+ROUTES = st.sampled_from(["/responses", "/invocations", "/api/chat", "/responses/resp_1/cancel"])
+MESSAGE = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
+CALL = {"type": "function_call", "call_id": "c", "name": "get_current_time", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "noon"}
+BODIES: list[dict[str, Any]] = [
+    {"input": [MESSAGE, CALL, OUTPUT, MESSAGE], "custom_inputs": {"thread_id": "fuzzed"}},
+    {"message": "hi", "messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
+    {"input": "hi", "background": True, "metadata": {"a": "b"}, "context": {"user_id": "eve"}},
+]
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 1.5, 10**400, "", "\0", "\ud800", "x" * 10_000, [], [[]], {}, {"": {}}]
+)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    ODD, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9), inner)
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path to each value in a JSON value."""
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+    found = [place for key, held in inner for place in places(held, (*path, key))]
+    return [path, *found] if path else found
+
+
+def replaced(body: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return the JSON value with another value at one place."""
+    body = json.loads(json.dumps(body))
+    place = body
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return body
+
+
+@st.composite
+def odd_bodies(draw: st.DrawFn) -> bytes:
+    """Return a good body with one odd value in it."""
+    body = draw(st.sampled_from(BODIES))
+    return json.dumps(replaced(body, draw(st.sampled_from(places(body))), draw(VALUES))).encode()
+
+
+@st.composite
+def broken_bodies(draw: st.DrawFn) -> bytes:
+    """Return a good body with some bytes gone and others in their place, or in another encoding."""
+    text = json.dumps(draw(st.sampled_from(BODIES)))
+    body = text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"])))
+    start = draw(st.integers(0, len(body)))
+    end = draw(st.integers(start, len(body)))
+    nested = st.integers(1, 100_000).map(lambda depth: b"[" * depth)
+    return body[:start] + draw(st.binary(max_size=20) | nested) + body[end:]
+
+
+def check(server: Server, route: str, body: bytes) -> None:
+    """Fail unless the server answers, or says what is wrong with the body."""
+    headers = {"X-Forwarded-User": "fuzz", "Content-Type": "application/json"}
+    answer = server.http.post(route, content=body, headers=headers)
+    assert answer.status_code < 500 or answer.status_code == 503, answer.text
+    if answer.status_code != 200:
+        assert answer.json()["error"]["code"] and answer.json()["error"]["message"]
+
+
+@fuzzed
+@given(route=ROUTES, body=odd_bodies())
+def test_an_odd_value_anywhere_is_no_crash(server: Server, route: str, body: bytes) -> None:
+    check(server, route, body)
+
+
+@fuzzed
+@given(route=ROUTES, body=broken_bodies())
+def test_a_broken_body_is_no_crash(server: Server, route: str, body: bytes) -> None:
+    check(server, route, body)
