@@ -69,18 +69,19 @@ READ = f"""
         ORDER BY sequence LIMIT {PAGE}) e ON true
     WHERE r.id = %(id)s ORDER BY sequence"""
 # Only while the claim is held: a process that was presumed dead can no longer change anything.
+# Long texts are sent as binary: psycopg escapes the others letter by letter.
 WRITE = f"""
     WITH held AS (
         UPDATE responses r SET heartbeat_at = now(), status = entry.status,
             body = coalesce(entry.body, r.body)
-        FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[], %(bodies)s::json[])
-            AS entry (id, claim, status, body)
+        FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[],
+            %(bodies)b::text[]::json[]) AS entry (id, claim, status, body)
         WHERE r.id = entry.id AND r.claimed_by IS NOT DISTINCT FROM entry.claim AND r.{UNFINISHED}
         RETURNING r.id),
     added AS (
         INSERT INTO response_events SELECT e.* FROM held JOIN
-            unnest(%(owners)s::text[], %(places)s::int[], %(kinds)s::text[], %(events)s::json[])
-            AS e (id, place, kind, event)
+            unnest(%(owners)s::text[], %(places)s::int[], %(kinds)s::text[],
+            %(events)b::text[]::json[]) AS e (id, place, kind, event)
             USING (id) ON CONFLICT DO NOTHING RETURNING response_id),
     notified AS (SELECT pg_notify(%(channel)s, id)
         FROM (SELECT DISTINCT response_id AS id FROM added) a)
