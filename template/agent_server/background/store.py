@@ -62,7 +62,9 @@ FIND = """
     SELECT status, body::text, request::text, claimed_by FROM responses
     WHERE id = %(id)s AND user_id = %(user_id)s"""
 LOCK = f"{FIND} FOR UPDATE"
-EVENTS = "SELECT event::text FROM response_events WHERE response_id = %(id)s ORDER BY sequence"
+EVENTS = f"""
+    SELECT event::text FROM response_events WHERE response_id = %(id)s AND sequence >= %(position)s
+    ORDER BY sequence LIMIT {PAGE}"""
 READ = f"""
     SELECT status, {FREE} AS free, kind, event::text FROM responses r LEFT JOIN LATERAL (
         SELECT * FROM response_events WHERE response_id = r.id AND sequence >= %(position)s
@@ -159,7 +161,10 @@ async def fetch(connection: Connection, query: str, **values: Any) -> list[DictR
 
 async def events(connection: Connection, response_id: str) -> list[str]:
     """Return every event of the response, as JSON."""
-    return [row["event"] for row in await fetch(connection, EVENTS, id=response_id)]
+    found: list[str] = []
+    while page := await fetch(connection, EVENTS, id=response_id, position=len(found)):
+        found += [row["event"] for row in page]
+    return found
 
 
 async def write(connection: Connection, entries: Sequence[Entry]) -> set[str]:
