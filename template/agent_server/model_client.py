@@ -25,15 +25,26 @@ class QuickCompletions(AsyncCompletions):
         return await super().create(**request)
 
 
+class Chat(AsyncChat):
+    """The chat of a client, with chat completions of a given kind."""
+
+    def __init__(self, client: AsyncOpenAI, kind: type[AsyncCompletions]) -> None:
+        super().__init__(client)
+        self._kind = kind
+
+    @cached_property
+    def completions(self) -> AsyncCompletions:
+        """The chat completions."""
+        return self._kind(self._client)
+
+
 class QuickClient(AsyncOpenAI):
     """The client of an OpenAI-compatible server."""
 
     @cached_property
     def chat(self) -> AsyncChat:
-        """Return the client's chat completions."""
-        chat = AsyncChat(self)
-        chat.completions = QuickCompletions(self)
-        return chat
+        """The client's chat."""
+        return Chat(self, QuickCompletions)
 
 
 def build_databricks_client(workspace_client: Any, **options: Any) -> AsyncOpenAI:
@@ -43,11 +54,9 @@ def build_databricks_client(workspace_client: Any, **options: Any) -> AsyncOpenA
     class Client(AsyncDatabricksOpenAI):  # type: ignore[misc]
         @cached_property
         def chat(self) -> AsyncChat:
-            chat: AsyncChat = super().chat
-            # Theirs first, which mends what endpoints refuse in a message.
-            bases = (type(chat.completions), QuickCompletions)
-            chat.completions = type("Completions", bases, {})(self)
-            return chat
+            # Theirs first: it mends what some endpoints would refuse in a message.
+            kinds = (type(super().chat.completions), QuickCompletions)
+            return Chat(self, type("Completions", kinds, {}))
 
     client: AsyncOpenAI = Client(workspace_client=workspace_client, **options)
     return client

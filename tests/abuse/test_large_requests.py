@@ -99,18 +99,23 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "more parts of a chat": (CHAT, chats(40_000, TEXT), VALUES),
     "a title": (TITLE, f'{{"title":{many("1")}}}', VALUES),
 }
-ANSWERED: dict[str, tuple[str, str]] = {
+ITEMS_ANSWERED: dict[str, tuple[str, str]] = {
     "messages": (RESPONSES, inputs(history(MOST_ITEMS))),
     "calls at once": (RESPONSES, inputs(calls(990, 990))),
     "calls one by one": (RESPONSES, inputs(calls(990, 1))),
     "calls, as a stream": (RESPONSES, json.dumps({"input": calls(990, 1), "stream": True})),
+    "calls, in the background": (
+        RESPONSES,
+        json.dumps({"input": calls(990, 1), "background": True}),
+    ),
     "parts": (RESPONSES, inputs([{"role": "user", "content": [TEXT] * 16_000}])),
     "unknown keys": (RESPONSES, asks(unknown=members(40_000))),
-    "signs in a text": (RESPONSES, inputs("{[,:" * (MOST_BYTES // 4 - 9))),
-    "lines in a text": (RESPONSES, inputs("\n" * (MOST_BYTES // 2 - 99) + "Hello")),
-    "quotes in a text": (RESPONSES, inputs('"{,' * (MOST_BYTES // 4 - 9))),
     "parts of a chat": (CHAT, chats(15_000, TEXT)),
-    "signs in a chat": (CHAT, json.dumps({"message": "{[,:" * (MOST_BYTES // 4 - 9)})),
+}
+TEXTS_ANSWERED: dict[str, tuple[str, str]] = {
+    "signs": (RESPONSES, inputs("{[,:" * (MOST_BYTES // 4 - 9))),
+    "lines": (RESPONSES, inputs("\n" * (MOST_BYTES // 2 - 99) + "Hello")),
+    "quotes in a chat": (CHAT, json.dumps({"message": '"{,' * (MOST_BYTES // 4 - 9)})),
 }
 
 
@@ -137,12 +142,19 @@ def test_a_request_beyond_a_limit_is_refused_at_once(server: Server, idle: int) 
     assert_memory_returns(server, idle)
 
 
-def test_a_request_as_large_as_allowed_holds_up_nobody(server: Server, idle: int) -> None:
+def test_a_request_of_as_many_items_as_allowed_holds_up_nobody(server: Server, idle: int) -> None:
     with free_event_loop(server), honest_user(server):
-        answers = {name: send(server, *sent) for name, sent in ANSWERED.items()}
+        answers = {name: send(server, *sent) for name, sent in ITEMS_ANSWERED.items()}
     for name, answer in answers.items():
         assert answer.status_code == 200, f"{name}: {answer.text}"
     assert_memory_returns(server, idle)
+
+
+def test_a_text_as_long_as_allowed_holds_up_nobody(server: Server) -> None:
+    with free_event_loop(server), honest_user(server):
+        answers = {name: send(server, *sent) for name, sent in TEXTS_ANSWERED.items()}
+    for name, answer in answers.items():
+        assert answer.status_code == 200, f"{name}: {answer.text}"
 
 
 def test_a_text_in_utf_16_is_refused(server: Server) -> None:

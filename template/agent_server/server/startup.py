@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, FastAPI, Request
 
 from agent_server.errors import ApiError, to_api_error
-from agent_server.server.watchdog import open_watchdog
+from agent_server.server import watchdog
 from agent_server.settings import limit
 
 if TYPE_CHECKING:  # it takes seconds to import
@@ -53,7 +53,8 @@ class Startup:
 async def open_startup(app: FastAPI) -> AsyncIterator[None]:
     """Build the agent, and keep it open for as long as the server runs (the app's lifespan)."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(open_watchdog())
+        if watchdog.wanted():
+            stack.enter_context(watchdog.open_watchdog())
         startup = Startup(stack)
         app.state.startup = startup
         yield

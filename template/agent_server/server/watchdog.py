@@ -17,15 +17,17 @@ PAUSE_SECONDS = 0.02  # between questions to the loop
 FRAMES = 12  # of the stack, the innermost
 
 
+def wanted() -> bool:
+    """Return whether to watch: if WATCH_EVENT_LOOP is set, or LOG_LEVEL is DEBUG."""
+    return bool(os.environ.get("WATCH_EVENT_LOOP")) or log.isEnabledFor(logging.DEBUG)
+
+
 @contextmanager
 def open_watchdog() -> Iterator[None]:
-    """Watch the running event loop, if WATCH_EVENT_LOOP is set or LOG_LEVEL is DEBUG.
+    """Watch the running event loop.
 
-    A loop that is held for longer than LOOP_HELD_MILLISECONDS is a warning with its stack.
+    When it is held for longer than LOOP_HELD_MILLISECONDS, a warning has the stack of its thread.
     """
-    if not (os.environ.get("WATCH_EVENT_LOOP") or log.isEnabledFor(logging.DEBUG)):
-        yield
-        return
     watchdog = _Watchdog(asyncio.get_running_loop())
     watchdog.start()
     try:

@@ -19,14 +19,17 @@ def build_model() -> BaseChatModel:
         # A timeout per chunk uses asyncio.wait_for, which loses cancellations before Python 3.12;
         # the client's own timeout still applies.
         return ChatOpenAI(
-            model=setting("MODEL_ENDPOINT"), stream_usage=True, stream_chunk_timeout=None,
-            root_async_client=client, async_client=client.chat.completions,
+            model=setting("MODEL_ENDPOINT"),
+            stream_usage=True,
+            stream_chunk_timeout=None,
+            root_async_client=client,
+            async_client=client.chat.completions,
         )
     from databricks_langchain import ChatDatabricks
 
     from agent_server.server.workspace import workspace_client
 
-    class Model(ChatDatabricks):
+    class Model(ChatDatabricks):  # type: ignore[misc]
         @cached_property
         def async_client(self) -> AsyncOpenAI:
             return build_databricks_client(self.workspace_client)

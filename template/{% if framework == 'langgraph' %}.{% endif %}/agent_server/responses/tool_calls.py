@@ -22,7 +22,7 @@ class ToolCallBound(BaseCallbackHandler):
 
     def on_llm_new_token(
         self,
-        token: str,
+        token: Any,
         *,
         chunk: GenerationChunk | ChatGenerationChunk | None = None,
         run_id: UUID,
@@ -31,8 +31,9 @@ class ToolCallBound(BaseCallbackHandler):
         """Raise a 502 ApiError as soon as a stream begins one call too many."""
         message = getattr(chunk, "message", None)
         if isinstance(message, AIMessageChunk) and message.tool_call_chunks:
-            places = ((call["index"], call["index"] is None and call["id"]) for call in message.tool_call_chunks)
-            self._begun[run_id].update(places)
+            for call in message.tool_call_chunks:
+                place = call["index"]
+                self._begun[run_id].add(call["id"] if place is None else place)
             _check(len(self._begun[run_id]))
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
