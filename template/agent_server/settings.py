@@ -8,6 +8,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # What an operator may want to change without reading the code. `[tool.lakebase-agent]` of
 # pyproject.toml overrides these, and an environment variable of the same name overrides both.
 LIMITS = {
+    "MAX_REQUEST_VALUES": 50000,  # of JSON in the body of a request: objects, texts, numbers
+    "MAX_REQUEST_DEPTH": 64,  # of JSON in the body of a request: levels
+    "LOOP_HELD_MILLISECONDS": 100,  # until the watchdog, if it is on, logs where the loop is held
     "CONNECT_SECONDS": 10,  # for one try to connect to Postgres
     "SETUP_SECONDS": 60,  # to wait while another process creates tables
     "START_WAIT_SECONDS": 30,  # for a request to wait for a server that is starting

@@ -1,6 +1,7 @@
 """A running server of each framework, with every kind of memory, for tests that attack it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,18 @@ def database(agent: Project) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def server(agent: Project, database: str, model: StandinModel) -> Iterator[Server]:
-    """Yield a server that tests attack one after the other."""
-    variables = {"DATABASE_URL": database, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
-    with Server(agent, **variables) as server:
+@contextmanager
+def open_server(
+    agent: Project, database: str, model: StandinModel, **variables: str
+) -> Iterator[Server]:
+    """Yield a server that is ready, and that says in its log when its event loop is held."""
+    places = {"DATABASE_URL": database, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    with Server(agent, WATCH_EVENT_LOOP="1", **places, **variables) as server:
         yield server.until_ready()
+
+
+@pytest.fixture(scope="module")
+def server(agent: Project, database: str, model: StandinModel) -> Iterator[Server]:
+    """Yield a server that a module's tests attack one after the other."""
+    with open_server(agent, database, model) as server:
+        yield server

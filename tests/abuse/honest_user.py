@@ -1,5 +1,6 @@
 """An honest user beside an attack: how long they wait, and what they are told."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -34,6 +35,11 @@ asyncio.run(main())
 REFUSALS = (429, 503)
 PAUSE_SECONDS = 0.05
 SETTLE_SECONDS = 15
+# What the server's watchdog says. The machine may leave a loop waiting that does nothing, so that
+# what it did counts; beyond some time, it waited for something else.
+HELD = re.compile(r"event loop was held for (\d+) ms \(CPU (\d+) ms\)(?:\n .*)*")
+HELD_CPU_MILLISECONDS = 100
+HELD_MILLISECONDS = 1000
 
 
 @dataclass
@@ -84,12 +90,13 @@ class HonestUser:
     def _until_stopped(self, act: Callable[[httpx.Client], None], pause: float) -> None:
         url = f"http://127.0.0.1:{self.server.port}"
         with httpx.Client(base_url=url, timeout=60) as http:
-            while not self._stopped.is_set():
+            stopped = False  # at first: an attack may be over before this thread begins
+            while not stopped:
                 try:
                     act(http)
                 except (AssertionError, httpx.TransportError) as error:
                     self.errors.append(error)
-                time.sleep(pause)
+                stopped = self._stopped.wait(pause)
 
 
 @contextmanager
@@ -124,11 +131,28 @@ def _open_control() -> Iterator[str]:
         process.terminate()
 
 
+@contextmanager
+def free_event_loop(server: Server) -> Iterator[None]:
+    """Fail if the server's event loop was held during the body; needs WATCH_EVENT_LOOP in it."""
+    before = len(server.log)
+    yield
+    time.sleep(2 * PAUSE_SECONDS)
+    assert_loop_was_free(server.log[before:])
+
+
+def assert_loop_was_free(log: str) -> None:
+    """Fail if this log of a server says that its event loop was held."""
+    for line in HELD.finditer(log):
+        held, cpu = map(int, line.groups())
+        assert cpu <= HELD_CPU_MILLISECONDS and held <= HELD_MILLISECONDS, line.group()
+
+
 def memory_of(server: Server) -> int:
     """Return the bytes of memory that the server's processes hold."""
     parent = psutil.Process(server.process.pid)
     processes = [parent, *parent.children(recursive=True)]
-    return sum(p.memory_info().rss for p in processes if "python" in p.name())
+    named = ("python", "start-app")  # what runs a script is named after it
+    return sum(p.memory_info().rss for p in processes if p.name().startswith(named))
 
 
 def assert_memory_returns(server: Server, idle: int, share: float = 0.2) -> None:

@@ -34,6 +34,8 @@ class StandinModel:
     refuses: bytes = b""  # what no request may hold
     calls: str = ""  # the only thing it does, if it is set: to call this tool
     arguments: str = "{}"  # with these
+    times: int = 1  # and so often in one answer
+    only: bytes = b""  # but only when the request holds this
     says: str | None = None  # the only thing it says, if it is set, always as a stream
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
@@ -53,8 +55,10 @@ class StandinModel:
                 self.status = 500
             if self.refuses and self.refuses in self.requests[-1]:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
-            if self.calls:
-                return JSONResponse(_to_call(self.calls, self.arguments))
+            if self.calls and self.only in self.requests[-1]:
+                streamed = json.loads(self.requests[-1]).get("stream")
+                calls = _to_calls(self.calls, self.arguments, self.times)
+                return _streamed_calls(calls) if streamed else JSONResponse(_answer_of(calls))
             if self.says is not None:
                 return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
             if self.status != 200:
@@ -75,18 +79,31 @@ class StandinModel:
                 raise ConnectionAbortedError
 
 
-def _to_call(tool: str, arguments: str) -> dict[str, Any]:
+def _to_calls(tool: str, arguments: str, times: int) -> list[dict[str, Any]]:
     function = {"name": tool, "arguments": arguments}
-    call = {"id": uuid4().hex, "type": "function", "function": function}
-    message = {"role": "assistant", "content": "Well.", "tool_calls": [call]}
+    return [{"id": uuid4().hex, "type": "function", "function": function} for _ in range(times)]
+
+
+def _answer_of(calls: list[dict[str, Any]]) -> dict[str, Any]:
+    message = {"role": "assistant", "content": "Well.", "tool_calls": calls}
     choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
     return {**HEAD, "object": "chat.completion", "choices": [choice]}
 
 
+def _streamed_calls(calls: list[dict[str, Any]]) -> Response:
+    deltas = [{"tool_calls": [{"index": place, **call}]} for place, call in enumerate(calls)]
+    chunks = [*map(_to_chunk, deltas), _to_chunk({}, "tool_calls")]
+    return StreamingResponse(iter(chunks), media_type="text/event-stream")
+
+
 def _to_stream(text: str) -> Iterator[str]:
-    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    yield _to_chunk({"role": "assistant", "content": text}, "stop")
+
+
+def _to_chunk(delta: dict[str, Any], reason: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
     chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
-    yield f"data: {json.dumps(chunk)}\n\n"
+    return f"data: {json.dumps(chunk)}\n\n"
 
 
 @contextmanager

@@ -42,8 +42,11 @@ class DurableResponse(ResponseBuilder):
         body = json.loads(events[0])["response"]
         response = cls(body["custom_outputs"]["thread_id"])
         response.body = body
+        deltas: list[str] = []  # of the open message: joined once, or each would copy all before it
         for event in events:
-            response._replay(json.loads(event))
+            response._replay(json.loads(event), deltas)
+        if deltas:
+            response.body["output"][-1]["content"][0]["text"] = "".join(deltas)
         response._bytes = sum(map(len, events))
         response.events = EventLog(len(events))
         return response
@@ -91,19 +94,21 @@ class DurableResponse(ResponseBuilder):
                 return True
         return False
 
-    def _replay(self, event: Item) -> None:
+    def _replay(self, event: Item, deltas: list[str]) -> None:
         output: list[Item] = self.body["output"]
         match event["type"].removeprefix("response."):
             case "in_progress":
                 self.body, self._begun = event["response"], True
             case "output_item.added":
+                deltas.clear()
                 output.append(event["item"])
                 self._opened += 1
             case "content_part.added":
                 output[-1]["content"] = [event["part"]]
             case "output_text.delta":
-                output[-1]["content"][0]["text"] += event["delta"]
+                deltas.append(event["delta"])
             case "output_item.done":
+                deltas.clear()
                 output[-1] = event["item"]
         self._emitted += 1
 

@@ -1,5 +1,6 @@
 """Background responses over HTTP: start, read, follow, cancel and delete them."""
 
+import asyncio
 import hashlib
 import json
 from typing import Annotated, Any
@@ -86,7 +87,8 @@ async def _find(runs: BackgroundRuns, response_id: str, user_id: str) -> dict[st
     runs.request_recovery()
     async with runs.pool.connection() as connection:
         saved = await store.events(connection, response_id)
-    return {**DurableResponse.replay(saved).body, "status": row["status"]}
+    response = await asyncio.to_thread(DurableResponse.replay, saved)
+    return {**response.body, "status": row["status"]}
 
 
 async def _row(runs: BackgroundRuns, response_id: str, user_id: str) -> DictRow:

@@ -118,7 +118,8 @@ class BackgroundRuns:
             await store.rows(self.pool, store.DELETE_EXPIRED)
 
     async def _cancel(self, connection: Connection, response_id: str, row: DictRow) -> None:
-        response = DurableResponse.replay(await store.events(connection, response_id))
+        saved = await store.events(connection, response_id)
+        response = await asyncio.to_thread(DurableResponse.replay, saved)
         start = response.events.start
         response.cancel()
         body, added = response.body, response.events.since(start)

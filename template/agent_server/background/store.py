@@ -62,25 +62,28 @@ FIND = """
     SELECT status, body::text, request::text, claimed_by FROM responses
     WHERE id = %(id)s AND user_id = %(user_id)s"""
 LOCK = f"{FIND} FOR UPDATE"
-EVENTS = "SELECT event::text FROM response_events WHERE response_id = %(id)s ORDER BY sequence"
+EVENTS = f"""
+    SELECT event::text FROM response_events WHERE response_id = %(id)s AND sequence >= %(position)s
+    ORDER BY sequence LIMIT {PAGE}"""
 READ = f"""
     SELECT status, {FREE} AS free, kind, event::text FROM responses r LEFT JOIN LATERAL (
         SELECT * FROM response_events WHERE response_id = r.id AND sequence >= %(position)s
         ORDER BY sequence LIMIT {PAGE}) e ON true
     WHERE r.id = %(id)s ORDER BY sequence"""
 # Only while the claim is held: a process that was presumed dead can no longer change anything.
+# Long texts are sent as binary: psycopg escapes the others letter by letter.
 WRITE = f"""
     WITH held AS (
         UPDATE responses r SET heartbeat_at = now(), status = entry.status,
             body = coalesce(entry.body, r.body)
-        FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[], %(bodies)s::json[])
-            AS entry (id, claim, status, body)
+        FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[],
+            %(bodies)b::text[]::json[]) AS entry (id, claim, status, body)
         WHERE r.id = entry.id AND r.claimed_by IS NOT DISTINCT FROM entry.claim AND r.{UNFINISHED}
         RETURNING r.id),
     added AS (
         INSERT INTO response_events SELECT e.* FROM held JOIN
-            unnest(%(owners)s::text[], %(places)s::int[], %(kinds)s::text[], %(events)s::json[])
-            AS e (id, place, kind, event)
+            unnest(%(owners)s::text[], %(places)s::int[], %(kinds)s::text[],
+            %(events)b::text[]::json[]) AS e (id, place, kind, event)
             USING (id) ON CONFLICT DO NOTHING RETURNING response_id),
     notified AS (SELECT pg_notify(%(channel)s, id)
         FROM (SELECT DISTINCT response_id AS id FROM added) a)
@@ -158,7 +161,10 @@ async def fetch(connection: Connection, query: str, **values: Any) -> list[DictR
 
 async def events(connection: Connection, response_id: str) -> list[str]:
     """Return every event of the response, as JSON."""
-    return [row["event"] for row in await fetch(connection, EVENTS, id=response_id)]
+    found: list[str] = []
+    while page := await fetch(connection, EVENTS, id=response_id, position=len(found)):
+        found += [row["event"] for row in page]
+    return found
 
 
 async def write(connection: Connection, entries: Sequence[Entry]) -> set[str]:

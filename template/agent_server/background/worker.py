@@ -105,7 +105,9 @@ class Worker:
         log.warning("taking over the run of %s, attempt %d", row["id"], row["attempt"])
         async with self._pool.connection() as connection:
             saved = await store.events(connection, row["id"])
-        response, turn = DurableResponse.replay(saved), store.TURN.validate_json(row["request"])
+        # Off the event loop, like every replay: there may be very many events.
+        response = await asyncio.to_thread(DurableResponse.replay, saved)
+        turn = await asyncio.to_thread(store.TURN.validate_json, row["request"])
         if row["attempt"] <= limit("BACKGROUND_ATTEMPTS"):
             response.recover()
         log_of_saved = EventLog(start=len(saved))

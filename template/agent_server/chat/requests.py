@@ -24,7 +24,7 @@ class UiMessage(BaseModel):
     """A message as the AI SDK sends it."""
 
     role: str
-    parts: list[Part]
+    parts: Annotated[list[Part], Field(fail_fast=True)]
 
 
 class ChatRequest(BaseModel):
@@ -32,7 +32,7 @@ class ChatRequest(BaseModel):
 
     chat_id: Annotated[UUID, Field(alias="chatId", default_factory=uuid4)]
     message: Text = ""
-    messages: list[UiMessage] = []
+    messages: Annotated[list[UiMessage], Field(fail_fast=True)] = []
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
 
     @property

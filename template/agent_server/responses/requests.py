@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool
 from uuid_utils.compat import uuid7
 
 from agent_server.errors import ApiError, bad_request
@@ -19,10 +19,37 @@ from agent_server.responses.items import (
     Message,
     Text,
 )
+from agent_server.server.json_bounds import check_json
+from agent_server.settings import limit
 
+MAX_LABELS = 16  # in a response's metadata
 MAX_REASON = 200  # characters of a validation error, which may repeat what was sent
+
+
+def _few_items(sent: object) -> object:
+    """Return `sent`; raises ValueError for more items, or values in calls, than it may have."""
+    if isinstance(sent, list):
+        if len(sent) > (most := limit("MAX_INPUT_ITEMS")):
+            raise ValueError(f"must have at most {most} items (the limit MAX_INPUT_ITEMS)")
+        arguments = (item.get("arguments") for item in sent if isinstance(item, dict))
+        # JSON in a text, which the body's own bounds pass over.
+        check_json(*(text.encode(errors="replace") for text in arguments if isinstance(text, str)))
+    return sent
+
+
+def _few_labels(sent: object) -> object:
+    if isinstance(sent, dict) and len(sent) > MAX_LABELS:
+        raise ValueError(f"must have at most {MAX_LABELS} entries")
+    return sent
+
+
+Items = Annotated[list[AnyItem], Field(min_length=1, fail_fast=True)]
+Input = Annotated[Text | Items, BeforeValidator(_few_items), Field(min_length=1)]
 # A response's metadata, with the OpenAI API's limits: stored and returned, otherwise unused.
-Labels = dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]]
+Label = Annotated[Text, Field(max_length=64)]
+Labels = Annotated[
+    dict[Label, Annotated[Text, Field(max_length=512)]], BeforeValidator(_few_labels)
+]
 
 
 class Place(BaseModel):
@@ -54,12 +81,12 @@ class Turn:
 class ResponseRequest(BaseModel):
     """The body of `POST /responses`; `model`, `temperature` and `instructions` are ignored."""
 
-    input: Annotated[Text | list[AnyItem], Field(min_length=1)]
+    input: Input
     stream: StrictBool | None = None
     background: StrictBool | None = None
     custom_inputs: Place | None = None
     context: Place | None = None
-    metadata: Annotated[Labels | None, Field(max_length=16)] = None
+    metadata: Labels | None = None
     previous_response_id: Any = None
     conversation: Any = None
 

@@ -17,10 +17,8 @@ def first_new(thread: Messages, sent: Messages) -> int:
     start = _first_unknown(thread[:answered], sent)
     unanswered = _questions(thread[answered:])
     asked = [index for index in _places(sent) if index >= start]
-    for count in range(min(len(unanswered), len(asked)), 0, -1):
-        if [sent[index][1] for index in asked[:count]] == unanswered[-count:]:
-            return [*asked, len(sent)][count]
-    return start
+    known = _overlap(unanswered, [sent[index][1] for index in asked])
+    return [*asked, len(sent)][known] if known else start
 
 
 def first_replaced(thread: Messages, sent: Messages, again: bool) -> int:
@@ -59,6 +57,25 @@ def _after_known_answer(thread: Messages, sent: Messages) -> int:
     # A client may have replaced the first messages with a summary.
     known = {message for message in thread if message[0] == "assistant"}
     return max((i for i, message in enumerate(sent, 1) if message in known), default=0)
+
+
+def _overlap(texts: Sequence[str], others: Sequence[str]) -> int:
+    """Return how many texts at the end of `texts` are those that `others` begins with."""
+    # The search of Knuth, Morris and Pratt: it never compares a text again, so it is linear.
+    # After i texts of `others`, `shorter[i - 1]` is their overlap with themselves.
+    shorter: list[int] = []
+
+    def longer(known: int, text: str) -> int:
+        while known and (known == len(others) or others[known] != text):
+            known = shorter[known - 1]
+        return known + 1 if others[known : known + 1] == [text] else 0
+
+    for text in others:
+        shorter.append(longer(shorter[-1], text) if shorter else 0)
+    known = 0
+    for text in texts:
+        known = longer(known, text)
+    return known
 
 
 def _after_history(sent: Messages) -> int:

@@ -1,8 +1,11 @@
 """Which model answers: a Databricks serving endpoint, or any OpenAI-compatible server."""
 
+from functools import cached_property
+
 from langchain_core.language_models import BaseChatModel
 from openai import AsyncOpenAI
 
+from agent_server.model_client import QuickClient, build_databricks_client
 from agent_server.settings import setting, workspace_configured
 
 
@@ -12,16 +15,26 @@ def build_model() -> BaseChatModel:
     if not workspace_configured():
         from langchain_openai import ChatOpenAI
 
+        client = QuickClient()
         # A timeout per chunk uses asyncio.wait_for, which loses cancellations before Python 3.12;
         # the client's own timeout still applies.
         return ChatOpenAI(
-            model=setting("MODEL_ENDPOINT"), stream_usage=True, stream_chunk_timeout=None
+            model=setting("MODEL_ENDPOINT"),
+            stream_usage=True,
+            stream_chunk_timeout=None,
+            root_async_client=client,
+            async_client=client.chat.completions,
         )
     from databricks_langchain import ChatDatabricks
 
     from agent_server.server.workspace import workspace_client
 
-    model: BaseChatModel = ChatDatabricks(
+    class Model(ChatDatabricks):  # type: ignore[misc]
+        @cached_property
+        def async_client(self) -> AsyncOpenAI:
+            return build_databricks_client(self.workspace_client)
+
+    model: BaseChatModel = Model(
         endpoint=setting("MODEL_ENDPOINT"), workspace_client=workspace_client()
     )
     return model
@@ -31,9 +44,6 @@ def build_client() -> AsyncOpenAI:
     """Return the client for embeddings, of the workspace's endpoints or of OPENAI_BASE_URL."""
     if not workspace_configured():
         return AsyncOpenAI()
-    from databricks_openai import AsyncDatabricksOpenAI
-
     from agent_server.server.workspace import workspace_client
 
-    client: AsyncOpenAI = AsyncDatabricksOpenAI(workspace_client=workspace_client())
-    return client
+    return build_databricks_client(workspace_client())

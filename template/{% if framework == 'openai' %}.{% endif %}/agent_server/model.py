@@ -3,6 +3,7 @@
 from agents import Model, OpenAIChatCompletionsModel
 from openai import AsyncOpenAI
 
+from agent_server.model_client import QuickClient, build_databricks_client
 from agent_server.settings import setting, workspace_configured
 
 
@@ -14,11 +15,8 @@ def build_model() -> Model:
 def build_client() -> AsyncOpenAI:
     """Return the client of the workspace's serving endpoints, or of OPENAI_BASE_URL."""
     if not workspace_configured():
-        return AsyncOpenAI()
+        return QuickClient()
     # Imported only when it is needed: it takes seconds.
-    from databricks_openai import AsyncDatabricksOpenAI
-
     from agent_server.server.workspace import workspace_client
 
-    client: AsyncOpenAI = AsyncDatabricksOpenAI(workspace_client=workspace_client())
-    return client
+    return build_databricks_client(workspace_client())

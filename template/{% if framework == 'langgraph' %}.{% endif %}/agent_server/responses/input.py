@@ -1,6 +1,7 @@
 """The items of a request as LangChain messages."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
@@ -9,26 +10,32 @@ from agent_server.responses.items import FunctionCall, FunctionCallOutput, Item
 
 def to_messages(items: Sequence[Item]) -> list[AnyMessage]:
     """Return the items of a request as LangChain messages; calls made at once are one message."""
-    messages: list[AnyMessage] = []
+    # Each item that becomes a message, and the calls in it.
+    messages: list[tuple[Item, list[FunctionCall]]] = []
     for item in items:
-        last = messages[-1] if messages else None
-        if isinstance(item, FunctionCall) and isinstance(last, AIMessage):
-            messages[-1] = _with_call(last, item)
+        if not isinstance(item, FunctionCall):
+            messages.append((item, []))
+        elif messages and _may_call(messages[-1][0]):
+            messages[-1][1].append(item)
         else:
-            messages.append(_to_message(item))
-    return messages
+            messages.append((item, [item]))
+    return [_to_message(item, calls) for item, calls in messages]
 
 
-def _with_call(message: AIMessage, call: FunctionCall) -> AIMessage:
-    function = {"name": call.name, "arguments": call.arguments}
-    calls = message.additional_kwargs.get("tool_calls", [])
-    calls = [*calls, {"id": call.call_id, "type": "function", "function": function}]
-    return AIMessage(message.text, additional_kwargs={"tool_calls": calls})
+def _may_call(item: Item) -> bool:
+    return item.role != "user" if item.type == "message" else isinstance(item, FunctionCall)
 
 
-def _to_message(item: Item) -> AnyMessage:
-    if isinstance(item, FunctionCall):
-        return _with_call(AIMessage(""), item)
+def _to_message(item: Item, calls: Sequence[FunctionCall]) -> AnyMessage:
     if isinstance(item, FunctionCallOutput):
         return ToolMessage(item.output, tool_call_id=item.call_id)
-    return HumanMessage(item.text) if item.role == "user" else AIMessage(item.text)
+    text = "" if isinstance(item, FunctionCall) else item.text
+    if not _may_call(item):
+        return HumanMessage(text)
+    more = {"additional_kwargs": {"tool_calls": [_to_call(call) for call in calls]}}
+    return AIMessage(text, **(more if calls else {}))
+
+
+def _to_call(call: FunctionCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.call_id, "type": "function", "function": function}

@@ -19,6 +19,7 @@ from agent_server.identity import User
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_messages
 from agent_server.responses.requests import Turn
+from agent_server.responses.tool_calls import ToolCallBound
 from agent_server.settings import limit
 from agent_server.threads.messages import refused, removals
 
@@ -63,6 +64,7 @@ def _config(turn: Turn) -> RunnableConfig:
     return {
         "configurable": {"thread_id": turn.thread_key},
         "recursion_limit": 2 * limit("MAX_STEPS"),  # calls to the model, and to tools
+        "callbacks": [ToolCallBound()],
         "metadata": {"response_id": turn.response_id},
     }
 

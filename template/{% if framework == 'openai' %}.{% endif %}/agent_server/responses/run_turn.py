@@ -12,6 +12,7 @@ from agent_server.errors import ModelError
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_items
 from agent_server.responses.requests import Turn
+from agent_server.responses.tool_calls import ToolCallBound
 from agent_server.settings import limit
 from agent_server.threads.messages import kept_and_new, says, signed, stored_answer, to_text
 
@@ -84,7 +85,8 @@ async def _run(
 async def _run_whole(
     agent: Agent, items: Items, context: Context, response: ResponseBuilder
 ) -> Run:
-    run = await agents.Runner.run(agent, items, context=context, max_turns=limit("MAX_STEPS"))
+    most, bound = limit("MAX_STEPS"), ToolCallBound()
+    run = await agents.Runner.run(agent, items, context=context, max_turns=most, hooks=bound)
     for item in run.new_items:
         _emit_item(item.to_input_item(), response)
     return run
@@ -93,10 +95,11 @@ async def _run_whole(
 async def _run_streamed(
     agent: Agent, items: Items, context: Context, response: ResponseBuilder
 ) -> Run:
-    most = limit("MAX_STEPS")
-    run = agents.Runner.run_streamed(agent, items, context=context, max_turns=most)
+    most, bound = limit("MAX_STEPS"), ToolCallBound()
+    run = agents.Runner.run_streamed(agent, items, context=context, max_turns=most, hooks=bound)
     try:
         async for event in run.stream_events():
+            bound.count(event)
             _emit(event, response)
     finally:
         # Otherwise the model would continue after its reader left. Cancelling twice would interrupt

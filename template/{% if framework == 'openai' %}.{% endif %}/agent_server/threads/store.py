@@ -27,6 +27,7 @@ TABLES = """
     CREATE INDEX IF NOT EXISTS idx_agent_messages_session_time
         ON agent_messages (session_id, created_at)"""
 GET = "SELECT message_data FROM agent_messages WHERE session_id = %s ORDER BY created_at, id"
+# The items are sent as binary: psycopg would escape texts letter by letter.
 ADD = """
     WITH gone AS (DELETE FROM agent_messages WHERE id IN (
         SELECT id FROM agent_messages WHERE session_id = %(session_id)s
@@ -35,7 +36,7 @@ ADD = """
         ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP RETURNING session_id)
     INSERT INTO agent_messages (session_id, message_data)
     SELECT session_id, item
-    FROM session, unnest(%(items)s::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place"""
+    FROM session, unnest(%(items)b::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place"""
 
 
 @dataclass(frozen=True)
