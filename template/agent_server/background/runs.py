@@ -16,7 +16,9 @@ import psycopg
 from psycopg.rows import DictRow
 
 from agent_server.background import store
-from agent_server.background.journal import Attempt, Journal, OnFinish, finish
+from agent_server.background.attempt import Attempt
+from agent_server.background.journal import Journal
+from agent_server.background.on_finish import OnFinish, finish
 from agent_server.background.response import DurableResponse
 from agent_server.background.worker import Worker
 from agent_server.database.pool import Connection, Pool
@@ -46,6 +48,7 @@ class BackgroundRuns:
         self._on_finish = on_finish
         self._journal = Journal(pool, on_finish)
         self._worker = Worker(pool, run_turn, self._journal, recovery_wanted)
+        self.check = self._journal.check
         self.notifications = self._journal.notifications
         self.request_recovery = self._worker.recovery.request
         self._handing_over: asyncio.Task[None] | None = None
