@@ -15,7 +15,11 @@ if TYPE_CHECKING:  # it takes long to import
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 GRANT = "uv run python scripts/grant_lakebase_permissions.py"
 AWAY = ("database_unavailable", "The database is not reachable. Try again.")
-BUSY = ("database_busy", "No connection to the database was free in time. Try again.")
+BUSY = ("database_busy", "All connections to the database are in use. Try again.")
+LATE = (
+    "database_unavailable",
+    "No connection to the database in time: it is away, or all are in use. Try again.",
+)
 REFUSED = (
     "database_permission",
     f"permission denied for table or schema of this app. Run: {GRANT}",
@@ -107,7 +111,7 @@ def _of_dependency(error: BaseException) -> ApiError | None:
 
 def _of_database(error: "psycopg.Error") -> ApiError | None:
     import psycopg
-    from psycopg_pool import PoolTimeout
+    from psycopg_pool import PoolTimeout, TooManyRequests
 
     state = error.sqlstate or ""
     if isinstance(error.__cause__, AppDatabaseError) and state:
@@ -116,8 +120,10 @@ def _of_database(error: "psycopg.Error") -> ApiError | None:
         text = f"The database refused a statement (SQLSTATE {state}). The log has the reason."
         return ApiError(500, "database_error", text)
     match error:
-        case PoolTimeout():
+        case TooManyRequests():
             return ApiError(503, *BUSY, retry_after=2)
+        case PoolTimeout():
+            return ApiError(503, *LATE, retry_after=2)
         case psycopg.errors.InsufficientPrivilege():
             return ApiError(503, *REFUSED, retry_after=2)
         case psycopg.OperationalError() | psycopg.InterfaceError():

@@ -48,8 +48,7 @@ class BackgroundRuns:
         self._on_finish = on_finish
         self._journal = Journal(pool, on_finish)
         self._worker = Worker(pool, run_turn, self._journal, recovery_wanted)
-        self.check = self._journal.check
-        self.notifications = self._journal.notifications
+        self.check, self.notifications = self._journal.check, self._journal.notifications
         self.request_recovery = self._worker.recovery.request
         self._handing_over: asyncio.Task[None] | None = None
         self._cleaned_at = 0.0
@@ -78,8 +77,7 @@ class BackgroundRuns:
         row = store.creation(turn, response.body, first, key, fingerprint)
         free = self._journal.has_room and not self.stopping
         if free and await store.rows(self.pool, store.CREATE, claim=claim, **row):
-            saved = EventLog()
-            saved.append(first)
+            (saved := EventLog()).append(first)
             self._worker.start(turn, response, claim, saved)
             return turn.response_id
         return await self._created_before(turn, key, fingerprint)

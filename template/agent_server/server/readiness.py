@@ -75,8 +75,14 @@ class Readiness:
         except PoolTimeout:
             # Either the pool is full, or it can't connect; only a connection of its own can tell.
             await try_to_connect(self._pool)
+            self._refuse_if_full()
+            raise
+
+    def _refuse_if_full(self) -> None:
+        held = self._pool.get_stats()
+        if held["pool_size"] >= self._pool.max_size and not held["pool_available"]:
             text = f"All connections are in use: {self._pool.max_size}, see POOL_CONNECTIONS."
-            raise ApiError(503, "database_busy", text) from None
+            raise ApiError(503, "database_busy", text)
 
     async def _write(self, connection: Connection) -> None:
         with answers_within(connection, limit("ANSWER_SECONDS")):
