@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,12 +110,9 @@ class Database:
         return self.changed(model, f"DROP TRIGGER is_full ON {table}")
 
     @contextmanager
-    def small_disk(self, folder: Path, megabytes: int) -> Iterator["SmallDisk"]:
+    def small_disk(self, megabytes: int) -> Iterator["SmallDisk"]:
         """Yield a database on a disk of its own; only root may mount one."""
-        folder.mkdir()
-        size = f"size={megabytes}m"
-        subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=True)
-        try:
+        with _mounted(megabytes) as folder:
             with psycopg.connect(self.url, autocommit=True) as admin:
                 [data] = admin.execute("SHOW data_directory").fetchone() or [""]
                 os.chown(folder, Path(data).stat().st_uid, -1)
@@ -124,8 +122,6 @@ class Database:
                 yield SmallDisk(f"{self.url.removesuffix('/postgres')}/small", self.schema)
             finally:
                 self.execute("DROP DATABASE small WITH (FORCE)", "DROP TABLESPACE small")
-        finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 class SmallDisk(Database):
@@ -146,3 +142,16 @@ class SmallDisk(Database):
             yield
         finally:
             self.execute("DROP TABLE public.filler")
+
+
+@contextmanager
+def _mounted(megabytes: int) -> Iterator[Path]:
+    # Not below a folder of the test's: Postgres runs as a user who may not see those.
+    folder = Path(tempfile.mkdtemp(prefix="small-disk-", dir="/tmp"))
+    size = f"size={megabytes}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -108,9 +107,7 @@ def test_a_chat_that_meets_a_lock_is_refused_in_time(
     assert chat(server, "hello").status_code == 200
 
 
-def test_ready_answers_in_time_while_postgres_is_frozen(
-    server: Server, database: Database
-) -> None:
+def test_ready_answers_in_time_while_postgres_is_frozen(server: Server, database: Database) -> None:
     server.ask("hello")
     with database.frozen():
         assert "No answer" in not_ready(server)
@@ -124,11 +121,23 @@ def test_ready_answers_in_time_while_postgres_is_frozen(
 def test_nobody_waits_for_ever_for_a_frozen_postgres(server: Server, database: Database) -> None:
     server.ask("hello")
     began = time.monotonic()
-    with database.frozen(), ThreadPoolExecutor(4) as many:
+    with database.frozen(), ThreadPoolExecutor(8) as many:
         answers = list(many.map(lambda n: server.post("hello", f"frozen {n}"), range(4)))
         answers.append(chat(server, "hello"))
     assert time.monotonic() - began < 30
     assert {answer.status_code for answer in answers} <= {200, 503}
+
+
+@once
+def test_a_chat_that_is_under_way_does_not_wait_for_ever_for_a_frozen_postgres(
+    server: Server, database: Database
+) -> None:
+    with ThreadPoolExecutor() as readers:
+        reading = readers.submit(chat, server, "/repeat 200 every 20 ms", "text/event-stream")
+        time.sleep(1)
+        with database.frozen():
+            error = reading.exception(30)
+    assert isinstance(error, httpx.RemoteProtocolError) or "[DONE]" in reading.result().text
 
 
 @once
@@ -199,18 +208,25 @@ def test_one_answer_that_cannot_be_stored_does_not_hurt_another(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 def test_a_full_disk_is_called_full(
-    agent: Project, database: Database, model: StandinModel, tmp_path_factory: Any
+    agent: Project, database: Database, model: StandinModel
 ) -> None:
-    folder: Path = tmp_path_factory.mktemp("disks", numbered=True)
-    folder.chmod(0o755)
-    with database.small_disk(Path(f"/mnt/{uuid4().hex}"), 64) as small:
-        with serve(agent, small.url, model) as server:
-            with small.full():
-                assert "full" in not_ready(server)
-                assert_refused(server.post(noise(), "t"), "database_full")
-                assert_refused(chat(server, noise()), "database_full")
-            until_ready(server)
-            assert chat(server, noise()).status_code == 200
+    with database.small_disk(64) as small, serve(agent, small.url, model) as server:
+        with small.full():
+            assert "full" in not_ready(server)
+            assert_refused(server.post(noise(), "t"), "database_full")
+            assert_refused(chat(server, noise()), "database_full")
+        until_ready(server)
+        assert chat(server, noise()).status_code == 200
+
+
+@once
+def test_what_a_tool_did_to_another_database_is_not_said_of_this_one(agent: Project) -> None:
+    code = (
+        "import psycopg, sys; from agent_server.errors import to_api_error;"
+        "error = to_api_error(psycopg.errors.UndefinedTable('sales'));"
+        "sys.exit(error.code != 'internal_error')"
+    )
+    assert agent.start("python", "-c", code).wait() == 0
 
 
 def serve(agent: Project, url: str, model: StandinModel) -> Server:
@@ -231,6 +247,7 @@ def not_ready(server: Server, callers: int = 1) -> str:
 
 
 def until_ready(server: Server) -> None:
+    """Return when a turn would work again."""
     until(lambda: server.http.get("/ready").status_code == 200)
 
 
@@ -263,6 +280,7 @@ def noise() -> str:
 
 
 def until(true: Callable[[], bool], seconds: float = 25) -> None:
+    """Return when it is true."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

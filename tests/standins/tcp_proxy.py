@@ -61,9 +61,11 @@ class _Connection(socketserver.BaseRequestHandler):
         with socket.create_connection(("127.0.0.1", self.server.target)) as target:
             ends = {self.request, target}
             self.server.open |= ends
-            back = threading.Thread(target=_pump, args=(target, self.request, self.server.passing), daemon=True)
+            passing = self.server.passing
+            ways = (target, self.request, passing), (self.request, target, passing)
+            back = threading.Thread(target=_pump, args=ways[0], daemon=True)
             back.start()
-            _pump(self.request, target, self.server.passing)
+            _pump(*ways[1])
             back.join()
             self.server.open -= ends
 
