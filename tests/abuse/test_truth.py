@@ -180,6 +180,7 @@ def test_a_run_whose_events_cannot_be_stored_fails_and_says_so(
         events = chat(server, "hello", accept="text/event-stream").text
         assert '"response.failed"' in events and "database_full" in events
         assert "full" in not_ready(server)
+        assert_refused(chat(server, "hello"), "database_full")
     until_ready(server)
     assert chat(server, "hello").status_code == 200
 

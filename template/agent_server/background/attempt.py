@@ -58,7 +58,7 @@ class Attempt:
         now = time.monotonic()
         self.failing_since = self.failing_since if self.failure else now
         self.failure, self.retry_at = failure, now + RETRY_SECONDS
-        if now - self.failing_since < limit("SAVE_SECONDS") or self.seen_whole:
+        if not self.fails_for(limit("SAVE_SECONDS")) or self.seen_whole:
             return
         if self.finished:
             self._fail_whole(failure)
@@ -66,12 +66,9 @@ class Attempt:
             self.response.fail(failure.code, failure.detail)
             self.task.cancel()
 
-    @property
-    def given_up(self) -> bool:
-        """Whether it could not be saved for UNSAVED_SECONDS; later, another attempt will be."""
-        return bool(self.failure) and time.monotonic() - self.failing_since > limit(
-            "UNSAVED_SECONDS"
-        )
+    def fails_for(self, seconds: int) -> bool:
+        """Return whether it could not be saved for so long."""
+        return self.failure is not None and time.monotonic() - self.failing_since >= seconds
 
     def _fail_whole(self, failure: ApiError) -> None:
         log.error("%s can't be saved: %s", self.turn.response_id, failure.code)

@@ -56,11 +56,12 @@ class Journal:
         return [attempt.claim for attempt in self.attempts.values()]
 
     def check(self) -> None:
-        """Raise a 503 ApiError when the database does not let events be saved at present."""
-        failures = (attempt.failure for attempt in self.attempts.values())
-        if failure := next((f for f in failures if f and f.status_code == 503), None):
-            text = f"database: background responses: {failure.detail}"
-            raise ApiError(503, "not_ready", text, retry_after=2)
+        """Raise a 503 ApiError when the database has not let events be saved for SAVE_SECONDS."""
+        for attempt in self.attempts.values():
+            failure = attempt.failure
+            if failure and failure.status_code == 503 and attempt.fails_for(limit("SAVE_SECONDS")):
+                text = f"database: background responses: {failure.detail}"
+                raise ApiError(503, failure.code, text, retry_after=2)
 
     def add(self, attempt: Attempt) -> None:
         """Save the events of this attempt from now on."""
@@ -141,7 +142,8 @@ class Journal:
     def _mark_unsaved(self, due: Sequence[Attempt], failure: ApiError) -> None:
         for attempt in due:
             attempt.mark_unsaved(failure)
-            if attempt.given_up:
+            # Whoever claims it later makes another attempt.
+            if attempt.fails_for(limit("UNSAVED_SECONDS")):
                 self.drop(attempt.turn.response_id)
 
     async def _save_together(self, connection: Connection, due: Sequence[Attempt]) -> None:

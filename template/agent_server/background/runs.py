@@ -67,8 +67,9 @@ class BackgroundRuns:
 
         A user's requests with the same `key` run once. Raises ApiError: 409 while another run of
         the thread is unfinished, 422 when the key was used with another `fingerprint`, 429 above
-        the limits.
+        the limits, 503 while the database can't store what runs emit.
         """
+        self.check()
         await self.delete_expired()
         response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
         response.body["metadata"] = turn.metadata
@@ -98,8 +99,7 @@ class BackgroundRuns:
 
     async def delete(self, response_id: str, user_id: str) -> None:
         """Delete this user's response, and end its run."""
-        values = {"id": response_id, "user_id": user_id}
-        for row in await store.rows(self.pool, store.DELETE, **values):
+        for row in await store.rows(self.pool, store.DELETE, id=response_id, user_id=user_id):
             self._journal.drop(row["id"])
 
     def stop(self) -> None:
@@ -155,7 +155,7 @@ class BackgroundRuns:
                 await asyncio.gather(*ends, self._journal.finished(), return_exceptions=True)
                 if claims:
                     await store.rows(self.pool, store.RELEASE, claims=claims)
-        except (TimeoutError, psycopg.OperationalError) as error:
+        except (TimeoutError, psycopg.Error) as error:
             log.warning("runs were not handed over; others claim them later", exc_info=error)
 
 

@@ -70,7 +70,7 @@ class Recovery:
             self._at_once.clear()
             try:
                 seconds = await self._claim()
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 log.warning("could not look for runs of dead processes", exc_info=error)
                 seconds = RETRY_SECONDS
 
