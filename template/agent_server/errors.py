@@ -1,11 +1,49 @@
 """Errors as clients see them: a status, a code and one sentence."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from agent_server.settings import SettingsError
+
+if TYPE_CHECKING:  # it takes long to import
+    import psycopg
+
+
+# What the app's database reports: its SQLSTATE, or the class that its first two characters name; a
+# code; what happened, and what to do.
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+GRANT = "uv run python scripts/grant_lakebase_permissions.py"
+AWAY = ("database_unavailable", "The database is not reachable. Try again.")
+BUSY = ("database_busy", "All connections to the database are in use. Try again.")
+LATE = (
+    "database_unavailable",
+    "No connection to the database in time: it is away, or all are in use. Try again.",
+)
+REFUSED = (
+    "database_permission",
+    f"permission denied for table or schema of this app. Run: {GRANT}",
+)
+STATES = {
+    "08": AWAY,
+    "25006": ("database_read_only", "The database is read-only. Make it writable, and try again."),
+    "25P03": ("database_slow", "A transaction was idle for too long. Try again."),
+    "28": ("database_refused", "The database does not let this app in. Run: lakebase-agent doctor"),
+    "3F": ("database_schema", "The schema of this app is missing. Restart the app to create it."),
+    "40": ("database_conflict", "Another transaction was in the way. Try again."),
+    "42501": REFUSED,
+    "42703": ("database_schema", "A column of this app is missing. Restore it, and try again."),
+    "42P01": ("database_schema", "A table of this app is missing. Restore it, and try again."),
+    "53100": ("database_full", "The database is full, and can't store anything. Make room in it."),
+    "53200": ("database_busy", "The database has run out of memory. Try again."),
+    "53300": ("database_busy", "The database takes no more connections. Lower POOL_CONNECTIONS."),
+    "53": ("database_busy", "The database has reached a limit. Its own log has the reason."),
+    "55P03": ("database_locked", "A table or row of it is locked. Try again."),
+    "57014": ("database_slow", "The database took longer than STATEMENT_SECONDS. Try again."),
+    "57": AWAY,
+    "58": ("database_failed", "The database can't use its files. Its own log has the reason."),
+}
 
 
 class ApiError(HTTPException):
@@ -33,6 +71,10 @@ class ErrorBody(BaseModel):
     """The body of every response that reports an error, in the shape of the OpenAI API."""
 
     error: ErrorDetail
+
+
+class AppDatabaseError(Exception):
+    """The cause of an error that the app's own database raised, and not one that a tool uses."""
 
 
 def bad_request(text: str) -> ApiError:
@@ -78,10 +120,28 @@ def _of_dependency(error: BaseException) -> ApiError | None:
         case DatabricksError():
             text = "The workspace refuses, or it has no such Lakebase. Run: lakebase-agent doctor"
             return ApiError(503, "workspace_unavailable", text, 5)
+        case psycopg.Error():
+            return _of_database(error)
+    return None
+
+
+def _of_database(error: "psycopg.Error") -> ApiError | None:
+    import psycopg
+    from psycopg_pool import PoolTimeout, TooManyRequests
+
+    state = error.sqlstate or ""
+    if isinstance(error.__cause__, AppDatabaseError) and state:
+        if known := STATES.get(state) or STATES.get(state[:2]):
+            return ApiError(503, *known, retry_after=2)
+        text = f"The database refused a statement (SQLSTATE {state}). The log has the reason."
+        return ApiError(500, "database_error", text)
+    match error:
+        case TooManyRequests():
+            return ApiError(503, *BUSY, retry_after=2)
+        case PoolTimeout():
+            return ApiError(503, *LATE, retry_after=2)
         case psycopg.errors.InsufficientPrivilege():
-            command = "uv run python scripts/grant_lakebase_permissions.py"
-            text = f"permission denied for table or schema of this app. Run: {command}"
-            return ApiError(503, "database_permission", text)
+            return ApiError(503, *REFUSED, retry_after=2)
         case psycopg.OperationalError() | psycopg.InterfaceError():
-            return ApiError(503, "database_unavailable", "The database is not reachable.", 2)
+            return ApiError(503, *AWAY, retry_after=2)
     return None

@@ -12,13 +12,21 @@ LIMITS = {
     "MAX_REQUEST_DEPTH": 64,  # of JSON in the body of a request: levels
     "LOOP_HELD_MILLISECONDS": 100,  # until the watchdog, if it is on, logs where the loop is held
     "CONNECT_SECONDS": 10,  # for one try to connect to Postgres
+    "STATEMENT_SECONDS": 30,  # for one statement, until Postgres ends it
+    "LOCK_SECONDS": 5,  # for a statement to wait for a lock
+    "IDLE_TRANSACTION_SECONDS": 60,  # in a transaction without a statement, until Postgres ends it
+    "ANSWER_SECONDS": 5,  # for Postgres to say that it is there, or that it has ended a statement
+    "READY_SECONDS": 2,  # for /ready to answer
     "SETUP_SECONDS": 60,  # to wait while another process creates tables
+    "SETUP_STATEMENT_SECONDS": 3600,  # for one statement that creates or changes tables
     "START_WAIT_SECONDS": 30,  # for a request to wait for a server that is starting
     "START_RETRY_SECONDS": 3,  # between tries to start
     "STOP_SECONDS": 8,  # to finish answers at shutdown; Databricks Apps kills after 15
     "FLUSH_SECONDS": 5,  # to send the last traces when the server stops
     "LEASE_SECONDS": 10,  # until the lease of a dead process expires
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
+    "SAVE_SECONDS": 5,  # to try to save what runs emit, before they fail
+    "UNSAVED_SECONDS": 600,  # to try to save that they failed; later, other attempts follow
     "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs

@@ -18,6 +18,8 @@ class Proxy(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.target = target
         self.off = self.silent = False
+        self.passing = threading.Event()
+        self.passing.set()
         self.open: set[socket.socket] = set()
 
     @property
@@ -38,6 +40,15 @@ class Proxy(socketserver.ThreadingTCPServer):
         finally:
             self.off = False
 
+    @contextmanager
+    def black_hole(self) -> Iterator[None]:
+        """Swallow all that is sent until the end, and close nothing, as a lost route does."""
+        self.passing.clear()
+        try:
+            yield
+        finally:
+            self.passing.set()
+
 
 class _Connection(socketserver.BaseRequestHandler):
     server: Proxy
@@ -50,16 +61,19 @@ class _Connection(socketserver.BaseRequestHandler):
         with socket.create_connection(("127.0.0.1", self.server.target)) as target:
             ends = {self.request, target}
             self.server.open |= ends
-            back = threading.Thread(target=_pump, args=(target, self.request), daemon=True)
+            passing = self.server.passing
+            ways = (target, self.request, passing), (self.request, target, passing)
+            back = threading.Thread(target=_pump, args=ways[0], daemon=True)
             back.start()
-            _pump(self.request, target)
+            _pump(*ways[1])
             back.join()
             self.server.open -= ends
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def _pump(source: socket.socket, sink: socket.socket, passing: threading.Event) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
+            passing.wait()
             sink.sendall(data)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)

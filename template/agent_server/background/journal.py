@@ -5,67 +5,32 @@ every earlier one, in any process and after any crash.
 """
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import psycopg
 
 from agent_server.background import store
+from agent_server.background.attempt import RETRY_SECONDS, Attempt
 from agent_server.background.notifications import Notifications
-from agent_server.background.response import DurableResponse
+from agent_server.background.on_finish import OnFinish, finish
 from agent_server.database.pool import Connection, Pool
+from agent_server.errors import ApiError, to_api_error
 from agent_server.responses.builder import UNFINISHED
-from agent_server.responses.events import Event, EventLog
-from agent_server.responses.requests import Turn
-from agent_server.responses.task import ResponseTask
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
-
-# Called in the transaction that finishes a run, with its turn and its final body.
-OnFinish = Callable[[Connection, Turn, dict[str, Any]], Awaitable[None]]
 
 # Text is saved in batches, so that 100 tokens cost fewer than 25 statements; other events at once.
 TEXT = "response.output_text.delta"
 PIECE = 6
 PIECE_SECONDS = 0.5
 PAUSE_SECONDS = 0.03
-RETRY_SECONDS = 1
-
-
-@dataclass(eq=False)
-class Attempt:
-    """One attempt at a background run, claimed by this process."""
-
-    turn: Turn
-    response: DurableResponse
-    claim: UUID
-    task: ResponseTask
-    saved: EventLog  # for readers
-    unsaved: list[Event] = field(default_factory=list)
-    finished: bool = False  # no event follows the unsaved ones
-    saved_whole: bool = False  # including its last event
-
-    def entry(self) -> store.Entry:
-        """Return what remains to be saved."""
-        body, start = self.response.body, self.saved.end_position
-        status, final = "in_progress", None
-        if self.finished:
-            status, final = body["status"], json.dumps(body)
-        return store.Entry(body["id"], self.claim, status, final, start, tuple(self.unsaved))
-
-    def mark_saved(self, entry: store.Entry) -> None:
-        """Make the saved events visible to readers."""
-        del self.unsaved[: len(entry.events)]
-        for event in entry.events:
-            self.saved.append(event)
-        self.saved_whole = entry.body is not None
+# With these errors no database can be told anything: others claim the runs, or it comes back.
+AWAY = ("database_unavailable", "database_busy")
 
 
 class Journal:
@@ -90,6 +55,14 @@ class Journal:
         """The claims of this process's runs."""
         return [attempt.claim for attempt in self.attempts.values()]
 
+    def check(self) -> None:
+        """Raise a 503 ApiError when the database has not let events be saved for SAVE_SECONDS."""
+        for attempt in self.attempts.values():
+            failure = attempt.failure
+            if failure and failure.status_code == 503 and attempt.fails_for(limit("SAVE_SECONDS")):
+                text = f"database: background responses: {failure.detail}"
+                raise ApiError(503, failure.code, text, retry_after=2)
+
     def add(self, attempt: Attempt) -> None:
         """Save the events of this attempt from now on."""
         self.drop(attempt.turn.response_id)  # an earlier attempt, lost without this process knowing
@@ -103,7 +76,7 @@ class Journal:
         """End an attempt that this process has lost, or can't continue."""
         if attempt := self.attempts.pop(response_id, None):
             attempt.task.cancel()
-            attempt.saved.close()
+            attempt.seen.close()
             self._weigh(PIECE)
 
     async def finished(self) -> None:
@@ -112,7 +85,7 @@ class Journal:
             await self._saving
 
     async def _collect(self, attempt: Attempt) -> None:
-        async for event in attempt.response.events.read(attempt.saved.end_position):
+        async for event in attempt.response.events.read(attempt.seen.end_position):
             attempt.unsaved.append(event)
             self._weigh(1 if event[0] == TEXT else PIECE)
         attempt.finished = attempt.response.body["status"] not in UNFINISHED
@@ -149,15 +122,38 @@ class Journal:
 
     async def _save(self, connection: Connection) -> None:
         self._weight = 0
-        if not (due := self._due()):
-            return
+        if due := self._due():
+            await self._try_to_save(connection, due)
+
+    async def _try_to_save(self, connection: Connection, due: Sequence[Attempt]) -> None:
+        try:
+            await self._save_together(connection, due)
+        except psycopg.Error as error:
+            failure = to_api_error(error)
+            if failure.code in AWAY:
+                raise
+            log.warning("could not save events: %s", failure.code, exc_info=error)
+            if failure.status_code == 500 and due[1:]:  # one of them may be to blame
+                for attempt in due:
+                    await self._try_to_save(connection, [attempt])
+            else:
+                self._mark_unsaved(due, failure)
+
+    def _mark_unsaved(self, due: Sequence[Attempt], failure: ApiError) -> None:
+        for attempt in due:
+            attempt.mark_unsaved(failure)
+            # Whoever claims it later makes another attempt.
+            if attempt.fails_for(limit("UNSAVED_SECONDS")):
+                self.drop(attempt.turn.response_id)
+
+    async def _save_together(self, connection: Connection, due: Sequence[Attempt]) -> None:
         # A snapshot: runs may emit more while it is being saved.
         entries = [(attempt, attempt.entry()) for attempt in due]
         held = await self._write(connection, entries)
         for attempt, entry in entries:
             if entry.id in held:
                 attempt.mark_saved(entry)
-            if attempt.saved_whole or entry.id not in held:
+            if entry.body or entry.id not in held:
                 self.drop(entry.id)
 
     async def _write(
@@ -176,16 +172,8 @@ class Journal:
         now = time.monotonic()
         heartbeat = now - self._last_heartbeat > limit("HEARTBEAT_SECONDS")
         self._last_heartbeat = now if heartbeat else self._last_heartbeat
-        return [a for a in self.attempts.values() if heartbeat or a.unsaved or a.finished]
-
-
-async def finish(
-    connection: Connection, on_finish: OnFinish | None, turn: Turn, body: dict[str, Any]
-) -> None:
-    """Call `on_finish`. If it fails, its changes are rolled back, and the run still finishes."""
-    if on_finish:
-        try:
-            async with connection.transaction():
-                await on_finish(connection, turn, body)
-        except Exception:  # whatever the project's own code raises
-            log.exception("on_finish failed, and its changes were rolled back")
+        return [
+            attempt
+            for attempt in self.attempts.values()
+            if (heartbeat or attempt.unsaved or attempt.finished) and attempt.retry_at <= now
+        ]

@@ -62,6 +62,13 @@ class DurableResponse(ResponseBuilder):
         self._interrupt()
         self._finish("cancelled")
 
+    def fail_instead(self, code: str, message: str) -> Event:
+        """Fail with an error after all; return the event that replaces the last, unseen one."""
+        self._emitted -= 1
+        self.body.update(status="in_progress", usage=None)
+        self.fail(code, message)
+        return self.events.since(self.events.end_position - 1)[0]
+
     def text(self, delta: str) -> None:
         """Append `delta` to the open message, opening one if necessary."""
         self._refuse_beyond(delta)

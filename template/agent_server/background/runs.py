@@ -16,7 +16,9 @@ import psycopg
 from psycopg.rows import DictRow
 
 from agent_server.background import store
-from agent_server.background.journal import Attempt, Journal, OnFinish, finish
+from agent_server.background.attempt import Attempt
+from agent_server.background.journal import Journal
+from agent_server.background.on_finish import OnFinish, finish
 from agent_server.background.response import DurableResponse
 from agent_server.background.worker import Worker
 from agent_server.database.pool import Connection, Pool
@@ -46,7 +48,7 @@ class BackgroundRuns:
         self._on_finish = on_finish
         self._journal = Journal(pool, on_finish)
         self._worker = Worker(pool, run_turn, self._journal, recovery_wanted)
-        self.notifications = self._journal.notifications
+        self.check, self.notifications = self._journal.check, self._journal.notifications
         self.request_recovery = self._worker.recovery.request
         self._handing_over: asyncio.Task[None] | None = None
         self._cleaned_at = 0.0
@@ -65,8 +67,9 @@ class BackgroundRuns:
 
         A user's requests with the same `key` run once. Raises ApiError: 409 while another run of
         the thread is unfinished, 422 when the key was used with another `fingerprint`, 429 above
-        the limits.
+        the limits, 503 while the database can't store what runs emit.
         """
+        self.check()
         await self.delete_expired()
         response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
         response.body["metadata"] = turn.metadata
@@ -75,8 +78,7 @@ class BackgroundRuns:
         row = store.creation(turn, response.body, first, key, fingerprint)
         free = self._journal.has_room and not self.stopping
         if free and await store.rows(self.pool, store.CREATE, claim=claim, **row):
-            saved = EventLog()
-            saved.append(first)
+            (saved := EventLog()).append(first)
             self._worker.start(turn, response, claim, saved)
             return turn.response_id
         return await self._created_before(turn, key, fingerprint)
@@ -97,8 +99,7 @@ class BackgroundRuns:
 
     async def delete(self, response_id: str, user_id: str) -> None:
         """Delete this user's response, and end its run."""
-        values = {"id": response_id, "user_id": user_id}
-        for row in await store.rows(self.pool, store.DELETE, **values):
+        for row in await store.rows(self.pool, store.DELETE, id=response_id, user_id=user_id):
             self._journal.drop(row["id"])
 
     def stop(self) -> None:
@@ -155,7 +156,7 @@ class BackgroundRuns:
                 await asyncio.gather(*ends, self._journal.finished(), return_exceptions=True)
                 if claims:
                     await store.rows(self.pool, store.RELEASE, claims=claims)
-        except (TimeoutError, psycopg.OperationalError) as error:
+        except (TimeoutError, psycopg.Error) as error:
             log.warning("runs were not handed over; others claim them later", exc_info=error)
 
 

@@ -37,6 +37,8 @@ UNFINISHED = "status IN ('queued', 'in_progress')"
 ABANDONED_AT = "heartbeat_at + make_interval(secs => %(abandoned_seconds)s)"
 # Any process may claim it: it was handed over, or its process no longer sends heartbeats.
 FREE = f"(claimed_by IS NULL OR {ABANDONED_AT} < now())"
+# Not one of this process's runs.
+OTHERS = "(claimed_by IS NULL OR claimed_by <> ALL(%(claims)s))"
 # The condition of a thread's lease: no other background run of the thread is unfinished, and the
 # turn's own background response, if it has one, has not been deleted.
 THREAD_IS_FREE = f"""
@@ -91,12 +93,12 @@ WRITE = f"""
 CLAIM = f"""
     UPDATE responses SET claimed_by = gen_random_uuid(), heartbeat_at = now(),
         attempt = attempt + (claimed_by IS NOT NULL)::int
-    WHERE id = (SELECT id FROM responses WHERE {UNFINISHED} AND {FREE}
+    WHERE id = (SELECT id FROM responses WHERE {UNFINISHED} AND {FREE} AND {OTHERS}
         ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, claimed_by, attempt, request::text"""
 NEXT_FREE = f"""
     SELECT extract(epoch FROM min({ABANDONED_AT}) - now())::float AS seconds FROM responses
-    WHERE {UNFINISHED} AND (claimed_by IS NULL OR claimed_by <> ALL(%(claims)s))"""
+    WHERE {UNFINISHED} AND {OTHERS}"""
 RELEASE = """
     WITH free AS (UPDATE responses SET claimed_by = NULL WHERE claimed_by = ANY(%(claims)s)
         RETURNING id)

@@ -61,11 +61,11 @@ async def _read(runs: BackgroundRuns, response_id: str, position: int) -> AsyncI
         changed: asyncio.Event | None = None
         while not runs.stopping:
             attempt = runs.get(response_id)
-            if attempt and attempt.saved.start <= position:
-                async for event in attempt.saved.read(position):
+            if attempt and attempt.seen.start <= position:
+                async for event in attempt.seen.read(position):
                     yield event
                     position += 1
-                if attempt.saved_whole:
+                if attempt.seen_whole:
                     return
                 continue
             page = await _read_page(runs, response_id, position)

@@ -10,7 +10,8 @@ import psycopg
 from psycopg.rows import DictRow
 
 from agent_server.background import store
-from agent_server.background.journal import Attempt, Journal
+from agent_server.background.attempt import Attempt
+from agent_server.background.journal import AWAY, Journal
 from agent_server.background.response import DurableResponse
 from agent_server.database.pool import Pool
 from agent_server.errors import ApiError, to_api_error
@@ -26,7 +27,7 @@ TakeOver = Callable[[DictRow], Awaitable[None]]
 RETRY_SECONDS = 3
 MARGIN_SECONDS = 0.1
 # With these errors a run can't reach its thread or the database: it is treated as cut off.
-OUT_OF_REACH = ("database_unavailable", "thread_busy")
+OUT_OF_REACH = (*AWAY, "thread_busy")
 
 
 class Recovery:
@@ -69,16 +70,19 @@ class Recovery:
             self._at_once.clear()
             try:
                 seconds = await self._claim()
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 log.warning("could not look for runs of dead processes", exc_info=error)
                 seconds = RETRY_SECONDS
 
     async def _claim(self) -> float | None:
         """Claim every free run; return the seconds until another may be free, None for never."""
-        while self._journal.has_room and (claimed := await store.rows(self._pool, store.CLAIM)):
+        while self._journal.has_room and (claimed := await self._rows(store.CLAIM)):
             await self._take_over(claimed[0])
-        [row] = await store.rows(self._pool, store.NEXT_FREE, claims=self._journal.claims)
+        [row] = await self._rows(store.NEXT_FREE)
         return None if row["seconds"] is None else max(row["seconds"], 0) + MARGIN_SECONDS
+
+    async def _rows(self, query: str) -> list[DictRow]:
+        return await store.rows(self._pool, query, claims=self._journal.claims)
 
 
 class Worker:

@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from agent_server.database.connection import BoundedConnection, answers_within, bounded
 from agent_server.database.lakebase import check_database_settings, lakebase_target, schema_name
 from agent_server.errors import ApiError
 from agent_server.settings import lakebase_configured, limit
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
+# Set for each connection, not at its start: poolers and proxies refuse options there.
+LIMIT = """
+    SELECT set_config('statement_timeout', %(statement)s || 's', false),
+        set_config('lock_timeout', %(lock)s || 's', false),
+        set_config('idle_in_transaction_session_timeout', %(idle)s || 's', false)"""
 # The app's schema first, then those that may hold the extension `vector`: public, or another.
 SEE_SCHEMA = """
     SELECT set_config('search_path', concat_ws(', ', quote_ident(%s), 'public', (
@@ -49,21 +55,22 @@ async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncItera
     # Without this, a connection lost to a restart or sleep of the database would fail a turn.
     async def check(connection: Connection) -> None:
         try:
-            await AsyncConnectionPool.check_connection(connection)
+            with answers_within(connection, limit("ANSWER_SECONDS")):
+                await AsyncConnectionPool.check_connection(connection)
         except psycopg.OperationalError:
             log.warning("the database has slept or was restarted: connecting again")
             # The other connections are dead too, and each would slow the turn down more. Shielded:
-            # cancelled, the check would lose the connections that it has taken out of the pool.
-            await asyncio.shield(pool.check())
+            # cancelled, it would lose the connections that it has taken out of the pool.
+            await asyncio.shield(pool.drain())
             raise
 
     # Off the event loop: the Lakebase pool looks up its host with blocking calls.
-    pool = await asyncio.to_thread(_build_pool, build_client, configure=_see_schema, check=check)
+    pool = await asyncio.to_thread(_build_pool, build_client, configure=_configure, check=check)
     async with pool:
         try:
             await pool.wait(limit("CONNECT_SECONDS"))
         except PoolTimeout:
-            await _try_to_connect(pool)
+            await try_to_connect(pool)
             raise
         yield pool
 
@@ -94,20 +101,29 @@ def _lakebase_pool(client: "WorkspaceClient", options: dict[str, Any]) -> Pool:
         why = "the workspace refuses access, or it does not exist"
         raise _unavailable("Unable to resolve", why) from error
     cast(dict[str, Any], pool.pool.kwargs).update(_connection_options())
+    pool.pool.connection_class = bounded(pool.pool.connection_class)
     return pool.pool  # type: ignore[no-any-return]
 
 
 def _plain_pool(options: dict[str, Any]) -> Pool:
     kwargs = {"autocommit": True, "row_factory": dict_row, **_connection_options()}
-    return AsyncConnectionPool(os.environ["DATABASE_URL"], open=False, kwargs=kwargs, **options)
+    options.update(kwargs=kwargs, connection_class=BoundedConnection, open=False)
+    return AsyncConnectionPool(os.environ["DATABASE_URL"], **options)
 
 
 def _connection_options() -> dict[str, int]:
-    # Otherwise each try to reach a host that never answers would block turns for two minutes.
-    return {"connect_timeout": limit("CONNECT_SECONDS")}
+    """Return what notices a host that has gone, which could otherwise take hours."""
+    seconds = limit("CONNECT_SECONDS")
+    return {
+        "connect_timeout": seconds,
+        "tcp_user_timeout": 1000 * seconds,  # milliseconds without an acknowledgement
+        "keepalives_idle": seconds,
+        "keepalives_interval": max(seconds // 3, 1),
+        "keepalives_count": 3,
+    }
 
 
-async def _try_to_connect(pool: Pool) -> None:
+async def try_to_connect(pool: Pool) -> None:
     """Raise the reason why the pool can't connect, which the pool itself only logs."""
     address, options = cast(str, pool.conninfo), cast(dict[str, Any], pool.kwargs)
     try:
@@ -128,8 +144,15 @@ def _unavailable(what: str, why: str) -> ApiError:
     return ApiError(503, "lakebase_unavailable", text, 5)
 
 
-async def _see_schema(connection: AsyncConnection[Any]) -> None:
+async def _configure(connection: AsyncConnection[Any]) -> None:
     await connection.execute(SEE_SCHEMA, [schema_name()])
+    await _limit(connection, limit("STATEMENT_SECONDS"), limit("LOCK_SECONDS"))
+
+
+async def _limit(connection: AsyncConnection[Any], statement: int, lock: int) -> None:
+    """Let Postgres end statements, and waits for locks, that take longer; in seconds."""
+    idle = limit("IDLE_TRANSACTION_SECONDS")
+    await connection.execute(LIMIT, {"statement": statement, "lock": lock, "idle": idle})
 
 
 @asynccontextmanager
@@ -144,11 +167,15 @@ async def open_setup(pool: Pool) -> AsyncIterator[Connection]:
             while not await _first(connection, LOCK):
                 await asyncio.sleep(0.2)
         try:
-            if missing := await _first(connection, CREATE_SCHEMA):
-                await connection.execute(missing["create"])
-            yield connection
+            with answers_within(connection, limit("SETUP_STATEMENT_SECONDS")):
+                # A large table takes its time to change.
+                await _limit(connection, limit("SETUP_STATEMENT_SECONDS"), limit("SETUP_SECONDS"))
+                if missing := await _first(connection, CREATE_SCHEMA):
+                    await connection.execute(missing["create"])
+                yield connection
         finally:
             await _first(connection, UNLOCK)
+            await _configure(connection)
 
 
 async def _first(connection: Connection, query: str) -> DictRow | None:

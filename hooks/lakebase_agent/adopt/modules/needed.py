@@ -14,7 +14,6 @@ DISTRIBUTIONS = {
     "databricks_ai_bridge": "",  # by the extra `memory`
     "databricks": "",
     "dotenv": "python-dotenv",
-    "psycopg_pool": "psycopg",
     "yaml": "pyyaml",
     "langchain_core": "langchain",
     "databricks_openai": "",
