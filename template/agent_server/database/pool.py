@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
+from agent_server.database.connections import Connection as Connection
+from agent_server.database.connections import Pool as Pool
 from agent_server.database.lakebase import check_database_settings, lakebase_target, schema_name
 from agent_server.errors import ApiError
 from agent_server.settings import lakebase_configured, limit
@@ -20,8 +22,6 @@ if TYPE_CHECKING:  # it takes long to import, and only Lakebase needs it
     from databricks.sdk import WorkspaceClient
 
 log = logging.getLogger(__name__)
-Connection = AsyncConnection[DictRow]
-Pool = AsyncConnectionPool[Connection]
 
 # The app's schema first, then those that may hold the extension `vector`: public, or another.
 SEE_SCHEMA = """
@@ -49,12 +49,12 @@ async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncItera
     # Without this, a connection lost to a restart or sleep of the database would fail a turn.
     async def check(connection: Connection) -> None:
         try:
-            await AsyncConnectionPool.check_connection(connection)
+            async with asyncio.timeout(limit("CONNECT_SECONDS")):
+                await pool.check_connection(connection)
         except psycopg.OperationalError:
             log.warning("the database has slept or was restarted: connecting again")
-            # The other connections are dead too, and each would slow the turn down more. Shielded:
-            # cancelled, the check would lose the connections that it has taken out of the pool.
-            await asyncio.shield(pool.check())
+            # The other connections are dead too, and each would slow the turn down more.
+            await pool.check()
             raise
 
     # Off the event loop: the Lakebase pool looks up its host with blocking calls.
@@ -87,19 +87,23 @@ def _lakebase_pool(client: "WorkspaceClient", options: dict[str, Any]) -> Pool:
         names = (item.name for item in instances if item.read_write_dns == host)
         target["instance_name"] = next(names, host)
     # No cached token: each new connection logs in with its own, which can't have expired.
-    options.update(workspace_client=client, token_cache_duration_seconds=0)
     try:
-        pool = AsyncLakebasePool(**target, **options)
+        lakebase = AsyncLakebasePool(
+            **target, workspace_client=client, token_cache_duration_seconds=0
+        )
     except ValueError as error:
         why = "the workspace refuses access, or it does not exist"
         raise _unavailable("Unable to resolve", why) from error
-    cast(dict[str, Any], pool.pool.kwargs).update(_connection_options())
-    return pool.pool  # type: ignore[no-any-return]
+    # Its pool is never opened: ours connects as that one would.
+    source = lakebase.pool
+    kwargs = {**source.kwargs, **_connection_options()}
+    options.update(kwargs=kwargs, connection_class=source.connection_class)
+    return Pool(source.conninfo, open=False, **options)
 
 
 def _plain_pool(options: dict[str, Any]) -> Pool:
     kwargs = {"autocommit": True, "row_factory": dict_row, **_connection_options()}
-    return AsyncConnectionPool(os.environ["DATABASE_URL"], open=False, kwargs=kwargs, **options)
+    return Pool(os.environ["DATABASE_URL"], open=False, kwargs=kwargs, **options)
 
 
 def _connection_options() -> dict[str, int]:
@@ -129,7 +133,8 @@ def _unavailable(what: str, why: str) -> ApiError:
 
 
 async def _see_schema(connection: AsyncConnection[Any]) -> None:
-    await connection.execute(SEE_SCHEMA, [schema_name()])
+    async with asyncio.timeout(limit("CONNECT_SECONDS")):
+        await connection.execute(SEE_SCHEMA, [schema_name()])
 
 
 @asynccontextmanager
