@@ -52,7 +52,7 @@ async def cancel(task: asyncio.Task[None], times: int = 1) -> None:
     for _ in range(times):
         task.cancel()
         await asyncio.sleep(0)
-    await asyncio.wait([task])
+    await asyncio.wait([task], timeout=10)
     assert task.cancelled()
 
 

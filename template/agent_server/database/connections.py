@@ -23,7 +23,7 @@ class Pool(AsyncConnectionPool[Connection]):
     a connection back. Here both happen in tasks that nobody cancels.
     """
 
-    # Names of two underscores can't meet those of the library's class.
+    # Names with two underscores can't clash with those of the library's class.
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -31,7 +31,7 @@ class Pool(AsyncConnectionPool[Connection]):
         self.__waiting = 0
         self.__under_way: set[asyncio.Task[Any]] = set()
 
-    async def getconn(self, timeout: float | None = None) -> Connection:
+    async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109
         """Take a connection out of the pool.
 
         Raises PoolTimeout after `timeout` seconds, even if the database hangs.
@@ -61,7 +61,7 @@ class Pool(AsyncConnectionPool[Connection]):
         stats["requests_waiting"] += self.__waiting
         return stats
 
-    async def close(self, timeout: float = 5.0) -> None:
+    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
         """Close the pool, once what is under way has ended."""
         if self.__under_way:
             await asyncio.wait(self.__under_way, timeout=CLOSE_SECONDS)

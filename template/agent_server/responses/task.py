@@ -28,8 +28,8 @@ class ResponseTask:
         self._failure: ApiError | None = None
         # A task of its own: a server may read the start and the rest of a stream in different ones.
         self._task = asyncio.create_task(self._execute(work))
-        # Not in `_execute`, which is never entered when the task is cancelled before it begins.
-        self._task.add_done_callback(lambda _: (work.close(), response.events.close()))
+        # Not in `_execute`, which is never entered if the task is cancelled before it begins.
+        self._task.add_done_callback(lambda _: self._close(work))
 
     async def started(self, request: Request) -> None:
         """Wait for the first event; raises the ApiError of a run that fails before it.
@@ -86,6 +86,10 @@ class ResponseTask:
             await self.wait()
         finally:
             self.cancel()
+
+    def _close(self, work: Coroutine[None, None, None]) -> None:
+        work.close()
+        self.response.events.close()
 
     def _cancel(self) -> None:
         if not self._task.done():
