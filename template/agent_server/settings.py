@@ -23,6 +23,7 @@ LIMITS = {
     "START_RETRY_SECONDS": 3,  # between tries to start
     "STOP_SECONDS": 8,  # to finish answers at shutdown; Databricks Apps kills after 15
     "FLUSH_SECONDS": 5,  # to send the last traces when the server stops
+    "CANCEL_SECONDS": 5,  # for a cancelled turn to end, before it is cancelled again
     "LEASE_SECONDS": 10,  # until the lease of a dead process expires
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
     "SAVE_SECONDS": 5,  # to try to save what runs emit, before they fail

@@ -29,6 +29,7 @@ class StandinModel:
     status: int = 200
     delay: float = 0.0
     running: int = 0
+    streams: int = 0  # being sent
     chunks: int = 0  # of streams, sent so far
     left: int = -1  # requests until it fails; below zero, it does not
     refuses: bytes = b""  # what no request may hold
@@ -72,11 +73,15 @@ class StandinModel:
 
     async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
         position = 0
-        async for chunk in chunks:
-            self.chunks += 1
-            yield chunk
-            if (position := position + 1) > self.breaks_after:
-                raise ConnectionAbortedError
+        self.streams += 1
+        try:
+            async for chunk in chunks:
+                self.chunks += 1
+                yield chunk
+                if (position := position + 1) > self.breaks_after:
+                    raise ConnectionAbortedError
+        finally:
+            self.streams -= 1
 
 
 def _to_calls(tool: str, arguments: str, times: int) -> list[dict[str, Any]]:

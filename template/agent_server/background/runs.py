@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 from psycopg.rows import DictRow
@@ -24,7 +23,6 @@ from agent_server.background.worker import Worker
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError
 from agent_server.responses.builder import UNFINISHED
-from agent_server.responses.events import EventLog
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import RunTurn
 from agent_server.settings import limit
@@ -71,16 +69,16 @@ class BackgroundRuns:
         """
         self.check()
         await self.delete_expired()
-        response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
+        response = DurableResponse(turn.thread_id, turn.response_id)
         response.body["metadata"] = turn.metadata
         turn = replace(turn, stream=True, response_id=response.body["id"])
         first = response.queue()
         row = store.creation(turn, response.body, first, key, fingerprint)
-        free = self._journal.has_room and not self.stopping
-        if free and await store.rows(self.pool, store.CREATE, claim=claim, **row):
-            (saved := EventLog()).append(first)
-            self._worker.start(turn, response, claim, saved)
-            return turn.response_id
+        if self._journal.has_room and not self.stopping:
+            # Apart: a run that is stored is also started, whatever becomes of the request.
+            starting = self.pool.apart(self._worker.create(turn, response, first, row))
+            if await asyncio.shield(starting):
+                return turn.response_id
         return await self._created_before(turn, key, fingerprint)
 
     async def cancel(self, response_id: str, user_id: str) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.rows import DictRow
@@ -15,7 +16,7 @@ from agent_server.background.journal import AWAY, Journal
 from agent_server.background.response import DurableResponse
 from agent_server.database.pool import Pool
 from agent_server.errors import ApiError, to_api_error
-from agent_server.responses.events import EventLog
+from agent_server.responses.events import Event, EventLog
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import ResponseTask, RunTurn
 from agent_server.settings import limit
@@ -95,6 +96,18 @@ class Worker:
         # The others stay `queued`: with more at once, they would be too slow to renew their leases.
         self._slots = asyncio.Semaphore(limit("BACKGROUND_RUNS_AT_ONCE"))
         self.recovery = Recovery(pool, journal, self.take_over, recovery_wanted)
+
+    async def create(
+        self, turn: Turn, response: DurableResponse, first: Event, row: dict[str, Any]
+    ) -> bool:
+        """Store a run whose first event is `first`, and start it; return False if it may not be."""
+        claim = uuid4()
+        if not await store.rows(self._pool, store.CREATE, claim=claim, **row):
+            return False
+        saved = EventLog()
+        saved.append(first)
+        self.start(turn, response, claim, saved)
+        return True
 
     def start(
         self, turn: Turn, response: DurableResponse, claim: UUID, saved: EventLog, number: int = 1

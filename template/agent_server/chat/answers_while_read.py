@@ -37,7 +37,7 @@ async def _answer(
         await run_turn(turn, response)
     finally:
         # Also an answer that the reader's leaving or the model's failure cut off.
-        await asyncio.shield(_store(pool, turn, question_id, response))
+        await asyncio.shield(pool.apart(_store(pool, turn, question_id, response)))
 
 
 async def _store(pool: Pool, turn: Turn, question_id: UUID, response: ResponseBuilder) -> None:

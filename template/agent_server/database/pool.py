@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
-from agent_server.database.connection import BoundedConnection, answers_within, bounded
+from agent_server.database.bounded_connection import BoundedConnection, answers_within, bounded
+from agent_server.database.connections import Connection as Connection
+from agent_server.database.connections import Pool as Pool
 from agent_server.database.lakebase import check_database_settings, lakebase_target, schema_name
 from agent_server.errors import ApiError
 from agent_server.settings import lakebase_configured, limit
@@ -21,8 +23,6 @@ if TYPE_CHECKING:  # it takes long to import, and only Lakebase needs it
     from databricks.sdk import WorkspaceClient
 
 log = logging.getLogger(__name__)
-Connection = AsyncConnection[DictRow]
-Pool = AsyncConnectionPool[Connection]
 
 # Set for each connection, not at its start: poolers and proxies refuse options there.
 LIMIT = """
@@ -56,12 +56,11 @@ async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncItera
     async def check(connection: Connection) -> None:
         try:
             with answers_within(connection, limit("ANSWER_SECONDS")):
-                await AsyncConnectionPool.check_connection(connection)
+                await pool.check_connection(connection)
         except psycopg.OperationalError:
             log.warning("the database has slept or was restarted: connecting again")
-            # The other connections are dead too, and each would slow the turn down more. Shielded:
-            # cancelled, it would lose the connections that it has taken out of the pool.
-            await asyncio.shield(pool.drain())
+            # The other connections are dead too, and each would slow the turn down more.
+            await pool.drain()
             raise
 
     # Off the event loop: the Lakebase pool looks up its host with blocking calls.
@@ -94,21 +93,24 @@ def _lakebase_pool(client: "WorkspaceClient", options: dict[str, Any]) -> Pool:
         names = (item.name for item in instances if item.read_write_dns == host)
         target["instance_name"] = next(names, host)
     # No cached token: each new connection logs in with its own, which can't have expired.
-    options.update(workspace_client=client, token_cache_duration_seconds=0)
     try:
-        pool = AsyncLakebasePool(**target, **options)
+        lakebase = AsyncLakebasePool(
+            **target, workspace_client=client, token_cache_duration_seconds=0
+        )
     except ValueError as error:
         why = "the workspace refuses access, or it does not exist"
         raise _unavailable("Unable to resolve", why) from error
-    cast(dict[str, Any], pool.pool.kwargs).update(_connection_options())
-    pool.pool.connection_class = bounded(pool.pool.connection_class)
-    return pool.pool  # type: ignore[no-any-return]
+    # Its pool is never opened: ours connects as that one would.
+    source = lakebase.pool
+    kwargs = {**source.kwargs, **_connection_options()}
+    options.update(kwargs=kwargs, connection_class=bounded(source.connection_class))
+    return Pool(source.conninfo, open=False, **options)
 
 
 def _plain_pool(options: dict[str, Any]) -> Pool:
     kwargs = {"autocommit": True, "row_factory": dict_row, **_connection_options()}
-    options.update(kwargs=kwargs, connection_class=BoundedConnection, open=False)
-    return AsyncConnectionPool(os.environ["DATABASE_URL"], **options)
+    options.update(kwargs=kwargs, connection_class=BoundedConnection)
+    return Pool(os.environ["DATABASE_URL"], open=False, **options)
 
 
 def _connection_options() -> dict[str, int]:

@@ -12,6 +12,7 @@ from agent_server.errors import ApiError, to_api_error
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.events import to_sse
 from agent_server.responses.requests import Turn
+from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class ResponseTask:
         self._failure: ApiError | None = None
         # A task of its own: a server may read the start and the rest of a stream in different ones.
         self._task = asyncio.create_task(self._execute(work))
+        # Not in `_execute`, which is never entered if the task is cancelled before it begins.
+        self._task.add_done_callback(lambda _: self._close(work))
 
     async def started(self, request: Request) -> None:
         """Wait for the first event; raises the ApiError of a run that fails before it.
@@ -34,6 +37,7 @@ class ResponseTask:
         Nothing is sent until then, so that a failure still gets its own HTTP status. If the reader
         disconnects first, the run is cancelled.
         """
+        self._end_with_request()
         begun = asyncio.create_task(self.response.events.reach(0))
         try:
             await self._unless_left(request, begun)
@@ -44,6 +48,7 @@ class ResponseTask:
 
     async def finished(self, request: Request) -> None:
         """Wait for the run, which is cancelled if the reader disconnects; raises as `wait` does."""
+        self._end_with_request()
         await self._unless_left(request, self._task)
         await self.wait()
 
@@ -55,9 +60,9 @@ class ResponseTask:
 
     def cancel(self) -> None:
         """End the run without emitting anything more."""
-        # Only once: cancelling again would interrupt what the run is still storing.
+        # Not again at once: that would interrupt what the run is still storing.
         if not self._task.cancelling():
-            self._task.cancel()
+            self._cancel()
 
     async def to_sse(self) -> AsyncIterator[str]:
         """Yield server-sent events; the run is cancelled if the reader disconnects."""
@@ -82,6 +87,21 @@ class ResponseTask:
         finally:
             self.cancel()
 
+    def _close(self, work: Coroutine[None, None, None]) -> None:
+        work.close()
+        self.response.events.close()
+
+    def _cancel(self) -> None:
+        if not self._task.done():
+            self._task.cancel()
+            # Libraries may lose a cancellation, in Python 3.11 by `asyncio.wait_for`.
+            asyncio.get_running_loop().call_later(limit("CANCEL_SECONDS"), self._cancel)
+
+    def _end_with_request(self) -> None:
+        """Cancel the run when the request ends: the stream to its reader may never have begun."""
+        if request := asyncio.current_task():
+            request.add_done_callback(lambda _: self.cancel())
+
     async def _unless_left(self, request: Request, awaited: asyncio.Task[Any]) -> None:
         left = asyncio.create_task(_left(request))
         try:
@@ -99,8 +119,6 @@ class ResponseTask:
             cause = error if failure is not error else None
             log.error("a turn failed: %s", failure.code, exc_info=cause)
             self.response.fail(failure.code, failure.detail)
-        finally:
-            self.response.events.close()
 
 
 async def _left(request: Request) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any, LiteralString
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 
@@ -13,10 +14,9 @@ from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError
 from agent_server.settings import limit
 
-Lease = dict[str, str | UUID]  # the thread, its owner, and the background response it is for
-
 POLL_SECONDS = 0.1
 MARGIN_SECONDS = 1  # a turn is ended this long before its lease expires
+RELEASE_SECONDS = 1  # that a turn waits for the release of its lease
 
 TABLE = """
     CREATE TABLE IF NOT EXISTS turn_leases (
@@ -53,61 +53,138 @@ async def open_lease(
     """Hold the thread's lease while the body runs; wait for it while `condition`, SQL, is false.
 
     Raises a 409 ApiError when another turn holds the thread for THREAD_WAIT_SECONDS, or has taken
-    it. If the lease is not renewed in time, the body is cancelled, because it could overwrite what
-    another turn stores; raises psycopg.OperationalError if the database was unreachable.
+    it, and psycopg.Error when the database fails or does not answer. When the lease is lost, the
+    body is cancelled, because it could overwrite what another turn stores.
     """
-    lease: Lease = {"thread_key": thread_key, "response_id": response_id, "owner": uuid4()}
-    database_is_away = False
+    lease = _Lease(pool, {"thread_key": thread_key, "response_id": response_id, "owner": uuid4()})
     try:
-        async with asyncio.timeout(limit("THREAD_WAIT_SECONDS")) as deadline:
-            while not await _execute(pool, ACQUIRE.format(condition=condition), lease):
-                while_waiting()
-                await asyncio.sleep(POLL_SECONDS)
-            deadline.reschedule(_end_of_turn())
-            renewal = asyncio.create_task(_renew(pool, lease, deadline, asyncio.current_task()))
+        await lease.acquire(condition, while_waiting)
+        async with _renewed(lease):
+            yield
+    finally:
+        await lease.release()
+
+
+class _Lease:
+    """One turn's lease of its thread, which it may not hold yet, or no longer."""
+
+    def __init__(self, pool: Pool, values: dict[str, Any]) -> None:
+        self._pool, self._values = pool, values
+        self._end = 0.0  # when the turn must have ended
+        self._asked: asyncio.Task[int] | None = None
+
+    async def acquire(self, condition: LiteralString, while_waiting: Callable[[], None]) -> None:
+        """Wait for the lease; raises as `open_lease` does."""
+        query = ACQUIRE.format(condition=condition)
+        give_up = monotonic() + limit("THREAD_WAIT_SECONDS")
+        while not await self._ask(query, limit("CONNECT_SECONDS")):
+            # Only here, where the database has just said that another turn holds the thread.
+            if monotonic() > give_up:
+                raise _busy("Another turn of this thread is still running.")
+            while_waiting()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def renew_until_lost(self) -> Exception:
+        """Renew the lease for as long as that works; return why it is lost."""
+        failure: Exception = psycopg.OperationalError("the lease could not be renewed")
+        while (left := self._end - monotonic()) > 0:
+            await asyncio.sleep(min(left, limit("LEASE_RENEWAL_SECONDS")))
             try:
-                yield
-            finally:
-                database_is_away = renewal.cancel()  # if not, it has ended: the lease was lost
-                # Shielded: the thread must be freed even if the turn is cancelled.
-                await asyncio.shield(_release(pool, lease))
-    except TimeoutError as error:
-        if not deadline.expired():  # raised by the body
-            raise
-        raise _lost(database_is_away) from error
+                if not await self._ask(RENEW, self._end - monotonic()):
+                    return _busy("Another turn has taken this thread, or it was deleted.")
+            except psycopg.Error as error:  # the next try may work
+                failure = error
+        return failure
+
+    async def release(self) -> None:
+        """Release the lease, even if it is acquired only after this was called."""
+        await asyncio.wait([self._pool.apart(self._release())], timeout=RELEASE_SECONDS)
+
+    async def _release(self) -> None:
+        if self._asked:
+            await asyncio.wait([self._asked])
+        with suppress(psycopg.Error):  # the turn's messages are safe; the lease expires
+            await self._execute(RELEASE)
+
+    async def _ask(self, query: LiteralString, seconds: float) -> bool:
+        """Return whether the lease is held; raises OperationalError after so many seconds."""
+        sent = monotonic()
+        # Apart: a query that is cut off may still be done, even after the release.
+        self._asked = self._pool.apart(self._execute(query))
+        await asyncio.wait([self._asked], timeout=max(seconds, 0))
+        if not self._asked.done():
+            raise psycopg.OperationalError("the database does not answer")
+        if held := self._asked.result() > 0:
+            self._end = sent + limit("LEASE_SECONDS") - MARGIN_SECONDS
+        return held
+
+    async def _execute(self, query: LiteralString) -> int:
+        async with self._pool.connection() as connection:
+            values = {**self._values, "seconds": limit("LEASE_SECONDS")}
+            return (await connection.execute(query, values)).rowcount
 
 
-def _lost(database_is_away: bool) -> Exception:
-    if database_is_away:
-        return psycopg.OperationalError("the lease of a turn could not be renewed")
-    text = "Another turn of this thread is still running. Send this one again."
-    return ApiError(409, "thread_busy", text, retry_after=1)
+@asynccontextmanager
+async def _renewed(lease: _Lease) -> AsyncIterator[None]:
+    renewal, failure = _Renewal(lease), None
+    try:
+        yield
+        await asyncio.sleep(0)  # for a cancellation that the end of the body was faster than
+    except (Exception, asyncio.CancelledError) as error:
+        failure = error
+    finally:
+        renewal.stop()
+    if lost := renewal.failure():
+        raise lost from failure
+    if failure:
+        raise failure
 
 
-async def _renew(
-    pool: Pool, lease: Lease, deadline: asyncio.Timeout, turn: asyncio.Task[Any] | None
-) -> None:
-    held = 1
-    while held:
-        await asyncio.sleep(limit("LEASE_RENEWAL_SECONDS"))
-        end = _end_of_turn()
-        with suppress(psycopg.OperationalError):  # the next try may work, or the turn ends
-            held = await _execute(pool, RENEW, lease)
-            # A turn that is already being cancelled is not cancelled again, to let it clean up.
-            ending = turn is not None and turn.cancelling()
-            deadline.reschedule(end if held or ending else 0)
+class _Renewal:
+    """Renews a lease while the current task runs, which is cancelled once the lease is lost."""
+
+    def __init__(self, lease: _Lease) -> None:
+        turn = asyncio.current_task()
+        assert turn
+        self._turn, self._cancelled_before, self._cancels = turn, turn.cancelling(), 0
+        self._lost: BaseException | None = None
+        self._cancelling: asyncio.TimerHandle | None = None
+        self._task = asyncio.create_task(lease.renew_until_lost())
+        self._task.add_done_callback(self._on_lost)
+
+    def stop(self) -> None:
+        """Renew no more, and leave the turn alone."""
+        self._task.remove_done_callback(self._on_lost)
+        self._task.cancel()
+        if self._cancelling:
+            self._cancelling.cancel()
+
+    def failure(self) -> BaseException | None:
+        """Return why the lease was lost; None if it was not, or if others cancel the turn."""
+        for _ in range(self._cancels):
+            self._turn.uncancel()
+        return None if self._cancelled else self._lost
+
+    @property
+    def _cancelled(self) -> bool:
+        return self._turn.cancelling() > self._cancelled_before
+
+    def _on_lost(self, task: asyncio.Task[Exception]) -> None:
+        if not task.cancelled():
+            # Whatever ended the renewal: the turn may not go on without it.
+            self._lost = task.exception() or task.result()
+            # A turn that is being cancelled already may first clean up.
+            self._cancel_turn(after=limit("CANCEL_SECONDS") if self._cancelled else 0)
+
+    def _cancel_turn(self, after: int) -> None:
+        self._cancelling = asyncio.get_running_loop().call_later(after, self._cancel_now)
+
+    def _cancel_now(self) -> None:
+        self._turn.cancel()
+        self._cancels += 1
+        # Libraries may lose a cancellation, in Python 3.11 by `asyncio.wait_for`.
+        self._cancel_turn(after=limit("CANCEL_SECONDS"))
 
 
-def _end_of_turn() -> float:
-    return asyncio.get_running_loop().time() + limit("LEASE_SECONDS") - MARGIN_SECONDS
-
-
-async def _release(pool: Pool, lease: Lease) -> None:
-    with suppress(psycopg.OperationalError):  # the turn's messages are safe; the lease expires
-        await _execute(pool, RELEASE, lease)
-
-
-async def _execute(pool: Pool, query: str, lease: Lease) -> int:
-    async with pool.connection() as connection:
-        values = {**lease, "seconds": limit("LEASE_SECONDS")}
-        return (await connection.execute(query, values)).rowcount
+def _busy(text: str) -> ApiError:
+    return ApiError(409, "thread_busy", f"{text} Send this one again.", retry_after=1)

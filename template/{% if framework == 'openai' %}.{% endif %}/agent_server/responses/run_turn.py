@@ -1,5 +1,6 @@
 """Runs the agent for one turn, and emits its output to the response."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Protocol
@@ -102,11 +103,21 @@ async def _run_streamed(
             bound.count(event)
             _emit(event, response)
     finally:
-        # Otherwise the model would continue after its reader left. Cancelling twice would interrupt
-        # what the run is storing.
-        if run.run_loop_task and not run.run_loop_task.cancelling():
-            run.cancel()
+        await _end(run)
+    turn = asyncio.current_task()
+    if turn and turn.cancelling():  # the SDK drops a cancellation that comes when the run ends
+        raise asyncio.CancelledError
     return run
+
+
+async def _end(run: agents.RunResultStreaming) -> None:
+    """Wait for the end of a run, whose model would otherwise go on without reader and lease."""
+    task = run.run_loop_task
+    if task and not task.cancelling():
+        run.cancel()
+    while task and not task.done():
+        await asyncio.wait([task], timeout=limit("CANCEL_SECONDS"))
+        task.cancel()
 
 
 def _emit(event: agents.StreamEvent, response: ResponseBuilder) -> None:
