@@ -40,7 +40,10 @@ def server(agent: Project, database: str, model: StandinModel) -> Iterator[Serve
     variables = {"DATABASE_URL": database, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
     limits = {"EMBEDDING_SECONDS": str(EMBEDDING_SECONDS), "MEMORIES_PER_USER": str(MOST)}
     with Server(agent, **variables, **limits) as server:
-        yield server.until_ready()
+        server.until_ready().ask(
+            "Remember that I like tea", user="first"
+        )  # imports what turns need
+        yield server
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +126,7 @@ def test_a_save_that_fails_fails_nobody_elses(
     key, memory = (no_key(6000), "x") if attack == "a key too long" else ("k", "poison")
     question = f"/call save_user_memory {json.dumps({'memory_key': key, 'memory': memory})}"
     with attackers(server, question) as told, honest_user(server):
-        for number in range(6):
+        for number in range(4):
             assert "Saved" in save(server, "ada", f"colour{number}")
             assert "teal" in call(server, "ada", "get", query="colour")
             assert f"colour{number}" in listed(server, "ada")
