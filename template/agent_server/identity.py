@@ -12,6 +12,7 @@ from agent_server.settings import in_databricks_app
 # Databricks Apps sets both on every request it forwards, and drops any that a client sent.
 IDENTITY_HEADERS = ("x-forwarded-user", "x-forwarded-email")
 LOCAL_USER = "local-user"
+MEMORIES = "memories"  # the kind of a store namespace: what is remembered about a user
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class User:
     @property
     def namespace(self) -> tuple[str, str]:
         """The store namespace that holds everything the agent remembers about this user."""
-        return ("memories", self.key)
+        return (MEMORIES, self.key)
 
 
 async def current_user(request: Request) -> User:

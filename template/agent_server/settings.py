@@ -24,6 +24,9 @@ LIMITS = {
     "STOP_SECONDS": 8,  # to finish answers at shutdown; Databricks Apps kills after 15
     "FLUSH_SECONDS": 5,  # to send the last traces when the server stops
     "CANCEL_SECONDS": 5,  # for a cancelled turn to end, before it is cancelled again
+    "EMBEDDING_SECONDS": 10,  # for the vectors of one operation on memories
+    "MEMORY_KEY_CHARACTERS": 300,  # in the name of a memory
+    "MEMORY_OPERATIONS_PER_USER": 4,  # at once, in each process; the others wait
     "LEASE_SECONDS": 10,  # until the lease of a dead process expires
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
     "SAVE_SECONDS": 5,  # to try to save what runs emit, before they fail

@@ -1,8 +1,21 @@
 """Long-term memory: facts about a user."""
 
+import os
+from uuid import uuid4
+
+import psycopg
+
+from local.embeddings import embed
 from tests.agent import Agent
+from tests.conftest import SCHEMA
 
 KNOWN = "What do you know about me?"
+MEMORIES = f"""
+    INSERT INTO {SCHEMA}.store (prefix, key, value)
+    SELECT %(place)s, n, '{{"memory": "I like tea"}}' FROM generate_series(1, 100) n"""
+VECTORS = f"""
+    INSERT INTO {SCHEMA}.store_vectors (prefix, key, field_name, embedding)
+    SELECT %(place)s, n, 'memory', %(vector)s::text::public.vector FROM generate_series(1, 100) n"""
 
 
 def test_a_fact_is_known_in_another_thread(agent: Agent) -> None:
@@ -25,6 +38,15 @@ def test_the_nearest_memory_comes_first(agent: Agent) -> None:
         agent.ask(f"Remember that {fact}")
     answer = agent.ask("What do you remember about the colour I prefer?")
     assert answer.split("\n- ")[1] == "my favourite colour is teal"
+
+
+def test_nearer_memories_of_a_neighbour_hide_none_of_ones_own(agent: Agent) -> None:
+    values = {"place": f"memories.{uuid4()}", "vector": str(embed(KNOWN))}
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(MEMORIES, values)
+        connection.execute(VECTORS, values)
+    agent.ask("Remember that I like teal")
+    assert agent.ask(KNOWN).split("\n- ")[1:] == ["I like teal"]
 
 
 def test_a_forgotten_fact_is_gone(agent: Agent) -> None:

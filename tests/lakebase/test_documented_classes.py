@@ -33,6 +33,67 @@ async def main():
 
 asyncio.run(main())
 """
+# What tools do with `runtime.store`, on the store of the project and on LangGraph's own.
+STORES = """
+import asyncio
+from langgraph.store.base import GetOp, PutOp, SearchOp
+from langgraph.store.postgres.aio import AsyncPostgresStore
+from agent_server.database.memory import FIELDS, open_store
+from agent_server.database.pool import open_pool, open_setup
+from agent_server.model import build_client
+
+ROWS = '''
+    SELECT s.key, field_name, ttl_minutes, expires_at > now() + interval '4 minutes' AS later
+    FROM store s LEFT JOIN store_vectors v ON v.prefix = s.prefix AND v.key = s.key
+    WHERE s.prefix LIKE %s ORDER BY s.key, field_name'''
+COMPARED = [{"$ne": 1}, {"$gt": "1"}, {"$gte": 1, "$lte": 2}, {"$lt": 2}, {"$eq": 3}, 1]
+FILTERS = [{"x": 1}, *({"n": compared} for compared in COMPARED)]
+
+def shown(items):
+    return [(i.key, i.namespace[1:], i.value, round(i.score or 0, 4)) for i in items]
+
+async def use(store, root, pool):
+    place = (root, "a_%")
+    await store.aput(place, "a", {"memory": "I like teal", "n": 1})
+    await store.aput((*place, "work"), "b", {"memory": "I work in Ghent", "n": 2})
+    await store.aput((root, "axb"), "c", {"memory": "I like teal dogs"})
+    await store.aput(place, "d", {"memory": "I like no index", "n": 3}, index=False)
+    await store.aput(place, "e", {"like": ["teal sea", "rain"]}, index=["like[*]"], ttl=5)
+    await store.aput(place, "a", {"memory": "I like teal", "n": 1, "again": True})
+    yield shown(await store.asearch(place, query="like teal"))
+    yield shown(await store.asearch(place, query="like teal", limit=1, offset=1))
+    yield shown(await store.asearch(place, query="like teal", refresh_ttl=False))
+    yield shown(await store.asearch((root,), query="like teal"))
+    yield shown(await store.asearch(place))
+    for wanted in FILTERS:
+        yield shown(await store.asearch(place, query="like teal", filter=wanted))
+        yield shown(await store.asearch(place, filter=wanted))
+    yield (await store.aget(place, "a")).value, await store.aget(place, "z")
+    yield [found[1:] for found in await store.alist_namespaces(prefix=(root,))]
+    search = SearchOp(place, query="teal", limit=1)
+    got, found, put = await store.abatch([GetOp(place, "a"), search, PutOp(place, "d", None)])
+    yield got.value, shown(found), put
+    yield (await asyncio.to_thread(store.get, place, "a")).value
+    yield shown(await asyncio.to_thread(store.search, place, query="rain", limit=1))
+    await asyncio.to_thread(store.put, place, "f", {"memory": "from a thread"})
+    await store.adelete(place, "a")
+    async with pool.connection() as connection:
+        yield await (await connection.execute(ROWS, [root + ".%"])).fetchall()
+
+async def main():
+    async with open_pool(lambda: None) as pool:
+        async with open_setup(pool) as connection:
+            ours = await open_store(pool, connection, build_client())
+        index = {"dims": 1024, "embed": ours.embeddings, "fields": FIELDS}
+        theirs = AsyncPostgresStore(pool, index=index)
+        ours = [answer async for answer in use(ours, "ours", pool)]
+        theirs = [answer async for answer in use(theirs, "theirs", pool)]
+        for one, other in zip(ours, theirs, strict=True):
+            assert one == other, (one, other)
+        print("the same", len(ours))
+
+asyncio.run(main())
+"""
 OPENAI = """
 import asyncio, os
 from databricks_openai.agents import AsyncDatabricksSession
@@ -78,6 +139,11 @@ def test_the_langgraph_classes_read_threads_and_memories(project: Project) -> No
     printed = _run(project, LANGGRAPH)
     assert "My name is Ada" in printed
     assert "{'memory': 'I like teal'}" in printed
+
+
+@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
+def test_the_store_answers_as_that_of_langgraph(project: Project) -> None:
+    assert "the same 25" in _run(project, STORES)
 
 
 @pytest.mark.parametrize("project", ["openai"], indirect=True)

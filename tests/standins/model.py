@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from fastapi import Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response, StreamingResponse
 
@@ -38,6 +38,9 @@ class StandinModel:
     times: int = 1  # and so often in one answer
     only: bytes = b""  # but only when the request holds this
     says: str | None = None  # the only thing it says, if it is set, always as a stream
+    embedding_delay: float = 0.0  # of vectors, besides `delay`
+    embeds: str | None = None  # what it answers instead of vectors, if it is set, as a web page
+    embeds_not: bytes = b""  # what no text may hold of which it computes a vector
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
@@ -47,17 +50,20 @@ class StandinModel:
 
     async def __call__(self, request: Request, answer: RequestResponseEndpoint) -> Response:
         """Answer, late or not at all."""
-        self.requests.append(await request.body())
+        body = await request.body()
+        self.requests.append(body)
         self.running += 1
         try:
             await asyncio.sleep(self.delay)
             self.left -= 1
             if self.left == -1:
                 self.status = 500
-            if self.refuses and self.refuses in self.requests[-1]:
+            if self.refuses and self.refuses in body:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
-            if self.calls and self.only in self.requests[-1]:
-                streamed = json.loads(self.requests[-1]).get("stream")
+            if request.url.path.endswith("/embeddings"):
+                return await self._embed(request, answer)
+            if self.calls and self.only in body:
+                streamed = json.loads(body).get("stream")
                 calls = _to_calls(self.calls, self.arguments, self.times)
                 return _streamed_calls(calls) if streamed else JSONResponse(_answer_of(calls))
             if self.says is not None:
@@ -70,6 +76,16 @@ class StandinModel:
             return response
         finally:
             self.running -= 1
+
+    async def _embed(self, request: Request, answer: RequestResponseEndpoint) -> Response:
+        await asyncio.sleep(self.embedding_delay)
+        if self.embeds_not and self.embeds_not in await request.body():
+            return JSONResponse({"error": {"message": SECRET}}, 400)
+        if self.embeds is not None:
+            return HTMLResponse(self.embeds)
+        if self.status != 200:
+            return JSONResponse({"error": {"message": SECRET}}, self.status)
+        return await answer(request)
 
     async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
         position = 0

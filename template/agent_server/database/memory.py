@@ -1,69 +1,124 @@
 """Long-term memory: facts about each user, in the tables of `AsyncDatabricksStore`."""
 
+import asyncio
 import logging
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
+from weakref import WeakValueDictionary
 
 import openai
+import psycopg
+from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchOp
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from langgraph.store.postgres.base import PostgresIndexConfig
-from openai.types import CreateEmbeddingResponse
+from psycopg import sql
 
+from agent_server.database.embeddings import check_dims, embed, wanted_dims
 from agent_server.database.lakebase import schema_name
+from agent_server.database.memory_limits import check_text, owner_of
+from agent_server.database.memory_save import save, texts_of
+from agent_server.database.memory_search import find_nearest, query_of
 from agent_server.database.pool import Connection, Pool
-from agent_server.settings import SettingsError, setting
+from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
 
-MAX_DIMS = 2000  # that pgvector can index in a `vector` column
+FIELDS = ["memory"]  # of a value, which are searched by meaning
 COLUMN_DIMS = """
     SELECT atttypmod AS dims FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %s AND c.relname = 'store_vectors' AND a.attname = 'embedding'"""
+DROP_INDEX = sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}")
+LOCK_TIMEOUT = "5s"
 
 
-async def open_store(
-    pool: Pool, connection: Connection, client: openai.AsyncOpenAI
-) -> AsyncPostgresStore:
+class MemoryStore(AsyncPostgresStore):
+    """LangGraph's store, in which no operation waits for another user's, or fails with it.
+
+    LangGraph's own runs what everybody asks for at the same moment as one batch, and keeps a
+    connection while vectors are computed.
+    """
+
+    # Each passes its one operation to `abatch`.
+    aget = BaseStore.aget
+    asearch = BaseStore.asearch
+    aput = BaseStore.aput
+    adelete = BaseStore.adelete
+    alist_namespaces = BaseStore.alist_namespaces
+
+    def __init__(self, pool: Pool, client: openai.AsyncOpenAI, dims: int) -> None:
+        self._embed = partial(embed, client, dims=dims)
+        super().__init__(pool, index={"dims": dims, "embed": self._embed, "fields": FIELDS})
+        self._pool = pool
+        self._shares: WeakValueDictionary[tuple[str, str], asyncio.Semaphore]
+        self._shares = WeakValueDictionary()
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Run the operations of one caller, one after the other.
+
+        Raises ApiError when one exceeds a limit, or no vector can be computed.
+        """
+        ops = [*ops]
+        for op in ops:
+            check_text(op)
+        owner = next((place for op in ops if (place := owner_of(op))), "")
+        vectors: dict[str, list[float]] = {}
+        if texts := list(dict.fromkeys(text for op in ops for text in _texts(op))):
+            async with self._share(owner, "vectors"):
+                vectors = dict(zip(texts, await self._embed(texts), strict=True))
+        async with self._share(owner, "connections"):
+            return [await self._run(op, vectors) for op in ops]
+
+    def _share(self, owner: str, what: str) -> AbstractAsyncContextManager[object]:
+        """Return what lets in a few operations of a user at once: others find room beside them."""
+        if not owner:
+            return nullcontext()
+        share = asyncio.Semaphore(limit("MEMORY_OPERATIONS_PER_USER"))
+        return self._shares.setdefault((owner, what), share)
+
+    async def _run(self, op: Op, vectors: Mapping[str, Sequence[float]]) -> Result:
+        if isinstance(op, PutOp) and op.value is not None:
+            await save(self._pool, op, FIELDS, vectors)
+            return None
+        if isinstance(op, SearchOp):
+            if query := query_of(op):
+                return await find_nearest(self._pool, op, vectors[query])
+            op = op._replace(query=None)
+        return (await super().abatch([op]))[0]
+
+
+def _texts(op: Op) -> Iterable[str]:
+    """Return the texts of an operation that need a vector."""
+    if isinstance(op, SearchOp):
+        return filter(None, [query_of(op)])
+    return texts_of(op, FIELDS).values() if isinstance(op, PutOp) else []
+
+
+async def open_store(pool: Pool, connection: Connection, client: openai.AsyncOpenAI) -> MemoryStore:
     """Return the store, which gets its vectors from `client`.
 
     Creates its tables over `connection`. Raises SettingsError when the vectors would not fit.
     """
-    dims, embed = _dims(), partial(_embed, client)
+    dims = wanted_dims()
     # In public, where every app in the database finds it; the store would use the app's schema.
     await connection.execute("CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public")
     row = await (await connection.execute(COLUMN_DIMS, [schema_name()])).fetchone()
-    await _check_dims(client, dims, row["dims"] if row else dims)
-    index: PostgresIndexConfig = {"dims": dims, "embed": embed, "fields": ["memory"]}
+    await check_dims(client, dims, row["dims"] if row else dims)
+    index: PostgresIndexConfig = {"dims": dims, "embed": partial(embed, client, dims=dims)}
     await AsyncPostgresStore(connection, index=index).setup()
-    return AsyncPostgresStore(pool, index=index)
+    await _drop_vector_index(connection)
+    return MemoryStore(pool, client, dims)
 
 
-def _dims() -> int:
-    value = setting("EMBEDDING_DIMS")
-    if not (re.fullmatch("[0-9]{1,4}", value) and 1 <= int(value) <= MAX_DIMS):
-        raise SettingsError(f"EMBEDDING_DIMS must be a number from 1 to {MAX_DIMS}, not {value!r}.")
-    return int(value)
-
-
-async def _embed(client: openai.AsyncOpenAI, texts: Sequence[str]) -> list[list[float]]:
-    body = {"model": setting("EMBEDDING_ENDPOINT"), "input": [*texts], "encoding_format": "float"}
-    # Not embeddings.create: MLflow would trace it apart from the turn, because the store embeds in
-    # a task of its own.
-    answer = await client.post("/embeddings", cast_to=CreateEmbeddingResponse, body=body)
-    return [item.embedding for item in answer.data]
-
-
-async def _check_dims(client: openai.AsyncOpenAI, wanted: int, held: int) -> None:
-    endpoint, returned = setting("EMBEDDING_ENDPOINT"), wanted
+async def _drop_vector_index(connection: Connection) -> None:
+    """Drop the index that `setup` creates: no search uses it, and it makes each save slow."""
+    index = sql.Identifier(schema_name(), "store_vectors_embedding_idx")
+    await connection.execute("SELECT set_config('lock_timeout', %s, false)", [LOCK_TIMEOUT])
     try:
-        returned = len((await _embed(client, ["dimensions"]))[0])
-    except openai.APIError as error:
-        log.warning("could not ask %s for the length of its vectors: %s", endpoint, error)
-    if not returned == wanted == held:
-        raise SettingsError(
-            f"Vectors do not fit: {endpoint} returns {returned} numbers, EMBEDDING_DIMS is "
-            f"{wanted}, the column store_vectors.embedding holds {held}. Set EMBEDDING_DIMS to "
-            "what is returned; a column keeps its size, so choose another schema for another."
-        )
+        # Concurrently: other processes may be using the table.
+        await connection.execute(DROP_INDEX.format(index))
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.LockNotAvailable) as error:
+        log.warning("could not drop store_vectors_embedding_idx, which slows saves: %s", error)
+    finally:
+        await connection.execute("RESET lock_timeout")

@@ -8,10 +8,9 @@ from fastapi import APIRouter
 from agent_server.identity import CurrentUser
 from agent_server.responses.items import Text
 from agent_server.server.startup import OpenedRuntime
-from agent_server.settings import has, setting
-from agent_server.user_data.rows import delete_user, export_user
+from agent_server.settings import has, limit, setting
+from agent_server.user_data.rows import delete_memories, delete_user, export_user
 
-MAX_MEMORIES = 1000
 router = APIRouter(prefix="/api")
 
 
@@ -44,16 +43,15 @@ async def list_memories(user: CurrentUser, runtime: OpenedRuntime) -> list[dict[
     """List what the agent remembers about the user, latest first."""
     if not runtime.store:
         return []
-    found = await runtime.store.asearch(user.namespace, limit=MAX_MEMORIES)
+    found = await runtime.store.asearch(user.namespace, limit=limit("MEMORIES_PER_USER"))
     return [{"memory_key": i.key, **i.value, "updated_at": i.updated_at} for i in found]
 
 
 @router.delete("/memories", status_code=204)
 async def forget_memories(user: CurrentUser, runtime: OpenedRuntime) -> None:
     """Forget every memory."""
-    while memories := await list_memories(user, runtime):
-        for memory in memories:
-            await forget_memory(memory["memory_key"], user, runtime)
+    if runtime.store:
+        await delete_memories(runtime.pool, user)
 
 
 @router.delete("/memories/{memory_key:path}", status_code=204)

@@ -34,6 +34,11 @@ COLUMNS = """
 REMOVE_OLD_LEASES = (
     "DELETE FROM {} WHERE {} AND expires_at < now() - make_interval(secs => %(lease_seconds)s)"
 )
+# With those in namespaces inside the user's: `/` follows the period in ASCII.
+DELETE_MEMORIES = """
+    DELETE FROM store
+    WHERE prefix = %(place)s OR
+    (prefix ~>=~ (%(place)s || '.') AND prefix ~<~ (%(place)s || '/'))"""
 END_LEASES = "UPDATE {} SET expires_at = least(expires_at, now()) WHERE {}"
 
 
@@ -54,6 +59,12 @@ async def delete_user(pool: Pool, user: User) -> None:
     The user's running turns end with a 409 within seconds, and leave nothing behind.
     """
     await _delete(pool, OF_USER, {"id": user.id, "key": user.key})
+
+
+async def delete_memories(pool: Pool, user: User) -> None:
+    """Delete what the agent remembers about the user; only for a project with long-term memory."""
+    async with pool.connection() as connection:
+        await connection.execute(DELETE_MEMORIES, {"place": ".".join(user.namespace)})
 
 
 async def delete_thread(pool: Pool, user: User, thread_id: str) -> None:

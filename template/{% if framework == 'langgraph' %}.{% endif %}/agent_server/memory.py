@@ -7,6 +7,7 @@ from langchain.tools import ToolRuntime, tool
 from langchain_core.tools import BaseTool
 
 from agent_server.database.text import to_storable
+from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.settings import has, limit
 
@@ -24,7 +25,10 @@ async def get_user_memory(runtime: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
     assert runtime.store
     place, most = runtime.context.namespace, limit("MEMORIES_FOUND")
-    found = await runtime.store.asearch(place, query=to_storable(query), limit=most)
+    try:
+        found = await runtime.store.asearch(place, query=to_storable(query), limit=most)
+    except ApiError as error:  # the model goes on without it, and tells the user
+        return error.detail
     memories = [{"memory_key": item.key, **item.value} for item in found]
     return json.dumps(memories, ensure_ascii=False)
 
@@ -39,7 +43,10 @@ async def save_user_memory(runtime: Run, memory_key: str, memory: str) -> str:
     """
     assert runtime.store
     place, value = runtime.context.namespace, {"memory": to_storable(memory)}
-    await runtime.store.aput(place, to_storable(memory_key), value)
+    try:
+        await runtime.store.aput(place, to_storable(memory_key), value)
+    except ApiError as error:
+        return error.detail
     return f"Saved as {memory_key}."
 
 

@@ -6,6 +6,7 @@ from agents import RunContextWrapper, Tool, function_tool
 
 from agent_server.context import Context
 from agent_server.database.text import to_storable
+from agent_server.errors import ApiError
 from agent_server.settings import has, limit
 from agent_server.tool_failures import tell_model
 
@@ -22,7 +23,10 @@ def memory_tools() -> list[Tool]:
 async def get_user_memory(run: Run, query: str) -> str:
     """Search what you remember about the user. Returns a JSON list, the nearest first."""
     place, most = run.context.user.namespace, limit("MEMORIES_FOUND")
-    found = await run.context.store.asearch(place, query=to_storable(query), limit=most)
+    try:
+        found = await run.context.store.asearch(place, query=to_storable(query), limit=most)
+    except ApiError as error:  # the model goes on without it, and tells the user
+        return error.detail
     memories = [{"memory_key": item.key, **item.value} for item in found]
     return json.dumps(memories, ensure_ascii=False)
 
@@ -36,7 +40,10 @@ async def save_user_memory(run: Run, memory_key: str, memory: str) -> str:
         memory: One sentence that can be understood by itself.
     """
     place, value = run.context.user.namespace, {"memory": to_storable(memory)}
-    await run.context.store.aput(place, to_storable(memory_key), value)
+    try:
+        await run.context.store.aput(place, to_storable(memory_key), value)
+    except ApiError as error:
+        return error.detail
     return f"Saved as {memory_key}."
 
 
