@@ -18,6 +18,7 @@ LIMITS = {
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
     "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
+    "SUSPECT_SECONDS": 10,  # between starts of runs that a process died with
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

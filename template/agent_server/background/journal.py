@@ -55,9 +55,7 @@ class Attempt:
     def entry(self) -> store.Entry:
         """Return what remains to be saved."""
         body, start = self.response.body, self.saved.end_position
-        status, final = "in_progress", None
-        if self.finished:
-            status, final = body["status"], json.dumps(body)
+        status, final = (body["status"], json.dumps(body)) if self.finished else (None, None)
         return store.Entry(body["id"], self.claim, status, final, start, tuple(self.unsaved))
 
     def mark_saved(self, entry: store.Entry) -> None:
@@ -82,8 +80,14 @@ class Journal:
 
     @property
     def has_room(self) -> bool:
-        """Whether this process may take another run."""
-        return len(self.attempts) < limit("BACKGROUND_RUNS_PER_PROCESS")
+        """Whether this process may take another run of any user: half of the room is for all."""
+        return len(self.attempts) <= limit("BACKGROUND_RUNS_PER_PROCESS") // 2
+
+    def has_room_for(self, user_id: str) -> bool:
+        """Whether this process may take another run of the user; their first may fill it."""
+        full = len(self.attempts) >= limit("BACKGROUND_RUNS_PER_PROCESS")
+        owners = {attempt.turn.user.id for attempt in self.attempts.values()}
+        return not full and (self.has_room or user_id not in owners)
 
     @property
     def claims(self) -> list[UUID]:

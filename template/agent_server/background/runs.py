@@ -16,11 +16,11 @@ import psycopg
 from psycopg.rows import DictRow
 
 from agent_server.background import store
+from agent_server.background.creation import OnCreate, earlier_run, store_run
 from agent_server.background.journal import Attempt, Journal, OnFinish, finish
 from agent_server.background.response import DurableResponse
 from agent_server.background.worker import Worker
 from agent_server.database.pool import Connection, Pool
-from agent_server.errors import ApiError
 from agent_server.responses.builder import UNFINISHED
 from agent_server.responses.events import EventLog
 from agent_server.responses.requests import Turn
@@ -60,26 +60,37 @@ class BackgroundRuns:
         attempt = self.get(response_id)
         return attempt if attempt and attempt.turn.user.id == user_id else None
 
-    async def create(self, turn: Turn, key: str | None = None, fingerprint: str = "") -> str:
+    async def create(
+        self,
+        turn: Turn,
+        key: str | None = None,
+        fingerprint: str = "",
+        on_create: OnCreate | None = None,
+    ) -> str:
         """Run `turn`, whether or not anyone reads it; return the id of its response.
 
-        A user's requests with the same `key` run once. Raises ApiError: 409 while another run of
-        the thread is unfinished, 422 when the key was used with another `fingerprint`, 429 above
-        the limits.
+        A user's requests with the same `key` run once. `on_create(connection)` is awaited in the
+        transaction that creates the run, which it prevents by raising. Raises ApiError: 409 while
+        another run of the thread is unfinished, 422 when the key was used with another
+        `fingerprint`, 429 when the user has too many.
         """
         await self.delete_expired()
-        response, claim = DurableResponse(turn.thread_id, turn.response_id), uuid4()
+        response = DurableResponse(turn.thread_id, turn.response_id)
         response.body["metadata"] = turn.metadata
         turn = replace(turn, stream=True, response_id=response.body["id"])
         first = response.queue()
-        row = store.creation(turn, response.body, first, key, fingerprint)
-        free = self._journal.has_room and not self.stopping
-        if free and await store.rows(self.pool, store.CREATE, claim=claim, **row):
+        # Without a claim, it is left to whichever process has room first.
+        keeps = self._journal.has_room_for(turn.user.id) and not self.stopping
+        claim = uuid4() if keeps else None
+        row = store.creation(turn, response.body, first, key, fingerprint) | {"claim": claim}
+        stored = await store_run(self.pool, on_create, row)
+        if stored and claim:
             saved = EventLog()
             saved.append(first)
             self._worker.start(turn, response, claim, saved)
-            return turn.response_id
-        return await self._created_before(turn, key, fingerprint)
+        else:
+            self.request_recovery()
+        return turn.response_id if stored else await earlier_run(self.pool, row)
 
     async def cancel(self, response_id: str, user_id: str) -> None:
         """Cancel this user's response, wherever it runs; a finished one stays as it is.
@@ -128,18 +139,6 @@ class BackgroundRuns:
         turn = store.TURN.validate_json(row["request"])
         await finish(connection, self._on_finish, turn, body)
         await store.fetch(connection, store.NOTIFY_STOPPED, id=response_id)
-
-    async def _created_before(self, turn: Turn, key: str | None, fingerprint: str) -> str:
-        values = {"user_id": turn.user.id, "key": key, "thread_key": turn.thread_key}
-        for same in await store.rows(self.pool, store.SAME_KEY, **values):
-            if same["fingerprint"] == fingerprint:
-                return str(same["id"])
-            raise ApiError(422, "key_reused", "This Idempotency-Key was used for another request.")
-        if await store.rows(self.pool, store.BUSY, **values):
-            self.request_recovery()
-            text = "A background run of this thread is unfinished."
-            raise ApiError(409, "thread_busy", text, 1)
-        raise ApiError(429, "too_many_runs", "Too many background runs. Try again later.", 5)
 
     async def _hand_over(self) -> None:
         attempts, claims = list(self._journal.attempts.values()), self._journal.claims
