@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from tests.support.project import Project, Server
 
 pytestmark = pytest.mark.generated
 SLOW = "/repeat 1000 every 300 ms"
+SHORT = "/repeat 30 every 50 ms"
 # So that a death is noticed soon, and suspects start soon after each other.
 HASTY = {"HEARTBEAT_SECONDS": "1", "ABANDONED_SECONDS": "3", "SUSPECT_SECONDS": "3"}
 FINISHED = ("completed", "failed")
@@ -93,6 +94,58 @@ def test_a_run_that_kills_its_process_twice_fails_and_no_other_does(
             "failed",
         ]
         assert "died each time" in read(third, guilty, user)["error"]["message"]
+
+
+def test_one_users_turns_at_once_are_bounded_and_leave_the_others_theirs(
+    server: Server, user: str
+) -> None:
+    with honest_user(server) as honest, ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: server.post(SHORT, "one thread", user), range(40)))
+        refused = [a for a in answers if a.status_code == 429]
+        assert len(refused) >= 24 and all(a.headers["Retry-After"] for a in refused)
+        assert "16 foreground turns" in refused[0].text
+    assert {turn.status_code for turn in honest.turns} == {200}
+    assert server.post("hello", user=user).status_code == 200
+
+
+def test_one_users_requests_at_once_are_bounded_and_leave_the_others_theirs(
+    server: Server, user: str
+) -> None:
+    waiting = begin(server, SLOW, uuid4().hex, user)
+    with honest_user(server), _reading(server, waiting, user, 64):
+        _until(lambda: _me(server, user).status_code == 429)
+        refused = _me(server, user)
+        assert refused.headers["Retry-After"] and "64 requests" in refused.text
+        assert _me(server, "somebody").status_code == 200
+    _until(lambda: _me(server, user).status_code == 200)
+    _cancel(server, user, [waiting])
+
+
+def test_users_who_are_many_are_told_that_the_server_is_busy(
+    agent: Project, variables: dict[str, str]
+) -> None:
+    with Server(agent, **variables, FOREGROUND_TURNS_PER_PROCESS="4") as small:
+        small.until_ready()
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda n: small.post(SHORT, user=f"u{n}"), range(12)))
+        busy = [a for a in answers if a.status_code == 503]
+        assert busy and all(a.headers["Retry-After"] and "busy" in a.text for a in busy)
+        assert small.post("hello").status_code == 200
+
+
+def _me(server: Server, user: str) -> httpx.Response:
+    return server.http.get("/api/me", headers={"X-Forwarded-User": user})
+
+
+@contextmanager
+def _reading(server: Server, response_id: str, user: str, readers: int) -> Iterator[None]:
+    """Follow a response with many readers at once while the body runs."""
+    with ExitStack() as stack:
+        for _ in range(readers):
+            http = stack.enter_context(httpx.Client(base_url=server.http.base_url, timeout=60))
+            path = f"/responses/{response_id}?stream=true"
+            stack.enter_context(http.stream("GET", path, headers={"X-Forwarded-User": user}))
+        yield
 
 
 def _chat(server: Server, user: str, message: str) -> httpx.Response:
