@@ -16,6 +16,7 @@ LIMITS = {
     "FLUSH_SECONDS": 5,  # to send the last traces when the server stops
     "LEASE_SECONDS": 10,  # until the lease of a dead process expires
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
+    "CHAT_WAIT_SECONDS": 15,  # for a question to wait for the answer to the last one
     "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
     "SUSPECT_SECONDS": 10,  # between starts of runs that a process died with

@@ -38,7 +38,7 @@ async def earlier_run(pool: Pool, row: dict[str, Any]) -> str:
             return str(same["id"])
         raise ApiError(422, "key_reused", "This Idempotency-Key was used for another request.")
     if await store.rows(pool, store.BUSY, **row):
-        text = "A background run of this thread is unfinished."
+        text = "The last answer in this thread is unfinished. Wait for it, or cancel it."
         raise ApiError(409, "thread_busy", text, 1)
     most = limit("BACKGROUND_RUNS_PER_USER")
     text = f"You have {most} unfinished background runs. Wait for one to finish, or cancel one."

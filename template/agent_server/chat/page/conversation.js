@@ -6,6 +6,8 @@ import { toElement, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
 import { STOPPED, Turn } from "./turn.js";
 
+const QUEUED = "Waiting for your other answers to finish…";
+
 export class Conversation {
   list = element("ol", { class: "messages" });
   run = null;
@@ -33,9 +35,11 @@ export class Conversation {
     this.loaded = true;
     this.#offerEarlier(next);
     const last = items.at(-1);
-    const asked = last?.role === "user"; // else the answer came in between
-    if (responseId && asked) await this.#answer(new Run(true, responseId), (run) => run.resume());
-    else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
+    const asked = last?.role === "user";
+    if (responseId && last) {
+      this.#removeAnswer(); // the earlier one, if the question was asked again
+      await this.#answer(new Run(true, responseId), (run) => run.resume());
+    } else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
     else if (asked) this.#offerRetry("There is no answer to this.");
   }
 
@@ -65,7 +69,10 @@ export class Conversation {
     announce("The agent is answering.");
     let problem = null;
     try {
-      for await (const event of run.events(open)) turn.take(event);
+      for await (const event of run.events(open)) {
+        waiting.textContent = event.type === "response.queued" ? QUEUED : "";
+        turn.take(event);
+      }
     } catch (error) {
       if (!(error instanceof Failure) && !run.signal.aborted) throw error;
       problem = run.signal.aborted ? STOPPED : error.message;
@@ -79,6 +86,13 @@ export class Conversation {
     }
   }
 
+  /** Remove all below the last question, and return the question. */
+  #removeAnswer() {
+    const asked = [...this.list.querySelectorAll(".user")].at(-1);
+    while (asked?.nextSibling) asked.nextSibling.remove();
+    return asked;
+  }
+
   #offerRetry(sentence) {
     const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
@@ -88,8 +102,7 @@ export class Conversation {
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
-      while (asked.nextSibling) asked.nextSibling.remove();
-      asked.remove();
+      this.#removeAnswer().remove();
       await this.send(text, trigger);
     };
     const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
