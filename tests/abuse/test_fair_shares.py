@@ -72,10 +72,11 @@ def test_a_run_that_finds_its_process_full_is_run_by_another(
     agent: Project, variables: dict[str, str], server: Server, user: str
 ) -> None:
     with Server(agent, **variables, BACKGROUND_RUNS_PER_PROCESS="4") as small:
-        with _busy(small.until_ready(), "somebody", 4):
-            found = Reader(server, begin(small, "hello", uuid4().hex, "somebody"), user="somebody")
-            assert found.wait().events[-1]["type"] == "response.completed"
-            assert "hello" in small.ask("hello", user=user)
+        small.until_ready()
+        with _busy(small, user, 4):
+            seen = Reader(server, begin(small, "hello", uuid4().hex, user), user=user).wait()
+            assert seen.events[-1]["type"] == "response.completed"
+            assert _chat(small, "somebody", "hello").status_code == 200
 
 
 def test_a_run_that_kills_its_process_twice_fails_and_no_other_does(
