@@ -6,8 +6,6 @@ import { toElement, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
 import { STOPPED, Turn } from "./turn.js";
 
-const QUEUED = "Waiting for your other answers to finish…";
-
 export class Conversation {
   list = element("ol", { class: "messages" });
   run = null;
@@ -61,18 +59,15 @@ export class Conversation {
   }
 
   async #answer(run, open) {
-    const turn = new Turn((made) => waiting.before(made));
     const waiting = element("li", { class: "waiting", "aria-label": "Working" });
+    const turn = new Turn((made) => waiting.before(made), (text) => (waiting.textContent = text));
     this.list.append(waiting);
     this.run = run;
     this.changed();
     announce("The agent is answering.");
     let problem = null;
     try {
-      for await (const event of run.events(open)) {
-        waiting.textContent = event.type === "response.queued" ? QUEUED : "";
-        turn.take(event);
-      }
+      for await (const event of run.events(open)) turn.take(event);
     } catch (error) {
       if (!(error instanceof Failure) && !run.signal.aborted) throw error;
       problem = run.signal.aborted ? STOPPED : error.message;
