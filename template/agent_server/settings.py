@@ -31,8 +31,10 @@ LIMITS = {
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
     "SAVE_SECONDS": 5,  # to try to save what runs emit, before they fail
     "UNSAVED_SECONDS": 600,  # to try to save that they failed; later, other attempts follow
+    "CHAT_WAIT_SECONDS": 15,  # for a question to wait for the answer to the last one
     "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
+    "SUSPECT_SECONDS": 10,  # between starts of runs that a process died with
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -86,6 +87,34 @@ def test_a_question_is_not_replaced_while_it_is_answered(agent: Agent) -> None:
     cancel(agent, response_id)
     kept = messages(agent, chat)
     assert (kept[0]["content"], kept[1]["partial"]) == (LONG, True)
+
+
+def test_of_two_that_replace_an_answer_at_once_one_does(agent: Agent) -> None:
+    question = "/repeat 20 every 30 ms"
+    body = {"message": question, "chatId": ask(agent, question), "trigger": "regenerate-message"}
+    with ThreadPoolExecutor() as pool:
+        posts = [
+            pool.submit(agent.http.post, "/api/chat", json=body, headers=agent.headers)
+            for _ in range(2)
+        ]
+        assert sorted(post.result().status_code for post in posts) == [200, 409]
+    assert [m["role"] for m in messages(agent, body["chatId"])] == ["user", "assistant"]
+
+
+def test_a_run_that_waits_for_the_users_other_runs_says_so(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKGROUND_RUNS_AT_ONCE_PER_USER", "1")
+    _, running = begin(agent, LONG)
+    body = {"input": "hello", "background": True}
+    waiting = agent.post(body).json()["id"]
+    assert (
+        agent.http.get(f"/responses/{waiting}", headers=agent.headers).json()["status"] == "queued"
+    )
+    cancel(agent, running)
+    path = f"/responses/{waiting}?stream=true"
+    events = agent.http.get(path, headers=agent.headers).text
+    assert "event: response.queued" in events and "event: response.completed" in events
 
 
 @pytest.mark.parametrize("action", ["", "?stream=true"])

@@ -121,6 +121,25 @@ def test_nobody_can_write_to_another_users_chat(agent: Agent) -> None:
     assert len(messages(agent, chat)) == 2
 
 
+def test_a_user_with_too_many_chats_is_told_to_delete_some(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHATS_PER_USER", "1")
+    chat = ask(agent, "hello")
+    refused = agent.http.post("/api/chat", json={"message": "more"}, headers=agent.headers)
+    assert refused.status_code == 429 and refused.headers["retry-after"]
+    assert "1 chats" in refused.text and len(chats(agent)) == 1
+    ask(agent, "goes on", chat)
+
+
+def test_a_full_chat_takes_no_more_messages(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MESSAGES_PER_CHAT", "2")
+    body = {"message": "more", "chatId": ask(agent, "hello")}
+    refused = agent.http.post("/api/chat", json=body, headers=agent.headers)
+    assert refused.status_code == 429 and "Begin another chat" in refused.text
+    assert len(messages(agent, body["chatId"])) == 2
+
+
 @pytest.mark.parametrize(
     "body",
     [{}, {"message": ""}, {"message": " "}, {"message": "a\x00"}, {"messages": []},

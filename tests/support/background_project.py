@@ -33,7 +33,15 @@ async def large(size: int) -> str:
     return "x" * size
 
 
-{list} += [slow, large]
+{decorator}
+async def die() -> str:
+    """End the process, as one that runs out of memory does."""
+    import os
+
+    os._exit(1)
+
+
+{list} += [slow, large, die]
 '''
 DECORATORS = {"langgraph": "@tool", "openai": "@function_tool"}
 

@@ -40,9 +40,7 @@ class Attempt:
         """Return what remains to be saved."""
         body, start = self.response.body, self.seen.end_position
         start -= len(self.unsaved) if self.seen_whole else 0
-        status, final = "in_progress", None
-        if self.finished:
-            status, final = body["status"], json.dumps(body)
+        status, final = (body["status"], json.dumps(body)) if self.finished else (None, None)
         return store.Entry(body["id"], self.claim, status, final, start, tuple(self.unsaved))
 
     def mark_saved(self, entry: store.Entry) -> None:

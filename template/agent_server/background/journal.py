@@ -47,8 +47,14 @@ class Journal:
 
     @property
     def has_room(self) -> bool:
-        """Whether this process may take another run."""
-        return len(self.attempts) < limit("BACKGROUND_RUNS_PER_PROCESS")
+        """Whether this process may take another run of any user: half of the room is for all."""
+        return len(self.attempts) <= limit("BACKGROUND_RUNS_PER_PROCESS") // 2
+
+    def has_room_for(self, user_id: str) -> bool:
+        """Whether this process may take another run of the user; their first may fill it."""
+        full = len(self.attempts) >= limit("BACKGROUND_RUNS_PER_PROCESS")
+        owners = {attempt.turn.user.id for attempt in self.attempts.values()}
+        return not full and (self.has_room or user_id not in owners)
 
     @property
     def claims(self) -> list[UUID]:

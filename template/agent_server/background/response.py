@@ -36,6 +36,11 @@ class DurableResponse(ResponseBuilder):
         self._emit("created", response=self.body)
         return self.events.since(0)[0]
 
+    def wait(self) -> None:
+        """Emit `response.queued`: the run waits for others to finish."""
+        self.body["status"] = "queued"
+        self._emit("queued", response=self.body)
+
     @classmethod
     def replay(cls, events: Sequence[str]) -> Self:
         """Rebuild a response from its events, each as JSON; its log continues after them."""
@@ -106,6 +111,8 @@ class DurableResponse(ResponseBuilder):
         match event["type"].removeprefix("response."):
             case "in_progress":
                 self.body, self._begun = event["response"], True
+            case "queued":
+                self.body["status"] = "queued"
             case "output_item.added":
                 deltas.clear()
                 output.append(event["item"])

@@ -16,12 +16,12 @@ from psycopg.rows import DictRow
 
 from agent_server.background import store
 from agent_server.background.attempt import Attempt
+from agent_server.background.creation import OnCreate, earlier_run
 from agent_server.background.journal import Journal
 from agent_server.background.on_finish import OnFinish, finish
 from agent_server.background.response import DurableResponse
 from agent_server.background.worker import Worker
 from agent_server.database.pool import Connection, Pool
-from agent_server.errors import ApiError
 from agent_server.responses.builder import UNFINISHED
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import RunTurn
@@ -60,12 +60,20 @@ class BackgroundRuns:
         attempt = self.get(response_id)
         return attempt if attempt and attempt.turn.user.id == user_id else None
 
-    async def create(self, turn: Turn, key: str | None = None, fingerprint: str = "") -> str:
+    async def create(
+        self,
+        turn: Turn,
+        key: str | None = None,
+        fingerprint: str = "",
+        on_create: OnCreate | None = None,
+    ) -> str:
         """Run `turn`, whether or not anyone reads it; return the id of its response.
 
-        A user's requests with the same `key` run once. Raises ApiError: 409 while another run of
-        the thread is unfinished, 422 when the key was used with another `fingerprint`, 429 above
-        the limits, 503 while the database can't store what runs emit.
+        A user's requests with the same `key` run once. `on_create(connection)` is awaited in the
+        transaction that creates the run, which it prevents by raising. Raises ApiError: 409 while
+        another run of the thread is unfinished, 422 when the key was used with another
+        `fingerprint`, 429 when the user has too many, 503 while the database can't store what runs
+        emit.
         """
         self.check()
         await self.delete_expired()
@@ -73,13 +81,15 @@ class BackgroundRuns:
         response.body["metadata"] = turn.metadata
         turn = replace(turn, stream=True, response_id=response.body["id"])
         first = response.queue()
-        row = store.creation(turn, response.body, first, key, fingerprint)
-        if self._journal.has_room and not self.stopping:
-            # Apart: a run that is stored is also started, whatever becomes of the request.
-            starting = self.pool.apart(self._worker.create(turn, response, first, row))
-            if await asyncio.shield(starting):
-                return turn.response_id
-        return await self._created_before(turn, key, fingerprint)
+        # Without a claim, it is left to whichever process has room first.
+        keeps = self._journal.has_room_for(turn.user.id) and not self.stopping
+        claim = uuid4() if keeps else None
+        row = store.creation(turn, response.body, first, key, fingerprint) | {"claim": claim}
+        # Apart: a run that is stored is also started, whatever becomes of the request.
+        starting = self.pool.apart(self._worker.create(turn, response, first, row, on_create))
+        if await asyncio.shield(starting):
+            return turn.response_id
+        return await earlier_run(self.pool, row)
 
     async def cancel(self, response_id: str, user_id: str) -> None:
         """Cancel this user's response, wherever it runs; a finished one stays as it is.
@@ -128,18 +138,6 @@ class BackgroundRuns:
         turn = store.TURN.validate_json(row["request"])
         await finish(connection, self._on_finish, turn, body)
         await store.fetch(connection, store.NOTIFY_STOPPED, id=response_id)
-
-    async def _created_before(self, turn: Turn, key: str | None, fingerprint: str) -> str:
-        values = {"user_id": turn.user.id, "key": key, "thread_key": turn.thread_key}
-        for same in await store.rows(self.pool, store.SAME_KEY, **values):
-            if same["fingerprint"] == fingerprint:
-                return str(same["id"])
-            raise ApiError(422, "key_reused", "This Idempotency-Key was used for another request.")
-        if await store.rows(self.pool, store.BUSY, **values):
-            self.request_recovery()
-            text = "A background run of this thread is unfinished."
-            raise ApiError(409, "thread_busy", text, 1)
-        raise ApiError(429, "too_many_runs", "Too many background runs. Try again later.", 5)
 
     async def _hand_over(self) -> None:
         attempts, claims = list(self._journal.attempts.values()), self._journal.claims

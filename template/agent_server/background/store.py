@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 from pydantic import TypeAdapter
 
@@ -45,6 +46,9 @@ THREAD_IS_FREE = f"""
     NOT EXISTS (SELECT 1 FROM responses
         WHERE thread_key = %(thread_key)s AND {UNFINISHED} AND id <> %(response_id)s)
     AND (%(response_id)s = '' OR EXISTS (SELECT 1 FROM responses WHERE id = %(response_id)s))"""
+# Held until the transaction ends, so that a user's runs are counted by one process at a time.
+LOCK_USER = """
+    SELECT pg_advisory_xact_lock(hashtextextended(%(channel)s || ' runs of ' || %(user_id)s, 0))"""
 CREATE = f"""
     WITH created AS (
         INSERT INTO responses
@@ -76,7 +80,7 @@ READ = f"""
 # Long texts are sent as binary: psycopg escapes the others letter by letter.
 WRITE = f"""
     WITH held AS (
-        UPDATE responses r SET heartbeat_at = now(), status = entry.status,
+        UPDATE responses r SET heartbeat_at = now(), status = coalesce(entry.status, r.status),
             body = coalesce(entry.body, r.body)
         FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[],
             %(bodies)b::text[]::json[]) AS entry (id, claim, status, body)
@@ -90,9 +94,15 @@ WRITE = f"""
     notified AS (SELECT pg_notify(%(channel)s, id)
         FROM (SELECT DISTINCT response_id AS id FROM added) a)
     SELECT id, (SELECT count(*) FROM notified) FROM held"""
+# Saved before a run starts, since it may bring the process down.
+BEGIN = """
+    UPDATE responses SET status = 'in_progress'
+    WHERE id = %(id)s AND claimed_by = %(claim)s AND status = 'queued' RETURNING id"""
+# A process's own runs are not free, even if it could send no heartbeats for a while. Only a death
+# counts as another attempt: neither a stop, nor a death while the run was still queued.
 CLAIM = f"""
-    UPDATE responses SET claimed_by = gen_random_uuid(), heartbeat_at = now(),
-        attempt = attempt + (claimed_by IS NOT NULL)::int
+    UPDATE responses SET claimed_by = gen_random_uuid(), heartbeat_at = now(), status = 'queued',
+        attempt = attempt + (claimed_by IS NOT NULL AND status = 'in_progress')::int
     WHERE id = (SELECT id FROM responses WHERE {UNFINISHED} AND {FREE} AND {OTHERS}
         ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, claimed_by, attempt, request::text"""
@@ -114,11 +124,11 @@ DELETE_EXPIRED = f"""
 
 @dataclass(frozen=True)
 class Entry:
-    """What remains to be saved of one response; `body` is JSON once it is final, else None."""
+    """What remains to be saved of one response; `status` and `body`, JSON, once they are final."""
 
     id: str
     claim: UUID | None
-    status: str
+    status: str | None
     body: str | None
     start: int  # the position of the first event
     events: Sequence[Event]
@@ -127,7 +137,7 @@ class Entry:
 def creation(
     turn: Turn, body: dict[str, Any], first: Event, key: str | None, fingerprint: str
 ) -> dict[str, Any]:
-    """Return the parameters of CREATE, except `claim`."""
+    """Return the parameters of CREATE, but for `claim`."""
     return {
         "id": turn.response_id, "user_id": turn.user.id, "thread_key": turn.thread_key,
         "request": TURN.dump_json(turn).decode(), "body": json.dumps(body),
@@ -153,12 +163,17 @@ async def rows(pool: Pool, query: str, **values: Any) -> list[DictRow]:
 
 async def fetch(connection: Connection, query: str, **values: Any) -> list[DictRow]:
     """Do what `rows` does, over a given connection."""
+    cursor = await execute(connection, query, **values)
+    return await cursor.fetchall() if cursor.description else []
+
+
+async def execute(connection: Connection, query: str, **values: Any) -> AsyncCursor[DictRow]:
+    """Run a query as `fetch` does; return the cursor."""
     values["channel"] = channel()
     values["abandoned_seconds"] = limit("ABANDONED_SECONDS")
     values["max_runs"] = limit("BACKGROUND_RUNS_PER_USER")
     values["kept_days"] = limit("BACKGROUND_KEPT_DAYS")
-    cursor = await connection.execute(query, values)
-    return await cursor.fetchall() if cursor.description else []
+    return await connection.execute(query, values)
 
 
 async def events(connection: Connection, response_id: str) -> list[str]:

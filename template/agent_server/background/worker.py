@@ -1,19 +1,27 @@
-"""Runs background turns in this process, and takes over those of dead processes."""
+"""Runs background turns in this process, and takes over those of dead processes.
+
+A run whose process died while it ran is a suspect: it may be what brought the process down. It is
+taken over, starts alone among suspects (see `Slots`), and fails once BACKGROUND_ATTEMPTS of its
+processes have died. A run that was only queued in a dead process is no suspect, nor is one that a
+stopping process hands over.
+"""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 from psycopg.rows import DictRow
 
 from agent_server.background import store
 from agent_server.background.attempt import Attempt
+from agent_server.background.creation import OnCreate, store_run
 from agent_server.background.journal import AWAY, Journal
 from agent_server.background.response import DurableResponse
+from agent_server.background.slots import Slots
 from agent_server.database.pool import Pool
 from agent_server.errors import ApiError, to_api_error
 from agent_server.responses.events import Event, EventLog
@@ -27,7 +35,7 @@ TakeOver = Callable[[DictRow], Awaitable[None]]
 
 RETRY_SECONDS = 3
 MARGIN_SECONDS = 0.1
-# With these errors a run can't reach its thread or the database: it is treated as cut off.
+# With these errors a run can't reach its thread or the database: it is tried again.
 OUT_OF_REACH = (*AWAY, "thread_busy")
 
 
@@ -80,7 +88,10 @@ class Recovery:
         while self._journal.has_room and (claimed := await self._rows(store.CLAIM)):
             await self._take_over(claimed[0])
         [row] = await self._rows(store.NEXT_FREE)
-        return None if row["seconds"] is None else max(row["seconds"], 0) + MARGIN_SECONDS
+        if row["seconds"] is None:
+            return None
+        soon = MARGIN_SECONDS if self._journal.has_room else RETRY_SECONDS
+        return float(max(row["seconds"], 0)) + soon
 
     async def _rows(self, query: str) -> list[DictRow]:
         return await store.rows(self._pool, query, claims=self._journal.claims)
@@ -94,26 +105,35 @@ class Worker:
     ) -> None:
         self._pool, self._run_turn, self._journal = pool, run_turn, journal
         # The others stay `queued`: with more at once, they would be too slow to renew their leases.
-        self._slots = asyncio.Semaphore(limit("BACKGROUND_RUNS_AT_ONCE"))
+        self._slots = Slots()
         self.recovery = Recovery(pool, journal, self.take_over, recovery_wanted)
 
     async def create(
-        self, turn: Turn, response: DurableResponse, first: Event, row: dict[str, Any]
+        self,
+        turn: Turn,
+        response: DurableResponse,
+        first: Event,
+        row: dict[str, Any],
+        on_create: OnCreate | None,
     ) -> bool:
-        """Store a run whose first event is `first`, and start it; return False if it may not be."""
-        claim = uuid4()
-        if not await store.rows(self._pool, store.CREATE, claim=claim, **row):
-            return False
-        saved = EventLog()
-        saved.append(first)
-        self.start(turn, response, claim, saved)
-        return True
+        """Store a run whose first event is `first`, and start it here if its row has a claim.
+
+        Returns False if it may not be stored.
+        """
+        stored = await store_run(self._pool, on_create, row)
+        if stored and row["claim"]:
+            saved = EventLog()
+            saved.append(first)
+            self.start(turn, response, row["claim"], saved)
+        else:
+            self.recovery.request()
+        return stored
 
     def start(
         self, turn: Turn, response: DurableResponse, claim: UUID, saved: EventLog, number: int = 1
     ) -> None:
         """Start attempt `number` at a run that this process has claimed."""
-        task = ResponseTask(self._work(turn, response, number), response)
+        task = ResponseTask(self._work(turn, response, claim, number), response)
         self._journal.add(Attempt(turn, response, claim, task, saved))
         self._journal.notifications.wake(turn.response_id)
 
@@ -130,13 +150,23 @@ class Worker:
         log_of_saved = EventLog(start=len(saved))
         self.start(turn, response, row["claimed_by"], log_of_saved, row["attempt"])
 
-    async def _work(self, turn: Turn, response: DurableResponse, number: int) -> None:
+    async def _work(self, turn: Turn, response: DurableResponse, claim: UUID, number: int) -> None:
         if number > (most := limit("BACKGROUND_ATTEMPTS")):
-            text = f"The run was cut off {most} times. The log has the reasons."
+            text = f"The run was cut off {most} times: its process died each time. See the log."
             raise ApiError(500, "too_many_attempts", text)
+        while True:
+            async with self._slots.hold(turn.user.id, number > 1, response.wait):
+                if await self._try(turn, response, claim):
+                    return
+            await asyncio.sleep(RETRY_SECONDS)
+            response.recover()
+
+    async def _try(self, turn: Turn, response: DurableResponse, claim: UUID) -> bool:
+        """Run the turn; return False if its thread or the database could not be reached."""
         seconds = limit("BACKGROUND_RUN_SECONDS")
         try:
-            async with self._slots, asyncio.timeout(seconds) as deadline:
+            async with asyncio.timeout(seconds) as deadline:
+                await store.rows(self._pool, store.BEGIN, id=turn.response_id, claim=claim)
                 await self._run(turn, response)
         except Exception as error:
             if deadline.expired():
@@ -145,8 +175,8 @@ class Worker:
             if to_api_error(error).code not in OUT_OF_REACH:
                 raise
             log.warning("%s can't run now, and will be tried again: %r", turn.response_id, error)
-            self._journal.drop(turn.response_id)
-            self.recovery.request()
+            return False
+        return True
 
     async def _run(self, turn: Turn, response: DurableResponse) -> None:
         """Run the turn, waiting for as long as another turn holds its thread."""

@@ -2,29 +2,33 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from uuid import UUID
+from uuid import uuid4
 
 from fastapi import Request
 
 from agent_server.background import store
 from agent_server.background.stream import stream_events, stream_text
+from agent_server.chat.questions import ask
 from agent_server.chat.store import RESPONSE_PREFIX
+from agent_server.database.pool import Connection
 from agent_server.responses.requests import Turn
 from agent_server.server.startup import opened_runtime
 
 
-async def start_answer(
-    request: Request, turn: Turn, question_id: UUID, as_events: bool
-) -> AsyncIterator[str]:
-    """Start answering a question; return the stream to send, of events or of text.
+async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIterator[str]:
+    """Store the question and start answering it; return the stream to send, of events or of text.
 
-    Raises ApiError: 409 while another run of the chat is unfinished, 429 above the limits.
+    Raises ApiError as `BackgroundRuns.create` and `ask` do; then nothing is stored.
     """
-    runs = (await opened_runtime(request)).background
-    response_id = f"{RESPONSE_PREFIX}{question_id.hex}"
-    await runs.create(replace(turn, response_id=response_id))
+    runs, question_id = (await opened_runtime(request)).background, uuid4()
+    turn = replace(turn, response_id=f"{RESPONSE_PREFIX}{question_id.hex}")
+
+    async def ask_question(connection: Connection) -> None:
+        await ask(connection, turn, question_id)
+
+    await runs.create(turn, on_create=ask_question)
     stream = stream_events if as_events else stream_text
-    return stream(runs, response_id, 0)
+    return stream(runs, turn.response_id, 0)
 
 
 async def running_answer(request: Request, thread_key: str) -> str | None:

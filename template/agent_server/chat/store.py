@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from agent_server.chat.requests import TITLE_LENGTH, ChatPage, Page
+from agent_server.chat.questions import to_text
+from agent_server.chat.requests import ChatPage, Page
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import to_storable
@@ -34,41 +35,39 @@ TABLES = """
         created_at timestamptz NOT NULL DEFAULT now());
     CREATE INDEX IF NOT EXISTS idx_messages_chat_created ON messages (chat_id, created_at)"""
 
-# Locked before a question is replaced or answered, so that what the next statement reads can't
-# change.
-LOCK = "SELECT FROM chats WHERE id = %(id)s AND user_id = %(user)s FOR UPDATE"
-LOCK_ASKED = """
-    SELECT FROM chats c JOIN messages q ON q.chat_id = c.id WHERE q.id = %(question)s
-    FOR UPDATE OF c"""
-# Whoever writes to a chat first owns it; nothing is written for anyone else.
-ASK = """
-    WITH chat AS (
-        INSERT INTO chats AS held (id, user_id, title) VALUES (%(id)s, %(user)s, %(title)s)
-        ON CONFLICT (id) DO UPDATE SET updated_at = now() WHERE held.user_id = excluded.user_id
-        RETURNING id),
-    replaced AS (
-        DELETE FROM messages USING chat
-        WHERE %(replace)s AND chat_id = chat.id AND messages.created_at >= (
-            SELECT max(created_at) FROM messages WHERE chat_id = %(id)s AND role = 'user'))
-    INSERT INTO messages (chat_id, role, content) SELECT id, 'user', %(text)s FROM chat
+ANSWERING = """
+    ALTER TABLE chats ADD COLUMN IF NOT EXISTS answering uuid,
+        ADD COLUMN IF NOT EXISTS answering_until timestamptz"""
+
+# Locks the chat, so that what the next statements read can't change. No row if the question is no
+# longer the chat's: then nothing is written.
+FINISH = """
+    UPDATE chats SET updated_at = now(), answering = NULL, answering_until = NULL
+    WHERE id = %(chat)s AND user_id = %(user)s AND coalesce(answering = %(question)s, true)
+        AND (%(again)s OR EXISTS (SELECT FROM messages WHERE id = %(question)s))
     RETURNING id"""
-WITHDRAW = """
-    WITH gone AS (DELETE FROM messages WHERE id = %(question)s RETURNING chat_id)
-    DELETE FROM chats USING gone WHERE chats.id = gone.chat_id AND user_id = %(user)s AND NOT EXISTS
-        (SELECT FROM messages m WHERE m.chat_id = chats.id AND m.id <> %(question)s)
-    RETURNING id"""
-# Writes nothing if the question has been deleted or replaced. Times one microsecond apart keep the
-# messages in order.
+# Replaces the last question and its answer, unless that is complete and the new one is not.
+REPLACE = """
+    WITH kept AS (
+        SELECT FROM messages WHERE id = %(question)s
+        UNION ALL SELECT FROM (
+            SELECT role, partial FROM messages WHERE chat_id = %(chat)s
+            ORDER BY created_at DESC, id DESC LIMIT 1) last
+        WHERE role <> 'user' AND NOT partial AND NOT %(completed)s),
+    gone AS (
+        DELETE FROM messages WHERE NOT EXISTS (SELECT FROM kept)
+            AND chat_id = %(chat)s AND created_at >= (
+                SELECT max(created_at) FROM messages WHERE chat_id = %(chat)s AND role = 'user'))
+    INSERT INTO messages (id, chat_id, role, content, created_at)
+    SELECT %(question)s, %(chat)s, 'user', %(text)s, clock_timestamp()
+    WHERE NOT EXISTS (SELECT FROM kept)"""
+# Times one microsecond apart keep the messages in order.
 ANSWER = """
-    WITH chat AS (
-        UPDATE chats SET updated_at = now() FROM messages question
-        WHERE question.id = %(question)s AND question.chat_id = chats.id AND user_id = %(user)s
-        RETURNING chats.id)
     INSERT INTO messages (chat_id, role, content, partial, created_at)
-    SELECT id, said->>'role', said->>'content', coalesce((said->>'partial')::boolean, false),
+    SELECT chat_id, said->>'role', said->>'content', coalesce((said->>'partial')::boolean, false),
         clock_timestamp() + place * interval '1 microsecond'
-    FROM chat, jsonb_array_elements(%(said)s) WITH ORDINALITY AS answer (said, place)
-    RETURNING chat_id"""
+    FROM messages question, jsonb_array_elements(%(said)s) WITH ORDINALITY AS answer (said, place)
+    WHERE question.id = %(question)s AND chat_id = %(chat)s"""
 LIST = """
     SELECT id, title, created_at, updated_at FROM chats
     WHERE user_id = %(user)s AND strpos(lower(title), lower(%(search)s)) > 0
@@ -97,21 +96,6 @@ class Chats:
     pool: Pool
     user: User
 
-    async def ask(self, chat_id: UUID, text: str, replace: bool) -> UUID:
-        """Store a question in a chat, which is created if necessary; return the question's id.
-
-        With `replace`, it replaces the last question and everything after it.
-        """
-        title = " ".join(text.split())[:TITLE_LENGTH]
-        values = {"id": chat_id, "title": title, "text": text, "replace": replace}
-        before = (LOCK,) if replace else ()
-        rows = await self._some(*before, ASK, **values)
-        return UUID(str(rows[0]["id"]))
-
-    async def withdraw(self, question_id: UUID) -> None:
-        """Delete a question that will not be answered, and its chat if nothing else is in it."""
-        await self._all(WITHDRAW, question=question_id)
-
     async def page(self, page: ChatPage) -> list[Row]:
         """Return one page of chats, latest first."""
         return await self._all(LIST, **page.model_dump())
@@ -129,44 +113,54 @@ class Chats:
         """Delete a chat with its messages."""
         await self._some(DELETE, id=chat_id)
 
-    async def _some(self, *queries: str, **values: Any) -> list[Row]:
-        if not (rows := await self._all(*queries, **values)):
+    async def _some(self, query: str, **values: Any) -> list[Row]:
+        if not (rows := await self._all(query, **values)):
             raise ApiError(404, "no_such_chat", "There is no such chat.")
         return rows
 
-    async def _all(self, *queries: str, **values: Any) -> list[Row]:
+    async def _all(self, query: str, **values: Any) -> list[Row]:
         async with self.pool.connection() as connection:
-            return await _execute(connection, *queries, user=self.user.id, **values)
+            return await _execute(connection, query, user=self.user.id, **values)
 
 
 async def create_chat_tables(connection: Connection) -> None:
     """Create the tables of chats and their messages, or bring them up to date."""
-    await migrate(connection, "chats", [TABLES])
+    await migrate(connection, "chats", [TABLES, ANSWERING])
 
 
 async def keep_answer(connection: Connection, turn: Turn, response: Item) -> None:
     """Store the answer of a background run in the chat whose question it answers, if any."""
-    question_id = UUID(turn.response_id.removeprefix(RESPONSE_PREFIX))
-    await store_answer(connection, turn.user, question_id, response)
+    with suppress(ValueError):  # the id of a thread that is no chat's
+        UUID(turn.thread_id)
+        question_id = UUID(turn.response_id.removeprefix(RESPONSE_PREFIX))
+        await store_answer(connection, turn, question_id, response)
 
 
 async def store_answer(
-    connection: Connection, user: User, question_id: UUID, response: Item
+    connection: Connection, turn: Turn, question_id: UUID, response: Item
 ) -> None:
-    """Store the messages of a response; the last is `partial` unless it was completed."""
-    said = [{"role": role, "content": text} for role, text in _to_messages(response["output"])]
+    """Store the messages of a response; the last is `partial` unless it was completed.
+
+    A question that was asked again replaces the last one with its answer, unless it has none.
+    """
+    said: list[Row] = [
+        {"role": role, "content": text} for role, text in _to_messages(response["output"])
+    ]
+    completed = response["status"] == "completed"
     if said:
-        said[-1]["partial"] = response["status"] != "completed"
-    values = {"question": question_id, "user": user.id, "said": Jsonb(said)}
-    await _execute(connection, LOCK_ASKED, ANSWER, **values)
+        said[-1]["partial"] = not completed
+    place = {"chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id}
+    what = {"said": Jsonb(said), "completed": completed, "again": turn.again}
+    values = {**place, **what, "text": to_text(turn)}
+    async with connection.transaction():
+        if await _execute(connection, FINISH, **values) and said:
+            if turn.again:
+                await connection.execute(REPLACE, values)
+            await connection.execute(ANSWER, values)
 
 
-async def _execute(connection: Connection, *queries: str, **values: Any) -> list[Row]:
-    """Run the queries in one transaction; return the rows of the last one."""
-    async with connection.transaction() if queries[1:] else nullcontext():
-        for query in queries:
-            cursor = await connection.execute(query, values)
-        return await cursor.fetchall()
+async def _execute(connection: Connection, query: str, **values: Any) -> list[Row]:
+    return await (await connection.execute(query, values)).fetchall()
 
 
 def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:

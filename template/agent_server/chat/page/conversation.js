@@ -33,9 +33,11 @@ export class Conversation {
     this.loaded = true;
     this.#offerEarlier(next);
     const last = items.at(-1);
-    const asked = last?.role === "user"; // else the answer came in between
-    if (responseId && asked) await this.#answer(new Run(true, responseId), (run) => run.resume());
-    else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
+    const asked = last?.role === "user";
+    if (responseId && last) {
+      this.#removeAnswer(); // the earlier one, if the question was asked again
+      await this.#answer(new Run(true, responseId), (run) => run.resume());
+    } else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
     else if (asked) this.#offerRetry("There is no answer to this.");
   }
 
@@ -57,8 +59,8 @@ export class Conversation {
   }
 
   async #answer(run, open) {
-    const turn = new Turn((made) => waiting.before(made));
     const waiting = element("li", { class: "waiting", "aria-label": "Working" });
+    const turn = new Turn((made) => waiting.before(made), (text) => (waiting.textContent = text));
     this.list.append(waiting);
     this.run = run;
     this.changed();
@@ -79,6 +81,13 @@ export class Conversation {
     }
   }
 
+  /** Remove all below the last question, and return the question. */
+  #removeAnswer() {
+    const asked = [...this.list.querySelectorAll(".user")].at(-1);
+    while (asked?.nextSibling) asked.nextSibling.remove();
+    return asked;
+  }
+
   #offerRetry(sentence) {
     const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
@@ -88,8 +97,7 @@ export class Conversation {
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
-      while (asked.nextSibling) asked.nextSibling.remove();
-      asked.remove();
+      this.#removeAnswer().remove();
       await this.send(text, trigger);
     };
     const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));

@@ -6,16 +6,19 @@ import { Answer, ToolCall, markIncomplete } from "./messages.js";
 /** Shown to a user who stopped a run, here or elsewhere. */
 export const STOPPED = "You stopped this answer.";
 
+const QUEUED = "Waiting for your other answers to finish…";
+
 export class Turn {
   #parts = new Map(); // by the id of the message or the call, in the order they came
 
-  /** `place` puts a new element where it belongs. */
-  constructor(place) {
-    this.place = place;
+  /** `place` puts a new element where it belongs; `note` says what the turn is waiting for. */
+  constructor(place, note) {
+    Object.assign(this, { place, note });
   }
 
   /** Show an event; throws a Failure if the run failed or was stopped. */
   take({ type, item, item_id, delta, response }) {
+    this.note(type === "response.queued" ? QUEUED : "");
     if (type === "response.in_progress") this.#keep(response.output);
     if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
     if (type === "response.failed") throw new Failure(response.error.message);

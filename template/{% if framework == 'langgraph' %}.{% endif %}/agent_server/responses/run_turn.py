@@ -1,9 +1,11 @@
 """Runs the agent for one turn, and emits its output to the response."""
 
+import asyncio
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
+from uuid import uuid4
 
 import openai
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
@@ -13,6 +15,7 @@ from langgraph.constants import START
 from langgraph.errors import GraphRecursionError
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
+from langgraph.types import StateSnapshot
 
 from agent_server.errors import ModelError
 from agent_server.identity import User
@@ -50,11 +53,12 @@ async def run_turn(
         if checkpointer and turn.response_id and await _resumes(graph, config, response):
             sent = None
         try:
-            await _stream(graph, sent, turn, config, response)
+            async with _undone_if_it_fails(graph, config, turn):
+                await _stream(graph, sent, turn, config, response)
         except GraphRecursionError as error:
             raise ModelError(f"no answer within {limit('MAX_STEPS')} steps") from error
         except (openai.BadRequestError, openai.UnprocessableEntityError):
-            if checkpointer:
+            if checkpointer and not turn.again:
                 await _forget(graph, config, incoming)
             raise
     response.complete()
@@ -65,7 +69,7 @@ def _config(turn: Turn) -> RunnableConfig:
         "configurable": {"thread_id": turn.thread_key},
         "recursion_limit": 2 * limit("MAX_STEPS"),  # calls to the model, and to tools
         "callbacks": [ToolCallBound()],
-        "metadata": {"response_id": turn.response_id},
+        "metadata": {"response_id": turn.response_id, "turn_id": uuid4().hex},
     }
 
 
@@ -80,6 +84,33 @@ async def _stream(
     async for mode, chunk in graph.astream(sent, config, **options):
         emit = _emit_text if mode == "messages" else _emit_update
         emit(chunk, response)
+
+
+@asynccontextmanager
+async def _undone_if_it_fails(
+    graph: Agent, config: RunnableConfig, turn: Turn
+) -> AsyncIterator[None]:
+    """Give the thread its last answer back if the body, which is to replace it, does not."""
+    if not (turn.again and graph.checkpointer):
+        yield
+        return
+    before = await graph.aget_state(config)
+    while turn.response_id and (before.metadata or {}).get("response_id") == turn.response_id:
+        before = await graph.aget_state(before.parent_config or {})  # that of an earlier attempt
+    done = False
+    try:
+        yield
+        done = True
+    finally:
+        if not done:
+            await asyncio.shield(_restore(graph, config, before))
+
+
+async def _restore(graph: Agent, config: RunnableConfig, before: StateSnapshot) -> None:
+    """Make the thread what it was, unless another turn has changed it since."""
+    latest = (await graph.aget_state(config)).metadata or {}
+    if before.values and latest.get("turn_id") == config["metadata"]["turn_id"]:
+        await graph.aupdate_state(before.config, None)
 
 
 async def _forget(graph: Agent, config: RunnableConfig, sent: list[AnyMessage]) -> None:

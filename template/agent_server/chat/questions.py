@@ -1,0 +1,125 @@
+"""Stores the questions of chats: in each chat one at a time, until it is answered."""
+
+from typing import Any
+from uuid import UUID
+
+from agent_server.chat.requests import TITLE_LENGTH
+from agent_server.database.pool import Connection, Pool
+from agent_server.errors import ApiError
+from agent_server.responses.requests import Turn
+from agent_server.settings import has, limit
+
+RETRY_SECONDS = 60  # for a limit that only deleting something helps against
+
+# Locked before a question is asked again, so that what the next statement reads can't change.
+LOCK = "SELECT FROM chats WHERE id = %(chat)s AND user_id = %(user)s FOR UPDATE"
+# Whoever writes to a chat first owns it; nothing is written for anyone else, nor while another
+# question is being answered. The last question, if it is asked again, is stored only with its new
+# answer; so is one that replaces a question without a whole answer.
+ASK = """
+    WITH chat AS (
+        INSERT INTO chats AS held (id, user_id, title, answering, answering_until)
+        SELECT %(chat)s, %(user)s, %(title)s, %(question)s,
+            now() + make_interval(secs => %(seconds)s)
+        WHERE EXISTS (SELECT FROM chats WHERE id = %(chat)s)
+            OR %(max_chats)s > (SELECT count(*) FROM chats WHERE user_id = %(user)s)
+        ON CONFLICT (id) DO UPDATE SET updated_at = now(), answering = excluded.answering,
+            answering_until = excluded.answering_until
+        WHERE held.user_id = excluded.user_id AND coalesce(held.answering_until < now(), true)
+            AND %(max_messages)s > (SELECT count(*) FROM messages WHERE chat_id = %(chat)s)
+            AND (%(replaces)s::uuid IS NULL OR %(replaces)s = (
+                SELECT id FROM messages WHERE chat_id = %(chat)s AND role = 'user'
+                ORDER BY created_at DESC, id DESC LIMIT 1))
+        RETURNING id),
+    asked AS (
+        INSERT INTO messages (id, chat_id, role, content, created_at)
+        SELECT %(question)s, id, 'user', %(text)s, clock_timestamp() FROM chat
+        WHERE NOT (%(again)s AND EXISTS (
+            SELECT FROM
+                (SELECT content FROM messages WHERE chat_id = %(chat)s AND role = 'user'
+                    ORDER BY created_at DESC, id DESC LIMIT 1) question,
+                (SELECT role = 'user' OR partial AS wanting FROM messages
+                    WHERE chat_id = %(chat)s ORDER BY created_at DESC, id DESC LIMIT 1) last
+            WHERE content = %(text)s OR wanting)))
+    SELECT id FROM chat"""
+WHY = """
+    SELECT user_id = %(user)s AS own,
+        %(max_messages)s <= (SELECT count(*) FROM messages WHERE chat_id = %(chat)s) AS full,
+        (SELECT id FROM messages WHERE chat_id = %(chat)s AND role = 'user'
+            ORDER BY created_at DESC, id DESC LIMIT 1) AS asked
+    FROM chats WHERE id = %(chat)s"""
+RENEW = """
+    UPDATE chats SET answering_until = now() + make_interval(secs => %(seconds)s)
+    WHERE id = %(chat)s AND answering = %(question)s"""
+WITHDRAW = """
+    WITH gone AS (DELETE FROM messages WHERE id = %(question)s RETURNING chat_id)
+    DELETE FROM chats USING gone WHERE chats.id = gone.chat_id AND user_id = %(user)s AND NOT EXISTS
+        (SELECT FROM messages m WHERE m.chat_id = chats.id AND m.id <> %(question)s)"""
+
+
+class ChatBusyError(ApiError):
+    """A question can't be asked while the last one, `asked`, is being answered."""
+
+    def __init__(self, asked: UUID) -> None:
+        text = "The last question of this chat is being answered. Wait for it, or stop it."
+        super().__init__(409, "thread_busy", text, 1)
+        self.asked = asked
+
+
+async def ask(
+    connection: Connection, turn: Turn, question_id: UUID, replaces: UUID | None = None
+) -> None:
+    """Store a question in its chat, which is created if necessary.
+
+    With `replaces`, only if that is still the last question. Call it in a transaction if the turn
+    is to replace one. Raises ApiError: 404 for another user's chat, 409 while the last question is
+    being answered, 429 when there are too many chats, or too many messages in this one.
+    """
+    values = {**_values(turn, question_id), "replaces": replaces}
+    if turn.again:
+        await connection.execute(LOCK, values)
+    cursor = await connection.execute(ASK, values)
+    if await cursor.fetchone() is None:
+        raise await _refusal(connection, values)
+
+
+async def renew(pool: Pool, turn: Turn, question_id: UUID) -> None:
+    """Say that the question is still being answered; otherwise another may soon be asked."""
+    async with pool.connection() as connection:
+        await connection.execute(RENEW, _values(turn, question_id))
+
+
+async def withdraw(pool: Pool, turn: Turn, question_id: UUID) -> None:
+    """Delete a question that will not be answered, and its chat if nothing else is in it."""
+    async with pool.connection() as connection:
+        await connection.execute(WITHDRAW, _values(turn, question_id))
+
+
+def to_text(turn: Turn) -> str:
+    """Return the text of the question that a chat's turn asks."""
+    return str(getattr(turn.items[0], "content", ""))
+
+
+def _values(turn: Turn, question_id: UUID) -> dict[str, Any]:
+    text = to_text(turn)
+    return {
+        "chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id,
+        "title": " ".join(text.split())[:TITLE_LENGTH], "text": text, "again": turn.again,
+        "max_chats": limit("CHATS_PER_USER"), "max_messages": limit("MESSAGES_PER_CHAT"),
+        # A background run is the only one of its thread anyway, however long it takes.
+        "seconds": None if has("background") else limit("LEASE_SECONDS"),
+    }  # fmt: skip
+
+
+async def _refusal(connection: Connection, values: dict[str, Any]) -> ApiError:
+    cursor = await connection.execute(WHY, values)
+    chat = await cursor.fetchone()
+    if chat is None:
+        text = f"You have {values['max_chats']} chats, which is the limit. Delete some of them."
+        return ApiError(429, "too_many_chats", text, RETRY_SECONDS)
+    if not chat["own"]:
+        return ApiError(404, "no_such_chat", "There is no such chat.")
+    if chat["full"]:
+        text = f"This chat has {values['max_messages']} messages, the limit. Begin another chat."
+        return ApiError(429, "too_many_messages", text, RETRY_SECONDS)
+    return ChatBusyError(chat["asked"])
