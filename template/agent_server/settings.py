@@ -36,6 +36,7 @@ LIMITS = {
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
     "SUSPECT_SECONDS": 10,  # between starts of runs that a process died with
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
+    "CLEANUP_SECONDS": 3600,  # between looks for what has been kept for long enough
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["tool"]["lakebase-agent"]
@@ -56,16 +57,17 @@ def setting(name: str) -> str:
 def limit(name: str) -> int:
     """Return a numeric setting, in the unit that its name gives.
 
-    Raises SettingsError when it is not a whole number of at least 1.
+    Raises SettingsError when it is not a whole number of at least 1. Days to keep something may
+    also be 0, which is for ever.
     """
-    value = setting(name)
-    if not (value.isascii() and value.isdecimal() and int(value)):
-        raise SettingsError(f"{name} must be a whole number of at least 1, not {value!r}.")
+    value, least = setting(name), 0 if name.endswith("_KEPT_DAYS") else 1
+    if not (value.isascii() and value.isdecimal() and int(value) >= least):
+        raise SettingsError(f"{name} must be a whole number of at least {least}, not {value!r}.")
     return int(value)
 
 
 def check_limits() -> None:
-    """Raise SettingsError for the first limit that is not a whole number of at least 1."""
+    """Raise SettingsError for the first limit that `limit` would refuse."""
     for name, default in DEFAULTS.items():
         if isinstance(default, int):
             limit(name)

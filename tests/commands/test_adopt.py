@@ -145,7 +145,7 @@ def test_settings_are_found_relative_to_the_modules(shape: Adopted) -> None:
 
 def test_it_adds_exactly_the_settings_that_its_modules_read(shape: Adopted) -> None:
     code = "".join(shape.after[name].decode() for name in own_files(shape))
-    read = set(re.findall(r'(?:\bsetting|\blimit)\(\s*"(\w+)"', code))
+    read = set(re.findall(r'\b(?:setting|limit|kept)\(\s*"(\w+)"', code))
     constants = set(re.findall(r'^    "(\w+)": \d+,', code, re.MULTILINE))  # LIMITS
     added = tomllib.loads(shape.after["pyproject.toml"].decode())["tool"]["lakebase-agent"]
     assert added.keys() == read - constants | {"MEMORY", "LAKEBASE_AGENT_MEMORY_SCHEMA"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -292,6 +293,77 @@ def test_a_schema_of_another_app_is_reported(
 def test_two_owners_of_one_schema_are_a_warning(workspace: Workspace, project: Path) -> None:
     make(workspace, TABLES.format(dims=1024) + "CREATE TABLE my_agent.other ();")
     assert examine(workspace, project)["owners"]["state"] == "warning"
+
+
+STORED = """
+    CREATE TABLE my_agent.turn_leases AS SELECT 'k' AS thread_key, now() - i AS expires_at
+        FROM unnest(ARRAY['1 day', '1 hour', '-1 hour']::interval[]) AS i;
+    CREATE TABLE my_agent.agent_sessions AS SELECT timestamp '2026-01-02' AS updated_at;
+"""
+READABLE = f"""
+    GRANT USAGE ON SCHEMA my_agent TO "{ME}";
+    GRANT SELECT ON ALL TABLES IN SCHEMA my_agent TO "{ME}";
+"""
+
+
+def test_the_size_of_each_table_is_told(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=1024) + STORED + READABLE)
+    found = examine(workspace, project)["sizes"]
+    assert found["state"] == "ok" and "3 tables in my_agent" in found["text"]
+    assert re.search(r"turn_leases +3 +\d+ kB", found["text"])
+
+
+def test_it_tells_how_long_what_is_kept_and_what_has_expired(
+    workspace: Workspace, project: Path
+) -> None:
+    make(workspace, TABLES.format(dims=1024) + STORED + READABLE)
+    text = examine(workspace, project)["kept"]["text"]
+    assert (
+        text == "threads for ever; 2 expired leases; the oldest thread was last used on 2026-01-02"
+    )
+    settings = project / "pyproject.toml"
+    settings.write_text(
+        settings.read_text().replace("THREADS_KEPT_DAYS = 0", "THREADS_KEPT_DAYS = 9")
+    )
+    assert examine(workspace, project)["kept"]["text"].startswith("threads for 9 days; ")
+
+
+def test_what_may_not_be_read_is_no_problem(workspace: Workspace, project: Path) -> None:
+    make(workspace, TABLES.format(dims=1024) + STORED + GRANTED)
+    found = examine(workspace, project)
+    assert re.search(r"turn_leases +about 3 ", found["sizes"]["text"])
+    assert (found["kept"]["state"], found["kept"]["text"]) == ("ok", "threads for ever")
+
+
+@pytest.fixture
+def local_project(renders: Renders, workspace: Workspace, cli: Path, tmp_path: Path) -> Path:
+    """Return a project that is linked to no workspace, whose database has tables."""
+    workspace.database.reset()
+    workspace.faults.clear()
+    make(workspace, TABLES.format(dims=1024) + STORED, role=ME)
+    folder = tmp_path / "p"
+    shutil.copytree(renders[Combination("openai", ("short_term",), "local")], folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [".env", "environment"])
+def test_the_sizes_of_a_database_of_ones_own_are_told(
+    workspace: Workspace, local_project: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = workspace.database.postgres.url()
+    if name == ".env":
+        (local_project / ".env").write_text(f"DATABASE_URL={url}\n")
+    else:
+        monkeypatch.setenv("DATABASE_URL", url)
+    assert "3 tables in my_agent" in examine(workspace, local_project)["sizes"]["text"]
+
+
+def test_a_database_of_ones_own_that_is_away_is_no_problem(
+    workspace: Workspace, local_project: Path
+) -> None:
+    (local_project / ".env").write_text("DATABASE_URL=postgresql://ada:secret@127.0.0.1:9/x\n")
+    found = examine(workspace, local_project)["sizes"]
+    assert found["state"] == "skipped" and "secret" not in found["text"]
 
 
 def test_a_healthy_adopted_project_has_no_problem(

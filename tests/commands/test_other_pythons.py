@@ -1,7 +1,8 @@
-"""`lakebase-agent` on the Pythons that it supports beside the one that runs these tests."""
+"""`lakebase-agent` on the other Pythons that it supports, and with its oldest packages."""
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,10 +15,11 @@ from tests.support.releases import CURRENT, MADE_UP, Published, git
 from tests.support.rendering import REPOSITORY
 
 pytestmark = pytest.mark.slow
+OLDEST = "oldest packages"
 
 
 class Installed(NamedTuple):
-    """The command for one version of Python, in a home with the published template."""
+    """The command in an environment of its own, in a home with the published template."""
 
     command: Path
     published: Published
@@ -29,18 +31,20 @@ class Installed(NamedTuple):
         return done.stdout
 
 
-@pytest.fixture(scope="module", params=["3.12", "3.13"])
+@pytest.fixture(scope="module", params=["3.12", "3.13", OLDEST])
 def installed(
     request: pytest.FixtureRequest, published: Published, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:
-    """Return the command, installed for another version of Python."""
-    python = next(pythons(request.param), None)
+    """Return the command, installed for another version of Python, or with its oldest packages."""
+    oldest = request.param == OLDEST
+    python = sys.executable if oldest else next(pythons(request.param), None)
     if not python:
         pytest.skip(f"there is no Python {request.param} on this machine")
     place = tmp_path_factory.mktemp("a tool") / request.param
     subprocess.run(["uv", "venv", "--quiet", "--python", python, place], check=True)
-    install = ["uv", "pip", "install", "--quiet", "--python", place, REPOSITORY]
-    subprocess.run(install, check=True)
+    resolution = "lowest-direct" if oldest else "highest"
+    install = ["uv", "pip", "install", "--quiet", "--python", place, "--resolution", resolution]
+    subprocess.run([*install, REPOSITORY], check=True)
     return Installed(place / "bin" / "lakebase-agent", published)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Renders
+from tests.support.licences import is_known, licences_in
 from tests.support.project import Project, Server, install
 from tests.support.rendering import MEMORIES, PAIRWISE, Combination, render
 
@@ -43,6 +44,13 @@ def test_it_is_typed(project: Project) -> None:
     project.uv("run", "mypy", "--cache-dir", str(project.environment / "mypy_cache"))
 
 
+@pytest.mark.parametrize("project", COMMON, indirect=True, ids=str)
+def test_every_package_has_a_licence_that_is_known(project: Project) -> None:
+    found = licences_in(project.environment)
+    del found["my-agent"]
+    assert {name: licence for name, licence in found.items() if not is_known(licence)} == {}
+
+
 @pytest.mark.parametrize("framework", ["langgraph", "openai"])
 def test_its_evaluation_passes_offline(
     renders: Renders, environments: Path, framework: str
@@ -73,6 +81,19 @@ def test_a_middleware_that_ends_the_run_gives_the_answer(
     agent.write_text(code.replace("import create_agent", "import create_agent, middleware"))
     with Server(install(folder, environments / "langgraph")) as server:
         assert "limit" in server.until_ready().ask("What time is it?")
+
+
+@pytest.mark.parametrize("project", COMMON, indirect=True, ids=str)
+def test_its_lock_is_the_same_wherever_it_is_made(project: Project, tmp_path: Path) -> None:
+    project.uv("lock", "--check")
+    without = shutil.ignore_patterns("uv.lock", ".*_cache", ".local")
+    locks = []
+    for name in ("here", "there"):
+        folder = shutil.copytree(project.folder, tmp_path / name, ignore=without)
+        # From what is known since the installation: a package may be released at any moment.
+        Project(folder, project.environment).uv("lock", "--offline")
+        locks.append((folder / "uv.lock").read_bytes())
+    assert locks[0] == locks[1]
 
 
 @pytest.mark.slow

@@ -362,6 +362,7 @@ def test_a_bad_port_is_a_clear_error(project: Project, server: Server, port: str
         ("DATABASE_URL", "mysql://ada:hidden@here/db"),
         ("MAX_STEPS", "many"),
         ("LEASE_SECONDS", "0"),
+        ("THREADS_KEPT_DAYS", "-1"),
     ],
 )
 def test_a_bad_setting_is_named_before_anything_starts(

@@ -17,9 +17,9 @@ ADOPTED = {
     "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py", "opening.py",
     "settings.py", "turn.py",
     "database/__init__.py", "database/lakebase.py", "database/memory.py", "database/migrations.py",
-    "database/pool.py", "database/text.py", "server/__init__.py", "server/workspace.py",
-    "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py", "threads/messages.py",
-    "threads/store.py",
+    "database/pool.py", "database/retention.py", "database/tables.py", "database/text.py",
+    "server/__init__.py", "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py",
+    "threads/lease.py", "threads/messages.py", "threads/retention.py", "threads/store.py",
 }  # fmt: skip
 
 

@@ -145,7 +145,8 @@ def make_older(clone: Path, age: int) -> None:
     edit(template / ".gitignore", _swap_lines(1 + age))
     edit(template / "AGENTS.md.jinja", _swap_lines(6 + age))
     edit(in_template(IDENTITY, clone), _older_code)
-    edit(template / ".github" / "workflows" / "test.yml", lambda t: t.replace("@v5", "@v4"))
+    workflow = template / ".github" / "workflows" / "test.yml"
+    edit(workflow, lambda t: t.replace("minutes: 20", "minutes: 15"))
     edit(template / "databricks.yml.jinja", lambda t: t.replace("that remembers", "with memory"))
     edit(in_template(ITS_TESTS, clone), _older_code)
     edit(template / "agent_server" / "prompts.py", lambda t: t + "# As it was once.\n")

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
+from lakebase_agent.doctor.sizes import check_sizes
 from lakebase_agent.workspace.client import POSTGRES_DATABASE
 
 GRANT = "uv run python scripts/grant_lakebase_permissions.py"
@@ -44,7 +45,8 @@ class Database:
     """Where an app's tables are, and who uses them.
 
     `principal` is the app's role, empty before it is deployed; `other_apps` are the names of other
-    apps by their roles; `dims` is the length of the app's vectors, empty without long-term memory.
+    apps by their roles; `dims` is the length of the app's vectors, empty without long-term memory;
+    `settings` are the project's own.
     """
 
     host: str
@@ -55,6 +57,7 @@ class Database:
     other_apps: Mapping[str, str]
     dims: str
     target: str
+    settings: Mapping[str, str]
 
 
 def check_database(database: Database) -> Iterator[Finding]:
@@ -66,6 +69,7 @@ def check_database(database: Database) -> Iterator[Finding]:
             yield ok("role", f"{user} can log in")
             yield from _check_tables(connection, database)
             yield from _check_vectors(connection, database)
+            yield from check_sizes(connection, database.schema, database.settings)
     except psycopg.OperationalError as error:
         text = f"{user} can't log in at {database.host}: {' '.join(str(error).split())}"
         yield problem("role", text, "ask for a role in this Lakebase, or wait until it is awake")

@@ -8,6 +8,7 @@ from lakebase_agent.doctor.bundle_checks import check_cli, check_variables
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped
 from lakebase_agent.doctor.lakebase_checks import check_lakebase
 from lakebase_agent.doctor.linked_project import LinkedProject
+from lakebase_agent.doctor.sizes import check_database_url
 from lakebase_agent.doctor.workspace_checks import check_app, check_embeddings, check_experiment
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.project.answers import read_answers
@@ -46,6 +47,8 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
     known = {name: str(answers[name]) for name in ("app_name", "memory_schema") if name in answers}
     variables = {**known, **declared, **read_target(folder, target)}
     yield check_variables(bundle, variables, target)
+    settings = read_settings(folder)
+    yield from check_database_url(folder, settings)
     try:
         chosen = pick_profile(folder, target, profile, answers, Asker(interactive=False))
         workspace = Workspace(connect(chosen))
@@ -54,7 +57,6 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
         yield problem("sign-in", str(error), "databricks auth login")
         yield skipped("workspace", "can't be checked without signing in")
         return
-    settings = read_settings(folder)
     project = LinkedProject(answers, bundle, settings, target, variables, workspace)
     for check in CHECKS:
         yield from _findings(check, project)

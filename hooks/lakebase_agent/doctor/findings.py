@@ -14,8 +14,9 @@ class Finding:
     command: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.state:8} {self.check:12} {self.text}"
-        return f"{line}\n{'':21} -> {self.command}" if self.command else line
+        indent = f"\n{'':22}"
+        line = f"{self.state:8} {self.check:12} {self.text.replace(chr(10), indent)}"
+        return f"{line}{indent}-> {self.command}" if self.command else line
 
 
 def ok(check: str, text: str) -> Finding:

@@ -71,4 +71,5 @@ def _database(project: LinkedProject, host: str, token: str) -> Database:
         other_apps={principal: name for principal, name in apps if name != project.app},
         dims=project.settings.get("EMBEDDING_DIMS", "") if project.remembers("long_term") else "",
         target=project.target,
+        settings=project.settings,
     )

@@ -5,7 +5,6 @@ import json
 import logging
 import signal
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -29,8 +28,6 @@ from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
 
-CLEANING_SECONDS = 3600
-
 
 class BackgroundRuns:
     """Runs turns whether or not anyone reads them, and finishes those of dead processes."""
@@ -49,7 +46,6 @@ class BackgroundRuns:
         self.check, self.notifications = self._journal.check, self._journal.notifications
         self.request_recovery = self._worker.recovery.request
         self._handing_over: asyncio.Task[None] | None = None
-        self._cleaned_at = 0.0
 
     def get(self, response_id: str) -> Attempt | None:
         """Return this process's attempt at the response, if it has one."""
@@ -76,7 +72,6 @@ class BackgroundRuns:
         emit.
         """
         self.check()
-        await self.delete_expired()
         response = DurableResponse(turn.thread_id, turn.response_id)
         response.body["metadata"] = turn.metadata
         turn = replace(turn, stream=True, response_id=response.body["id"])
@@ -120,12 +115,6 @@ class BackgroundRuns:
         if self._handing_over:
             await self._handing_over
 
-    async def delete_expired(self) -> None:
-        """Delete expired responses, at most hourly."""
-        if time.monotonic() - self._cleaned_at > CLEANING_SECONDS or not self._cleaned_at:
-            self._cleaned_at = time.monotonic()
-            await store.rows(self.pool, store.DELETE_EXPIRED)
-
     async def _cancel(self, connection: Connection, response_id: str, row: DictRow) -> None:
         saved = await store.events(connection, response_id)
         response = await asyncio.to_thread(DurableResponse.replay, saved)
@@ -166,7 +155,6 @@ async def open_background_runs(
     is awaited in the transaction that finishes a run, in whichever process that is.
     """
     runs = BackgroundRuns(pool, run_turn, recovery_wanted, on_finish)
-    await runs.delete_expired()
     runs.request_recovery()
     try:
         with _on_signal(runs.stop):

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from agent_server.database.lakebase import schema_name
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
+from agent_server.database.retention import Rule, kept, statement
 from agent_server.responses.events import Event
 from agent_server.responses.requests import Turn
 from agent_server.settings import limit
@@ -117,9 +118,11 @@ NOTIFY_STOPPED = "SELECT pg_notify(%(channel)s, %(id)s || ' stopped')"
 DELETE = """
     WITH deleted AS (DELETE FROM responses WHERE id = %(id)s AND user_id = %(user_id)s RETURNING id)
     SELECT id, pg_notify(%(channel)s, id || ' stopped') FROM deleted"""
-DELETE_EXPIRED = f"""
-    DELETE FROM responses
-    WHERE NOT {UNFINISHED} AND created_at < now() - make_interval(days => %(kept_days)s)"""
+EXPIRED = f"NOT {UNFINISHED} AND created_at < now() - %(age)s"
+FIND_EXPIRED = f"""
+    SELECT id AS key, true AS expired FROM responses
+    WHERE {EXPIRED} AND id > %(after)s ORDER BY id LIMIT %(page)s"""
+DELETE_EXPIRED = f"DELETE FROM responses WHERE id = ANY(%(keys)s) AND {EXPIRED}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,12 @@ async def create_response_tables(connection: Connection) -> None:
     await migrate(connection, "responses", [TABLES])
 
 
+def rules() -> list[Rule]:
+    """Return the rule for finished responses."""
+    age = kept("BACKGROUND_KEPT_DAYS")
+    return [Rule("responses", age, FIND_EXPIRED, statement(DELETE_EXPIRED))]
+
+
 async def rows(pool: Pool, query: str, **values: Any) -> list[DictRow]:
     """Run one of the queries above, with its limits and channel filled in; return the rows."""
     async with pool.connection() as connection:
@@ -172,7 +181,6 @@ async def execute(connection: Connection, query: str, **values: Any) -> AsyncCur
     values["channel"] = channel()
     values["abandoned_seconds"] = limit("ABANDONED_SECONDS")
     values["max_runs"] = limit("BACKGROUND_RUNS_PER_USER")
-    values["kept_days"] = limit("BACKGROUND_KEPT_DAYS")
     return await connection.execute(query, values)
 
 

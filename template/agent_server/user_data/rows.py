@@ -1,22 +1,17 @@
-"""Exports and deletes the rows of the app's schema that belong to a user or a thread.
-
-The tables come from Postgres's catalog; the columns that identify an owner are listed here.
-"""
+"""Exports and deletes the rows of the app's schema that belong to a user or a thread."""
 
 import asyncio
 from typing import Any
 
 from psycopg import sql
 
-from agent_server.database.lakebase import schema_name
 from agent_server.database.pool import Connection, Pool
+from agent_server.database.tables import THREAD_COLUMNS, Source, find_tables
 from agent_server.identity import User
 from agent_server.settings import limit
 
-Source = tuple[sql.Identifier, sql.SQL]  # a table, and the condition on its rows
 POLL_SECONDS = 0.5
 MAX_POLLS = 30
-THREAD_COLUMNS = ("thread_id", "thread_key", "session_id")
 OF_THREAD = {column: f"{column} = %(thread)s" for column in THREAD_COLUMNS}
 OF_USER = {
     "user_id": "user_id = %(id)s",
@@ -26,10 +21,6 @@ OF_USER = {
     "prefix": "split_part(prefix, '.', 2) = %(key)s",
     **{column: f"starts_with({column}, %(key)s || '/')" for column in THREAD_COLUMNS},
 }
-COLUMNS = """
-    SELECT table_name AS name, array_agg(column_name::text) AS columns
-    FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
-    WHERE table_schema = %s AND table_type = 'BASE TABLE' GROUP BY table_name ORDER BY table_name"""
 # By then the turn has ended, unless its process died: then it will never release the lease.
 REMOVE_OLD_LEASES = (
     "DELETE FROM {} WHERE {} AND expires_at < now() - make_interval(secs => %(lease_seconds)s)"
@@ -46,7 +37,7 @@ async def export_user(pool: Pool, user: User) -> dict[str, list[Any]]:
     """Return every row that belongs to the user, by table."""
     values, rows = {"id": user.id, "key": user.key}, {}
     async with pool.connection() as connection:
-        for name, source in (await _find(connection, OF_USER)).items():
+        for name, source in (await find_tables(connection, OF_USER)).items():
             query = sql.SQL("SELECT to_jsonb(t) AS row FROM {} AS t WHERE {}").format(*source)
             found = await (await connection.execute(query, values)).fetchall()
             rows[name] = [row["row"] for row in found]
@@ -87,7 +78,7 @@ async def _delete(pool: Pool, conditions: dict[str, str], values: dict[str, str]
 async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str, str]) -> bool:
     """Delete once; return whether a turn is still running, and may store more."""
     async with pool.connection() as connection, connection.transaction():
-        found = await _find(connection, conditions)
+        found = await find_tables(connection, conditions)
         leases = found.pop("turn_leases", None)
         # First: once its lease is gone, all rows of a turn are visible.
         running = await _end_turns(connection, leases, values) if leases else False
@@ -101,13 +92,3 @@ async def _end_turns(connection: Connection, source: Source, values: dict[str, A
     values = {**values, "lease_seconds": limit("LEASE_SECONDS")}
     await connection.execute(sql.SQL(REMOVE_OLD_LEASES).format(*source), values)
     return (await connection.execute(sql.SQL(END_LEASES).format(*source), values)).rowcount > 0
-
-
-async def _find(connection: Connection, conditions: dict[str, str]) -> dict[str, Source]:
-    found, schema = {}, schema_name()
-    for table in await (await connection.execute(COLUMNS, [schema])).fetchall():
-        column = next((column for column in conditions if column in table["columns"]), None)
-        if column:
-            place = sql.Identifier(schema, table["name"])
-            found[table["name"]] = (place, sql.SQL(conditions[column]))
-    return found

@@ -9,6 +9,18 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from agent_server.database.pool import Connection, Pool
 from agent_server.threads import lease
 
+# The next threads: each is found by a look into the index, however many checkpoints there are.
+NEXT_THREADS = """
+    WITH RECURSIVE next AS (
+        SELECT min(thread_id) AS key, 1 AS place FROM checkpoints WHERE thread_id > %(after)s
+        UNION ALL
+        SELECT (SELECT min(thread_id) FROM checkpoints WHERE thread_id > key), place + 1
+        FROM next WHERE key IS NOT NULL AND place < %(page)s)
+    SELECT key FROM next WHERE key IS NOT NULL"""
+LAST_USED = """(
+    SELECT (checkpoint->>'ts')::timestamptz FROM checkpoints
+    WHERE thread_id = key AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1)"""
+
 
 async def create_thread_tables(connection: Connection) -> None:
     """Create the tables of threads, and of the leases that guard them."""

@@ -38,6 +38,11 @@ ADD = """
     SELECT session_id, item
     FROM session, unnest(%(items)b::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place"""
 
+NEXT_THREADS = """
+    SELECT session_id AS key FROM agent_sessions WHERE session_id > %(after)s
+    ORDER BY session_id LIMIT %(page)s"""
+LAST_USED = "(SELECT updated_at::timestamptz FROM agent_sessions WHERE session_id = key)"
+
 
 @dataclass(frozen=True)
 class Thread:
