@@ -12,6 +12,7 @@ from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import ResponseTask, RunTurn
 from agent_server.server.startup import opened_runtime
+from agent_server.transport.stopping import end_when_stopping
 
 
 async def start_answer(
@@ -26,6 +27,7 @@ async def start_answer(
     response = ResponseBuilder(turn.thread_id)
     work = _answer(runtime.run_turn, runtime.pool, turn, question_id, response)
     task = ResponseTask(work, response)
+    end_when_stopping(request, task)
     await task.started(request)
     return task.to_sse() if as_events else task.to_text()
 

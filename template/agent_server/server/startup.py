@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, Request
 
 from agent_server.errors import ApiError, to_api_error
 from agent_server.settings import limit
+from agent_server.transport.stopping import Stopping, on_signal
 
 if TYPE_CHECKING:  # it takes seconds to import
     from agent_server.server.runtime import Runtime
@@ -47,12 +48,15 @@ class Startup:
 @asynccontextmanager
 async def open_startup(app: FastAPI) -> AsyncIterator[None]:
     """Build the agent, and keep it open for as long as the server runs (the app's lifespan)."""
-    async with AsyncExitStack() as stack:
-        startup = Startup(stack)
-        app.state.startup = startup
-        yield
-        startup.runtime.cancel()
-        await asyncio.gather(startup.runtime, return_exceptions=True)
+    stopping: Stopping = app.state.stopping
+    with on_signal(stopping.begin):
+        async with AsyncExitStack() as stack:
+            startup = Startup(stack)
+            app.state.startup = startup
+            yield
+            startup.runtime.cancel()
+            await asyncio.gather(startup.runtime, return_exceptions=True)
+            await stopping.ended()
 
 
 async def opened_runtime(request: Request, wait: bool = True) -> "Runtime":
