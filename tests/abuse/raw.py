@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from tests.support.project import Server
 
@@ -16,10 +16,11 @@ def head(*lines: str, path: str = "/responses", host: str = "localhost") -> byte
 
 
 def connect(server: Server, *sent: bytes) -> socket.socket:
-    """Return a connection on which these bytes have been sent."""
+    """Return a connection on which these bytes were sent, as far as the server took them."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    for part in sent:
-        connection.sendall(part)
+    with suppress(ConnectionError):  # it refused the rest, and perhaps answered
+        for part in sent:
+            connection.sendall(part)
     return connection
 
 
@@ -45,16 +46,6 @@ def ask(server: Server, *sent: bytes) -> tuple[int, str]:
 
 @contextmanager
 def crowd(server: Server, size: int, *sent: bytes) -> Iterator[list[socket.socket]]:
-    """Yield so many connections, on each of which these bytes have been sent as far as possible."""
+    """Yield so many connections, on each of which these bytes were sent."""
     with ExitStack() as stack:
-        yield [stack.enter_context(_send(server, *sent)) for _ in range(size)]
-
-
-def _send(server: Server, *sent: bytes) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    try:
-        for part in sent:
-            connection.sendall(part)
-    except ConnectionError:  # refused, and perhaps answered
-        pass
-    return connection
+        yield [stack.enter_context(connect(server, *sent)) for _ in range(size)]

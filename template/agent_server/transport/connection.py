@@ -18,8 +18,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._head_is_late: asyncio.TimerHandle | None = None
-        self._reader_is_late: asyncio.TimerHandle | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened = self.loop.time()
 
     @property
@@ -45,31 +44,30 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Wait for the client to read."""
         super().pause_writing()
-        if self._reader_is_late is None:
-            self._reader_is_late = self._abort_after(limit("UNREAD_SECONDS"))
+        self._abort_after("unread", limit("UNREAD_SECONDS"))
 
     def resume_writing(self) -> None:
         """Send again: the client has read everything."""
         super().resume_writing()
-        self._reader_is_late = _stop(self._reader_is_late)
+        self._cancel("unread")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop all waiting."""
         super().connection_lost(exc)
-        self._head_is_late = _stop(self._head_is_late)
-        self._reader_is_late = _stop(self._reader_is_late)
+        self._cancel("head")
+        self._cancel("unread")
 
     def _watch_head(self) -> None:
-        if not self.waits:
-            self._head_is_late = _stop(self._head_is_late)
-        elif self._head_is_late is None:
-            self._head_is_late = self._abort_after(limit("HEAD_SECONDS"))
+        if self.waits:
+            self._abort_after("head", limit("HEAD_SECONDS"))
+        else:
+            self._cancel("head")
 
-    def _abort_after(self, seconds: float) -> asyncio.TimerHandle:
-        # Not close(), which waits for a client that reads nothing.
-        return self.loop.call_later(seconds, self.transport.abort)
+    def _abort_after(self, timer: str, seconds: float) -> None:
+        if timer not in self._timers:
+            # Not close(), which waits for a client that reads nothing.
+            self._timers[timer] = self.loop.call_later(seconds, self.transport.abort)
 
-
-def _stop(timer: asyncio.TimerHandle | None) -> None:
-    if timer:
-        timer.cancel()
+    def _cancel(self, timer: str) -> None:
+        if handle := self._timers.pop(timer, None):
+            handle.cancel()

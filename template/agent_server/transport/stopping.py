@@ -19,10 +19,6 @@ from agent_server.transport.refusal import refuse
 
 log = logging.getLogger(__name__)
 
-# From one step of stopping to the next: turns are ended, then all other requests, then uvicorn
-# cancels what is left.
-STEP_SECONDS = 0.5
-
 
 def stopping_error() -> ApiError:
     """Return what a request is told that this process can't finish."""
@@ -46,7 +42,8 @@ class Stopping:
         if not self.begun:
             self.begun, loop = True, asyncio.get_running_loop()
             loop.call_later(limit("STOP_SECONDS"), self._end_turns)
-            loop.call_later(limit("STOP_SECONDS") + STEP_SECONDS, self._end_requests)
+            # Then uvicorn cancels what is left.
+            loop.call_later(limit("STOP_SECONDS") + limit("END_SECONDS") / 2, self._end_requests)
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[asyncio.Timeout]:
@@ -62,7 +59,7 @@ class Stopping:
         """End the turns that are left, and wait until they have freed their threads."""
         self._end_turns()
         with suppress(TimeoutError):
-            async with asyncio.timeout(2 * STEP_SECONDS):
+            async with asyncio.timeout(limit("END_SECONDS")):
                 await asyncio.gather(*(t.wait() for t in self._turns), return_exceptions=True)
 
     def _end_turns(self) -> None:
