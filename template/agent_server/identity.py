@@ -1,5 +1,6 @@
 """Who is asking: the platform's headers say so, never the body of a request."""
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from agent_server.settings import in_databricks_app
 IDENTITY_HEADERS = ("x-forwarded-user", "x-forwarded-email")
 LOCAL_USER = "local-user"
 MEMORIES = "memories"  # the kind of a store namespace: what is remembered about a user
+# Headers are read as Latin-1: what is above may be part of a letter.
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ async def current_user(request: Request) -> User:
         if len(values) > 1:
             raise ApiError(401, "ambiguous_identity", f"{header} was sent more than once.")
         if any(values):
+            if CONTROL.search(values[0]):
+                raise ApiError(401, "malformed_identity", f"{header} holds control characters.")
             return User(values[0])
     if in_databricks_app():
         raise ApiError(401, "no_identity", "The request carries no signed-in user.")

@@ -22,6 +22,10 @@ LIMITS = {
     "START_WAIT_SECONDS": 30,  # for a request to wait for a server that is starting
     "START_RETRY_SECONDS": 3,  # between tries to start
     "STOP_SECONDS": 8,  # to finish answers at shutdown; Databricks Apps kills after 15
+    "END_SECONDS": 1,  # to end those that are unfinished then
+    "HEAD_SECONDS": 10,  # for the first line and the headers of a request to arrive
+    "UNREAD_SECONDS": 60,  # for a client to read what was sent to it
+    "CONNECTIONS_WAITING": 500,  # without a request, in each process; the oldest is closed
     "FLUSH_SECONDS": 5,  # to send the last traces when the server stops
     "CANCEL_SECONDS": 5,  # for a cancelled turn to end, before it is cancelled again
     "EMBEDDING_SECONDS": 10,  # for the vectors of one operation on memories

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent_server.server.json_bounds import check_json
+from agent_server.transport.json_bounds import check_json
 from agent_server.settings import limit
 
 VALUES, DEPTH = limit("MAX_REQUEST_VALUES"), limit("MAX_REQUEST_DEPTH")

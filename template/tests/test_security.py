@@ -35,3 +35,25 @@ def test_every_answer_has_security_headers(agent: Agent, path: str) -> None:
     assert "require-trusted-types-for 'script'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/responses/r"])
+def test_a_name_that_is_not_this_servers_is_refused(agent: Agent, path: str) -> None:
+    answer = agent.http.get(path, headers={"Host": "evil.example.com"})
+    assert answer.status_code == 421
+    assert "evil.example.com" in answer.text and "ALLOWED_HOSTS" in answer.text
+
+
+def test_the_server_is_called_by_its_port_on_this_machine(agent: Agent) -> None:
+    for host in ("localhost", "LOCALHOST.:8000", "127.0.0.1:80", "[::1]:8000"):
+        assert agent.http.get("/health", headers={"Host": host}).status_code == 200
+
+
+def test_a_body_with_two_lengths_is_refused(agent: Agent) -> None:
+    headers = {"Transfer-Encoding": "chunked", "Content-Length": "2"}
+    assert agent.http.post("/responses", content=iter([b"{}"]), headers=headers).status_code == 400
+
+
+def test_a_user_with_control_characters_is_refused(agent: Agent) -> None:
+    headers = {b"X-Forwarded-User": b"eve\x1b[2J"}
+    assert agent.http.post("/responses", json={"input": "hi"}, headers=headers).status_code == 401

@@ -3,12 +3,10 @@
 import asyncio
 import json
 import logging
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from uuid import uuid4
 
 import psycopg
 from psycopg.rows import DictRow
@@ -25,6 +23,7 @@ from agent_server.responses.builder import UNFINISHED
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import RunTurn
 from agent_server.settings import limit
+from agent_server.transport.stopping import on_signal
 
 log = logging.getLogger(__name__)
 
@@ -157,29 +156,8 @@ async def open_background_runs(
     runs = BackgroundRuns(pool, run_turn, recovery_wanted, on_finish)
     runs.request_recovery()
     try:
-        with _on_signal(runs.stop):
+        with on_signal(runs.stop):
             yield runs
     finally:
         runs.stop()
         await runs.stopped()
-
-
-@contextmanager
-def _on_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on SIGINT and SIGTERM: uvicorn's own shutdown first waits for open streams."""
-    loop = asyncio.get_running_loop()
-    main = threading.current_thread() is threading.main_thread()
-    earlier = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM) if main}
-
-    def handle(number: int, frame: Any) -> None:
-        loop.call_soon_threadsafe(stop)
-        if callable(handler := earlier[signal.Signals(number)]):
-            handler(number, frame)
-
-    for number in earlier:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

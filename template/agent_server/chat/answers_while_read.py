@@ -18,6 +18,7 @@ from agent_server.responses.requests import Turn
 from agent_server.responses.task import ResponseTask, RunTurn
 from agent_server.server.startup import opened_runtime
 from agent_server.settings import limit
+from agent_server.transport.stopping import end_when_stopping
 
 POLL_SECONDS = 0.1
 # The turn did not begin, and the question is not kept: it can be sent again.
@@ -35,6 +36,7 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     question_id = await _ask_when_free(runtime.pool, turn)
     work = _answer(runtime.run_turn, runtime.pool, turn, question_id, response)
     task = ResponseTask(work, response)
+    end_when_stopping(request, task)
     try:
         await task.started(request)
     except ApiError as error:

@@ -31,6 +31,11 @@ class ResponseBuilder:
         self._begun = False
         self._message: Item | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether its last event has been emitted."""
+        return self.body["status"] not in UNFINISHED
+
     def text(self, delta: str) -> None:
         """Append `delta` to the open message, opening one if necessary."""
         if self._message is None:

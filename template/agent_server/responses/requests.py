@@ -19,7 +19,7 @@ from agent_server.responses.items import (
     Message,
     Text,
 )
-from agent_server.server.json_bounds import check_json
+from agent_server.transport.json_bounds import check_json
 from agent_server.settings import limit
 
 MAX_LABELS = 16  # in a response's metadata

@@ -64,6 +64,16 @@ class ResponseTask:
         if not self._task.cancelling():
             self._cancel()
 
+    def stop(self, error: ApiError) -> bool:
+        """End an unfinished run with an error, which its readers are told; return if it was one."""
+        if self._task.done() or self._task.cancelling() or self.response.finished:
+            return False
+        self._failure = error
+        self.response.fail(error.code, error.detail)
+        self.response.events.close()
+        self.cancel()
+        return True
+
     async def to_sse(self) -> AsyncIterator[str]:
         """Yield server-sent events; the run is cancelled if the reader disconnects."""
         try:

@@ -1,13 +1,15 @@
-"""Keeps other web sites out: security headers on every response, and no cross-site writes."""
+"""Keeps other web sites out: no cross-site writes, known names only, and security headers."""
 
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_server.errors import ApiError, to_body
+from agent_server.errors import ApiError, bad_request
+from agent_server.settings import in_databricks_app
+from agent_server.transport.hosts import refuse_host
+from agent_server.transport.refusal import refuse
 
 # Only what this server serves, and no HTML from text that has not been sanitised.
 POLICY = (
@@ -32,7 +34,7 @@ class Security:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse writes that another site may have started; let the app answer the rest."""
+        """Refuse what another site may have started, or what can be read in two ways."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
 
@@ -41,12 +43,34 @@ class Security:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        refusal = _refusal(Request(scope))
-        answer = JSONResponse(to_body(refusal), refusal.status_code) if refusal else self.app
-        await answer(scope, receive, send_guarded)
+        if refusal := _refusal(scope):
+            return await refuse(refusal, scope, receive, send_guarded)
+        await self.app(scope, receive, send_guarded)
 
 
-def _refusal(request: Request) -> ApiError | None:
+def _refusal(scope: Scope) -> ApiError | None:
+    # In an app, the platform's proxy knows the names, and sends requests on.
+    unknown = None if in_databricks_app() else refuse_host(scope)
+    return _ambiguous(scope) or unknown or _cross_site(Request(scope))
+
+
+def _ambiguous(scope: Scope) -> ApiError | None:
+    """Return the refusal of a request that a proxy in front may have taken for two."""
+    headers = Headers(scope=scope)
+    for name in ("host", "content-length", "transfer-encoding"):
+        if len(headers.getlist(name)) > 1:
+            return bad_request(f"{name.title()}: was sent more than once.")
+    length, coding = headers.get("content-length"), headers.get("transfer-encoding")
+    if coding is not None and (length is not None or scope["http_version"] == "1.0"):
+        return bad_request("Transfer-Encoding: send it alone, without Content-Length.")
+    if coding not in (None, "chunked"):
+        return bad_request("Transfer-Encoding: must be chunked.")
+    if length is not None and not (length.isascii() and length.isdecimal()):
+        return bad_request("Content-Length: must be a whole number.")
+    return None
+
+
+def _cross_site(request: Request) -> ApiError | None:
     headers = request.headers
     if request.method in READING:
         return None

@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI, Request
 from agent_server.errors import ApiError, to_api_error
 from agent_server.server import watchdog
 from agent_server.settings import limit
+from agent_server.transport.stopping import Stopping, on_signal
 
 if TYPE_CHECKING:  # it takes seconds to import
     from agent_server.server.runtime import Runtime
@@ -52,14 +53,17 @@ class Startup:
 @asynccontextmanager
 async def open_startup(app: FastAPI) -> AsyncIterator[None]:
     """Build the agent, and keep it open for as long as the server runs (the app's lifespan)."""
-    async with AsyncExitStack() as stack:
-        if watchdog.wanted():
-            stack.enter_context(watchdog.open_watchdog())
-        startup = Startup(stack)
-        app.state.startup = startup
-        yield
-        startup.runtime.cancel()
-        await asyncio.gather(startup.runtime, return_exceptions=True)
+    stopping: Stopping = app.state.stopping
+    with on_signal(stopping.begin):
+        async with AsyncExitStack() as stack:
+            if watchdog.wanted():
+                stack.enter_context(watchdog.open_watchdog())
+            startup = Startup(stack)
+            app.state.startup = startup
+            yield
+            startup.runtime.cancel()
+            await asyncio.gather(startup.runtime, return_exceptions=True)
+            await stopping.ended()
 
 
 async def opened_runtime(request: Request, wait: bool = True) -> "Runtime":
