@@ -3,9 +3,10 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -34,7 +35,9 @@ class StandinModel:
     refuses: bytes = b""  # what no request may hold
     calls: str = ""  # the only thing it does, if it is set: to call this tool
     arguments: str = "{}"  # with these
+    calls_once: bool = False  # and answers as usual when it sees a result
     says: str | None = None  # the only thing it says, if it is set, always as a stream
+    pieces: Iterable[str] | None = None  # the only thing it says, whole or piece by piece
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
@@ -53,8 +56,11 @@ class StandinModel:
                 self.status = 500
             if self.refuses and self.refuses in self.requests[-1]:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
-            if self.calls:
-                return JSONResponse(_to_call(self.calls, self.arguments))
+            asked = json.loads(self.requests[-1] or b"{}")
+            if self.calls and not (self.calls_once and _has_result(asked)):
+                return _to_response(_to_call(self.calls, self.arguments), asked)
+            if self.pieces is not None:
+                return _say(self.pieces, asked)
             if self.says is not None:
                 return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
             if self.status != 200:
@@ -75,18 +81,42 @@ class StandinModel:
                 raise ConnectionAbortedError
 
 
+def _has_result(asked: dict[str, Any]) -> bool:
+    return bool(asked.get("messages")) and asked["messages"][-1]["role"] == "tool"
+
+
 def _to_call(tool: str, arguments: str) -> dict[str, Any]:
     function = {"name": tool, "arguments": arguments}
-    call = {"id": uuid4().hex, "type": "function", "function": function}
-    message = {"role": "assistant", "content": "Well.", "tool_calls": [call]}
-    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
-    return {**HEAD, "object": "chat.completion", "choices": [choice]}
+    call = {"index": 0, "id": uuid4().hex, "type": "function", "function": function}
+    return {"role": "assistant", "content": "Well.", "tool_calls": [call]}
+
+
+def _to_response(message: dict[str, Any], asked: dict[str, Any]) -> Response:
+    """Return a message as it was asked for, with half a surrogate pair as JSON can say it."""
+    if asked.get("stream"):
+        chunks = (_to_chunk(message), _to_chunk({}, "tool_calls"))
+        return StreamingResponse(chunks, media_type="text/event-stream")
+    reason = "tool_calls" if "tool_calls" in message else "stop"
+    choice = {"index": 0, "finish_reason": reason, "message": message}
+    body = {**HEAD, "object": "chat.completion", "choices": [choice]}
+    return Response(json.dumps(body), media_type="application/json")
+
+
+def _say(pieces: Iterable[str], asked: dict[str, Any]) -> Response:
+    if not asked.get("stream"):
+        return _to_response({"role": "assistant", "content": "".join(pieces)}, asked)
+    chunks = (_to_chunk({"role": "assistant", "content": piece}) for piece in pieces)
+    return StreamingResponse(chain(chunks, [_to_chunk({}, "stop")]), media_type="text/event-stream")
+
+
+def _to_chunk(delta: dict[str, Any], reason: str | None = None) -> str:
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+    return f"data: {json.dumps(chunk)}\n\n"
 
 
 def _to_stream(text: str) -> Iterator[str]:
-    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
-    yield f"data: {json.dumps(chunk)}\n\n"
+    yield _to_chunk({"role": "assistant", "content": text}, "stop")
 
 
 @contextmanager

@@ -33,7 +33,19 @@ async def large(size: int) -> str:
     return "x" * size
 
 
-{list} += [slow, large]
+{decorator}
+async def echo(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+{decorator}
+async def rude() -> str:
+    """Return text that can't be stored."""
+    return "a\\0b\\ud800c\\ud83d\\ude00"
+
+
+{list} += [slow, large, echo, rude]
 '''
 DECORATORS = {"langgraph": "@tool", "openai": "@function_tool"}
 

@@ -17,7 +17,7 @@ from agent_server.responses.events import Event
 from agent_server.responses.requests import Turn
 from agent_server.settings import limit
 
-PAGE = 500  # events per read
+PAGE = 500  # events per read, at most
 TURN = TypeAdapter(Turn)
 
 TABLES = """
@@ -65,8 +65,10 @@ LOCK = f"{FIND} FOR UPDATE"
 EVENTS = "SELECT event::text FROM response_events WHERE response_id = %(id)s ORDER BY sequence"
 READ = f"""
     SELECT status, {FREE} AS free, kind, event::text FROM responses r LEFT JOIN LATERAL (
-        SELECT * FROM response_events WHERE response_id = r.id AND sequence >= %(position)s
-        ORDER BY sequence LIMIT {PAGE}) e ON true
+        SELECT *, sum(size) OVER (ORDER BY sequence) - size AS before FROM (
+            SELECT *, octet_length(event::text) AS size FROM response_events
+            WHERE response_id = r.id AND sequence >= %(position)s
+            ORDER BY sequence LIMIT {PAGE}) page) e ON before < %(page_bytes)s
     WHERE r.id = %(id)s ORDER BY sequence"""
 # Only while the claim is held: a process that was presumed dead can no longer change anything.
 WRITE = f"""
@@ -151,6 +153,7 @@ async def fetch(connection: Connection, query: str, **values: Any) -> list[DictR
     values["channel"] = channel()
     values["abandoned_seconds"] = limit("ABANDONED_SECONDS")
     values["max_runs"] = limit("BACKGROUND_RUNS_PER_USER")
+    values["page_bytes"] = limit("PAGE_BYTES")
     values["kept_days"] = limit("BACKGROUND_KEPT_DAYS")
     cursor = await connection.execute(query, values)
     return await cursor.fetchall() if cursor.description else []

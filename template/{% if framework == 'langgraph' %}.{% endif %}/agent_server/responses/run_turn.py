@@ -1,9 +1,9 @@
 """Runs the agent for one turn, and emits its output to the response."""
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import Any, cast
 
 import openai
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
@@ -75,9 +75,12 @@ async def _stream(
     if graph.checkpointer:
         # A background run continues from its last step after a crash.
         options["durability"] = "sync" if turn.response_id else "exit"
-    async for mode, chunk in graph.astream(sent, config, **options):
-        emit = _emit_text if mode == "messages" else _emit_update
-        emit(chunk, response)
+    # Closed at once, and so the connection to the model, when the response takes no more.
+    stream = cast(AsyncGenerator[Any, None], graph.astream(sent, config, **options))
+    async with aclosing(stream) as chunks:
+        async for mode, chunk in chunks:
+            emit = _emit_text if mode == "messages" else _emit_update
+            emit(chunk, response)
 
 
 async def _forget(graph: Agent, config: RunnableConfig, sent: list[AnyMessage]) -> None:
