@@ -19,8 +19,8 @@ LIMITS = {
     "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
-    "MODEL_ANSWER_BYTES": 4194304,  # in one answer of the model, or in one event of a stream
-    "MODEL_STREAM_BYTES": 67108864,  # in all events of a stream from the model
+    "MODEL_ANSWER_BYTES": 4194304,  # in one answer of the model
+    "MODEL_STREAM_BYTES": 33554432,  # in all events of a stream from the model
     "OUTPUT_BYTES": 16777216,  # of all events of a turn
     "TOOL_ARGUMENTS_BYTES": 1048576,  # that the model may write for one call
     "TOOL_OUTPUT_BYTES": 1048576,  # of one call; the rest is cut off

@@ -128,7 +128,7 @@ def memory_of(server: Server) -> int:
     """Return the bytes of memory that the server's processes hold."""
     parent = psutil.Process(server.process.pid)
     processes = [parent, *parent.children(recursive=True)]
-    return sum(p.memory_info().rss for p in processes if "python" in p.name())
+    return sum(p.memory_info().rss for p in processes if "python" in p.exe())
 
 
 def assert_memory_returns(server: Server, idle: int, share: float = 0.2) -> None:

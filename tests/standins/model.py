@@ -60,7 +60,7 @@ class StandinModel:
             if self.calls and not (self.calls_once and _has_result(asked)):
                 return _to_response(_to_call(self.calls, self.arguments), asked)
             if self.pieces is not None:
-                return _say(self.pieces, asked)
+                return self._say(self.pieces, asked)
             if self.says is not None:
                 return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
             if self.status != 200:
@@ -71,6 +71,11 @@ class StandinModel:
             return response
         finally:
             self.running -= 1
+
+    def _say(self, pieces: Iterable[str], asked: dict[str, Any]) -> Response:
+        if not asked.get("stream"):
+            return _to_response({"role": "assistant", "content": "".join(pieces)}, asked)
+        return StreamingResponse(self._count(_to_chunks(pieces)), media_type="text/event-stream")
 
     async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
         position = 0
@@ -102,11 +107,10 @@ def _to_response(message: dict[str, Any], asked: dict[str, Any]) -> Response:
     return Response(json.dumps(body), media_type="application/json")
 
 
-def _say(pieces: Iterable[str], asked: dict[str, Any]) -> Response:
-    if not asked.get("stream"):
-        return _to_response({"role": "assistant", "content": "".join(pieces)}, asked)
-    chunks = (_to_chunk({"role": "assistant", "content": piece}) for piece in pieces)
-    return StreamingResponse(chain(chunks, [_to_chunk({}, "stop")]), media_type="text/event-stream")
+async def _to_chunks(pieces: Iterable[str]) -> AsyncIterator[str]:
+    for piece in pieces:
+        yield _to_chunk({"role": "assistant", "content": piece})
+    yield _to_chunk({}, "stop")
 
 
 def _to_chunk(delta: dict[str, Any], reason: str | None = None) -> str:

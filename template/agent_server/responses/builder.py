@@ -41,7 +41,7 @@ class ResponseBuilder:
         self._body: Item = {**head, **rest, **tools, **state}
         self._deltas: list[str] = []  # of the open message; not yet in the body
         self._half = ""  # the first half of a surrogate pair, whose second may follow
-        self._bytes = 0
+        self._bytes = self._said = 0  # of all events, and of the open message
         self._tokens = Counter(input_tokens=0, output_tokens=0)
         self.events = EventLog()
         self._emitted = self._opened = 0
@@ -62,6 +62,8 @@ class ResponseBuilder:
         half = text[-1:] if re.fullmatch(FIRST_HALVES, text[-1:]) else ""
         if text := to_storable(text.removesuffix(half)):
             self._refuse_beyond(text)
+            if self._said + len(text) > (most := limit("MODEL_ANSWER_BYTES")):
+                raise output_too_large(f"The model's answer is larger than {most} bytes.")
             self._append_text(text)
         self._half = half
 
@@ -128,7 +130,8 @@ class ResponseBuilder:
             part = {"type": "output_text", "text": "", "annotations": []}
             message["content"] = [part]
             self._emit_of_item("content_part.added", content_index=0, part=part)
-            self._message = message
+            self._message, self._said = message, 0
+        self._said += len(delta)
         self._deltas.append(delta)
         self._emit_of_item("output_text.delta", content_index=0, delta=delta, logprobs=[])
 

@@ -8,8 +8,9 @@ from openai import AsyncOpenAI
 from openai.types.responses import ResponseFunctionToolCall
 
 from agent_server.database.text import to_storable_json
+from agent_server.errors import output_too_large
 from agent_server.model_http import BoundedClient, databricks_client
-from agent_server.settings import setting, workspace_configured
+from agent_server.settings import limit, setting, workspace_configured
 
 
 class CleanModel(OpenAIChatCompletionsModel):
@@ -22,9 +23,17 @@ class CleanModel(OpenAIChatCompletionsModel):
         return response
 
     async def stream_response(self, *args: Any, **options: Any) -> AsyncIterator[Any]:
-        """Yield the events of the model's response."""
+        """Yield the events of the model's response.
+
+        Raises a 502 ApiError beyond TOOL_ARGUMENTS_BYTES: the SDK copies all it has for each piece.
+        """
+        size, most = 0, limit("TOOL_ARGUMENTS_BYTES")
         async for event in super().stream_response(*args, **options):
-            if event.type == "response.output_item.done":
+            if event.type == "response.function_call_arguments.delta":
+                size += len(event.delta)
+                if size > most:
+                    raise output_too_large(f"Tool arguments are larger than {most} bytes.")
+            elif event.type == "response.output_item.done":
                 _clean([event.item])
             elif event.type == "response.completed":
                 _clean(event.response.output)
