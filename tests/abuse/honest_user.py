@@ -120,8 +120,10 @@ def _at_work(user: HonestUser) -> Iterator[None]:
 def _open_control() -> Iterator[str]:
     with subprocess.Popen([sys.executable, "-c", CONTROL], stdout=subprocess.PIPE) as process:
         assert process.stdout
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/"
+        finally:
+            process.terminate()
 
 
 def memory_of(server: Server) -> int:

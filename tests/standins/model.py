@@ -6,7 +6,6 @@ import socket
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +37,7 @@ class StandinModel:
     calls_once: bool = False  # and answers as usual when it sees a result
     says: str | None = None  # the only thing it says, if it is set, always as a stream
     pieces: Iterable[str] | None = None  # the only thing it says, whole or piece by piece
+    only_to: bytes = b""  # what a request must hold to be told these pieces
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
@@ -47,19 +47,19 @@ class StandinModel:
 
     async def __call__(self, request: Request, answer: RequestResponseEndpoint) -> Response:
         """Answer, late or not at all."""
-        self.requests.append(await request.body())
+        self.requests.append(body := await request.body())
         self.running += 1
         try:
             await asyncio.sleep(self.delay)
             self.left -= 1
             if self.left == -1:
                 self.status = 500
-            if self.refuses and self.refuses in self.requests[-1]:
+            if self.refuses and self.refuses in body:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
-            asked = json.loads(self.requests[-1] or b"{}")
+            asked = json.loads(body or b"{}")
             if self.calls and not (self.calls_once and _has_result(asked)):
                 return _to_response(_to_call(self.calls, self.arguments), asked)
-            if self.pieces is not None:
+            if self.pieces is not None and self.only_to in body:
                 return self._say(self.pieces, asked)
             if self.says is not None:
                 return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")

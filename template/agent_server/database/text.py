@@ -51,5 +51,5 @@ def shortened(text: str, most: int) -> str:
     """Return storable text, cut to `most` bytes of UTF-8 with a sentence that says so."""
     if (size := len(data := text.encode())) <= most:
         return text
-    head = data[:most].decode(errors="ignore")
-    return f"{head}\n[Cut off here: these are the first {most} of {size} bytes.]"
+    note = f"\n[Cut off here: of {size} bytes, at most {most} are kept.]"
+    return data[: max(0, most - len(note))].decode(errors="ignore") + note

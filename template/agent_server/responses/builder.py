@@ -62,7 +62,7 @@ class ResponseBuilder:
         half = text[-1:] if re.fullmatch(FIRST_HALVES, text[-1:]) else ""
         if text := to_storable(text.removesuffix(half)):
             self._refuse_beyond(text)
-            if self._said + len(text) > (most := limit("MODEL_ANSWER_BYTES")):
+            if self._said + len(text.encode()) > (most := limit("MODEL_ANSWER_BYTES")):
                 raise output_too_large(f"The model's answer is larger than {most} bytes.")
             self._append_text(text)
         self._half = half
@@ -131,7 +131,7 @@ class ResponseBuilder:
             message["content"] = [part]
             self._emit_of_item("content_part.added", content_index=0, part=part)
             self._message, self._said = message, 0
-        self._said += len(delta)
+        self._said += len(delta.encode())
         self._deltas.append(delta)
         self._emit_of_item("output_text.delta", content_index=0, delta=delta, logprobs=[])
 
