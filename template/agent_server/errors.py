@@ -82,6 +82,11 @@ def bad_request(text: str) -> ApiError:
     return ApiError(400, "invalid_request", text)
 
 
+def output_too_large(text: str) -> ApiError:
+    """Return the 502 for output of the model or a tool that is larger than a limit."""
+    return ApiError(502, "output_too_large", text)
+
+
 def to_body(error: HTTPException) -> dict[str, Any]:
     """Return the error in the shape of the OpenAI API."""
     kind = "invalid_request_error" if error.status_code < 429 else "server_error"

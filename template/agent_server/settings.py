@@ -41,6 +41,13 @@ LIMITS = {
     "SUSPECT_SECONDS": 10,  # between starts of runs that a process died with
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
     "CLEANUP_SECONDS": 3600,  # between looks for what has been kept for long enough
+    "MODEL_ANSWER_BYTES": 4194304,  # in one answer of the model
+    "MODEL_STREAM_BYTES": 33554432,  # in all events of a stream from the model
+    "OUTPUT_BYTES": 16777216,  # of all events of a turn
+    "TOOL_ARGUMENTS_BYTES": 1048576,  # that the model may write for one call
+    "TOOL_OUTPUT_BYTES": 1048576,  # of one call; the rest is cut off
+    "PAGE_BYTES": 1048576,  # after which a page of messages or events ends
+    "EXPORT_SECONDS": 600,  # for a client to read an export
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["tool"]["lakebase-agent"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent_server.transport.json_bounds import check_json
 from agent_server.settings import limit
+from agent_server.transport.json_bounds import check_json
 
 VALUES, DEPTH = limit("MAX_REQUEST_VALUES"), limit("MAX_REQUEST_DEPTH")
 

@@ -63,7 +63,7 @@ def server(project: Project, model: StandinModel) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def healthy(model: StandinModel) -> None:
     """Let every test start with a model that works."""
-    model.status, model.delay, model.left = 200, 0, -1
+    model.status, model.delay, model.left, model.pieces = 200, 0, -1, None
 
 
 @pytest.fixture

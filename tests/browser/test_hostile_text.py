@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.visit import Visit
+from tests.standins.model import StandinModel
 
 RUN = "window.executed=1"
 HOSTILE = {
@@ -20,6 +21,38 @@ HOSTILE = {
     "elsewhere": '<base href="https://evil.example"><meta http-equiv="refresh" content="0; /away">',
 }
 MARKUP = "script, img, svg, iframe, form, input, style, base, meta, [style], [onerror], [onload]"
+# What takes a Markdown parser, or the layout, more time or depth than there is.
+ENDLESS = {
+    "quotes": ">" * 2500,
+    "quotes with spaces": "> " * 13_000,
+    "quoted lines": "> a\n" * 6500,
+    "lists in lists": "- " * 3000,
+    "lists in quotes": "1. > " * 3000,
+    "indented lists": "\n".join("  " * depth + "- a" for depth in range(200)),
+    "emphasis in emphasis": "*a " * 4400 + "b* " * 4400,
+    "strong emphasis": "**a *b " * 1900 + "c* d** " * 1900,
+    "open emphasis": "__a_" * 6500,
+    "paragraphs of emphasis": ("*a " * 45 + "b* " * 45 + "\n\n") * 100,
+    "brackets": "[" * 26_000,
+    "links": "[a](<" * 5000,
+    "backticks": " ".join("`" * length for length in range(1, 230)),
+    "addresses": "a.a_" * 6500,
+    "cells": "|" + "a|" * 6500 + "\n|" + "-|" * 6500,
+    "rows": "|a|b|\n|-|-|\n" + "|a|b|\n" * 4000,
+    "tags": "<div>" * 5000,
+    "paragraphs": "a\n\n" * 4000,
+    "a long line": "x" * 300_000,
+    "a long text": "Some words. " * 50_000,
+}
+FRAME = 500  # milliseconds: on a busy machine, and still a tenth of what it was
+WATCH = """
+    window.longest = 0;
+    new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) {
+            window.longest = Math.max(window.longest, duration);
+        }
+    }).observe({ type: "longtask" });
+"""
 hostile = pytest.mark.parametrize("kind", HOSTILE)
 
 
@@ -98,3 +131,27 @@ def test_the_browser_refuses_markup_that_was_not_sanitised(visit: Open) -> None:
     )
     assert refused == "TypeError"
     assert here.problems.pop().startswith("error: This document requires 'TrustedHTML'")
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_text_that_would_take_too_long_to_lay_out_is_there_and_holds_nothing_up(
+    visit: Open, model: StandinModel, kind: str
+) -> None:
+    text = f"{ENDLESS[kind]}\n\nThe end."
+    model.pieces = [text[start : start + 1000] for start in range(0, len(text), 1000)]
+    here = visit()
+    here.page.add_init_script(WATCH)
+    here.page.reload()
+    expect(here.say("hello")).to_contain_text("The end.")
+    assert here.page.evaluate("window.longest") < FRAME
+    here.page.reload()
+    expect(here.answers).to_contain_text("The end.")
+    assert here.page.evaluate("window.longest") < FRAME
+
+
+def test_a_long_answer_is_still_formatted(visit: Open, model: StandinModel) -> None:
+    model.pieces = ["# Title\n\n", "Some **words**.\n\n" * 2000, "```\ncode\n```\n\nThe *end*."]
+    answer = visit().say("hello")
+    expect(answer.locator("strong")).to_have_count(2000)
+    expect(answer.locator("pre")).to_have_text("code")
+    expect(answer.locator("h1, em")).to_have_text(["Title", "end"])

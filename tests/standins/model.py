@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +37,10 @@ class StandinModel:
     arguments: str = "{}"  # with these
     times: int = 1  # and so often in one answer
     only: bytes = b""  # but only when the request holds this
+    calls_once: bool = False  # and answers as usual when it sees a result
     says: str | None = None  # the only thing it says, if it is set, always as a stream
+    pieces: Iterable[str] | None = None  # the only thing it says, whole or piece by piece
+    only_to: bytes = b""  # what a request must hold to be told these pieces
     embedding_delay: float = 0.0  # of vectors, besides `delay`
     embeds: str | None = None  # what it answers instead of vectors, if it is set, as a web page
     embeds_not: bytes = b""  # what no text may hold of which it computes a vector
@@ -50,8 +53,7 @@ class StandinModel:
 
     async def __call__(self, request: Request, answer: RequestResponseEndpoint) -> Response:
         """Answer, late or not at all."""
-        body = await request.body()
-        self.requests.append(body)
+        self.requests.append(body := await request.body())
         self.running += 1
         try:
             await asyncio.sleep(self.delay)
@@ -62,10 +64,12 @@ class StandinModel:
                 return JSONResponse({"error": {"message": SECRET}}, 400)
             if request.url.path.endswith("/embeddings"):
                 return await self._embed(request, answer)
-            if self.calls and self.only in body:
-                streamed = json.loads(body).get("stream")
-                calls = _to_calls(self.calls, self.arguments, self.times)
-                return _streamed_calls(calls) if streamed else JSONResponse(_answer_of(calls))
+            asked = json.loads(body or b"{}")
+            done = self.calls_once and _has_result(asked)
+            if self.calls and self.only in body and not done:
+                return _to_response(_to_calls(self.calls, self.arguments, self.times), asked)
+            if self.pieces is not None and self.only_to in body:
+                return self._say(self.pieces, asked)
             if self.says is not None:
                 return StreamingResponse(_to_stream(self.says), media_type="text/event-stream")
             if self.status != 200:
@@ -87,6 +91,11 @@ class StandinModel:
             return JSONResponse({"error": {"message": SECRET}}, self.status)
         return await answer(request)
 
+    def _say(self, pieces: Iterable[str], asked: dict[str, Any]) -> Response:
+        if not asked.get("stream"):
+            return _to_response({"role": "assistant", "content": "".join(pieces)}, asked)
+        return StreamingResponse(self._count(_to_chunks(pieces)), media_type="text/event-stream")
+
     async def _count(self, chunks: AsyncIterable[Any]) -> AsyncIterator[Any]:
         position = 0
         self.streams += 1
@@ -100,31 +109,44 @@ class StandinModel:
             self.streams -= 1
 
 
-def _to_calls(tool: str, arguments: str, times: int) -> list[dict[str, Any]]:
+def _has_result(asked: dict[str, Any]) -> bool:
+    return bool(asked.get("messages")) and asked["messages"][-1]["role"] == "tool"
+
+
+def _to_calls(tool: str, arguments: str, times: int) -> dict[str, Any]:
     function = {"name": tool, "arguments": arguments}
-    return [{"id": uuid4().hex, "type": "function", "function": function} for _ in range(times)]
+    calls = [
+        {"index": place, "id": uuid4().hex, "type": "function", "function": function}
+        for place in range(times)
+    ]
+    return {"role": "assistant", "content": "Well.", "tool_calls": calls}
 
 
-def _answer_of(calls: list[dict[str, Any]]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": "Well.", "tool_calls": calls}
-    choice = {"index": 0, "finish_reason": "tool_calls", "message": message}
-    return {**HEAD, "object": "chat.completion", "choices": [choice]}
+def _to_response(message: dict[str, Any], asked: dict[str, Any]) -> Response:
+    """Return a message as it was asked for, with half a surrogate pair as JSON can say it."""
+    if asked.get("stream"):
+        chunks = (_to_chunk(message), _to_chunk({}, "tool_calls"))
+        return StreamingResponse(chunks, media_type="text/event-stream")
+    reason = "tool_calls" if "tool_calls" in message else "stop"
+    choice = {"index": 0, "finish_reason": reason, "message": message}
+    body = {**HEAD, "object": "chat.completion", "choices": [choice]}
+    return Response(json.dumps(body), media_type="application/json")
 
 
-def _streamed_calls(calls: list[dict[str, Any]]) -> Response:
-    deltas = [{"tool_calls": [{"index": place, **call}]} for place, call in enumerate(calls)]
-    chunks = [*map(_to_chunk, deltas), _to_chunk({}, "tool_calls")]
-    return StreamingResponse(iter(chunks), media_type="text/event-stream")
-
-
-def _to_stream(text: str) -> Iterator[str]:
-    yield _to_chunk({"role": "assistant", "content": text}, "stop")
+async def _to_chunks(pieces: Iterable[str]) -> AsyncIterator[str]:
+    for piece in pieces:
+        yield _to_chunk({"role": "assistant", "content": piece})
+    yield _to_chunk({}, "stop")
 
 
 def _to_chunk(delta: dict[str, Any], reason: str | None = None) -> str:
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
     chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
     return f"data: {json.dumps(chunk)}\n\n"
+
+
+def _to_stream(text: str) -> Iterator[str]:
+    yield _to_chunk({"role": "assistant", "content": text}, "stop")
 
 
 @contextmanager

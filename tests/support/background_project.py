@@ -41,7 +41,19 @@ async def die() -> str:
     os._exit(1)
 
 
-{list} += [slow, large, die]
+{decorator}
+async def echo(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+{decorator}
+async def rude() -> str:
+    """Return text that can't be stored."""
+    return "a\\0b\\ud800c\\ud83d\\ude00"
+
+
+{list} += [slow, large, die, echo, rude]
 '''
 DECORATORS = {"langgraph": "@tool", "openai": "@function_tool"}
 

@@ -4,10 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, Self
 
-from agent_server.errors import ApiError
+from agent_server.database.text import to_storable
 from agent_server.responses.builder import Item, ResponseBuilder
 from agent_server.responses.events import Event, EventLog
-from agent_server.settings import limit
 
 
 class DurableResponse(ResponseBuilder):
@@ -19,12 +18,13 @@ class DurableResponse(ResponseBuilder):
     used before. The final response holds the kept and the new items, and no others.
     """
 
+    MAX_BYTES = "BACKGROUND_OUTPUT_BYTES"
+
     def __init__(self, thread_id: str, response_id: str = "") -> None:
         super().__init__(thread_id)
         self.body.update(status="queued", background=True)
         self.body["id"] = response_id or self.body["id"]
         self._earlier: list[Item] = []
-        self._bytes = 0
 
     @property
     def begun(self) -> bool:
@@ -46,12 +46,9 @@ class DurableResponse(ResponseBuilder):
         """Rebuild a response from its events, each as JSON; its log continues after them."""
         body = json.loads(events[0])["response"]
         response = cls(body["custom_outputs"]["thread_id"])
-        response.body = body
-        deltas: list[str] = []  # of the open message: joined once, or each would copy all before it
+        response._body = body
         for event in events:
-            response._replay(json.loads(event), deltas)
-        if deltas:
-            response.body["output"][-1]["content"][0]["text"] = "".join(deltas)
+            response._replay(json.loads(event))
         response._bytes = sum(map(len, events))
         response.events = EventLog(len(events))
         return response
@@ -74,27 +71,20 @@ class DurableResponse(ResponseBuilder):
         self.fail(code, message)
         return self.events.since(self.events.end_position - 1)[0]
 
-    def text(self, delta: str) -> None:
-        """Append `delta` to the open message, opening one if necessary."""
-        self._refuse_beyond(delta)
-        super().text(delta)
-
     def end_text(self, text: str = "") -> None:
         """Close the open message; `text` is its full text if it was not streamed."""
-        parts = [{"type": "output_text", "text": text, "annotations": []}]
+        parts = [{"type": "output_text", "text": to_storable(text), "annotations": []}]
         if self._message or not (text and self._keep(type="message", content=parts)):
             super().end_text(text)
 
     def tool_call(self, call_id: str, name: str, arguments: str) -> None:
         """Emit a tool call of the model; `arguments` is JSON."""
-        if not self._keep(type="function_call", call_id=call_id):
-            self._refuse_beyond(arguments)
+        if not self._keep(type="function_call", call_id=to_storable(call_id)):
             super().tool_call(call_id, name, arguments)
 
     def tool_output(self, call_id: str, output: str) -> None:
         """Emit the result of a tool call."""
-        if not self._keep(type="function_call_output", call_id=call_id):
-            self._refuse_beyond(output)
+        if not self._keep(type="function_call_output", call_id=to_storable(call_id)):
             super().tool_output(call_id, output)
 
     def _keep(self, **fields: Any) -> bool:
@@ -106,32 +96,25 @@ class DurableResponse(ResponseBuilder):
                 return True
         return False
 
-    def _replay(self, event: Item, deltas: list[str]) -> None:
+    def _replay(self, event: Item) -> None:
+        kind = event["type"].removeprefix("response.")
+        if kind == "output_text.delta":
+            self._deltas.append(event["delta"])
+        else:
+            self._replay_rare(kind, event)
+        self._emitted += 1
+
+    def _replay_rare(self, kind: str, event: Item) -> None:
         output: list[Item] = self.body["output"]
-        match event["type"].removeprefix("response."):
+        match kind:
             case "in_progress":
-                self.body, self._begun = event["response"], True
+                self._body, self._begun = event["response"], True
             case "queued":
                 self.body["status"] = "queued"
             case "output_item.added":
-                deltas.clear()
                 output.append(event["item"])
                 self._opened += 1
             case "content_part.added":
                 output[-1]["content"] = [event["part"]]
-            case "output_text.delta":
-                deltas.append(event["delta"])
             case "output_item.done":
-                deltas.clear()
                 output[-1] = event["item"]
-        self._emitted += 1
-
-    def _append(self, event: Event) -> None:
-        self._bytes += len(event[1])
-        super()._append(event)
-
-    def _refuse_beyond(self, more: str) -> None:
-        # Checked before anything is emitted: an item that was opened must always be closed.
-        most = limit("BACKGROUND_OUTPUT_BYTES")
-        if self._bytes + len(more) > most:
-            raise ApiError(500, "output_too_large", f"The output is larger than {most} bytes.")

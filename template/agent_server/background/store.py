@@ -19,7 +19,7 @@ from agent_server.responses.events import Event
 from agent_server.responses.requests import Turn
 from agent_server.settings import limit
 
-PAGE = 500  # events per read
+PAGE = 500  # events per read, at most
 TURN = TypeAdapter(Turn)
 
 TABLES = """
@@ -74,8 +74,10 @@ EVENTS = f"""
     ORDER BY sequence LIMIT {PAGE}"""
 READ = f"""
     SELECT status, {FREE} AS free, kind, event::text FROM responses r LEFT JOIN LATERAL (
-        SELECT * FROM response_events WHERE response_id = r.id AND sequence >= %(position)s
-        ORDER BY sequence LIMIT {PAGE}) e ON true
+        SELECT *, sum(size) OVER (ORDER BY sequence) - size AS before FROM (
+            SELECT *, octet_length(event::text) AS size FROM response_events
+            WHERE response_id = r.id AND sequence >= %(position)s
+            ORDER BY sequence LIMIT {PAGE}) page) e ON before < %(page_bytes)s
     WHERE r.id = %(id)s ORDER BY sequence"""
 # Only while the claim is held: a process that was presumed dead can no longer change anything.
 # Long texts are sent as binary: psycopg escapes the others letter by letter.
@@ -181,6 +183,7 @@ async def execute(connection: Connection, query: str, **values: Any) -> AsyncCur
     values["channel"] = channel()
     values["abandoned_seconds"] = limit("ABANDONED_SECONDS")
     values["max_runs"] = limit("BACKGROUND_RUNS_PER_USER")
+    values["page_bytes"] = limit("PAGE_BYTES")
     return await connection.execute(query, values)
 
 

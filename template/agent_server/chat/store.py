@@ -18,6 +18,7 @@ from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.responses.builder import Item
 from agent_server.responses.requests import Turn
+from agent_server.settings import limit
 
 RESPONSE_PREFIX = "resp_"  # of a background response's id; the question's id follows
 
@@ -73,13 +74,15 @@ LIST = """
     WHERE user_id = %(user)s AND strpos(lower(title), lower(%(search)s)) > 0
         AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
     ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
-# An empty page is one row without a message; another user's chat has no row.
+# An empty page is one row without a message; another user's chat has no row. A page has at least
+# one message, and no more once it has page_bytes.
 MESSAGES = """
-    SELECT m.* FROM chats c LEFT JOIN LATERAL (
-        SELECT id, role, content, partial, created_at FROM messages
-        WHERE chat_id = c.id
-            AND (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
-        ORDER BY created_at DESC, id DESC LIMIT %(limit)s) m ON true
+    SELECT m.id, role, content, partial, m.created_at FROM chats c LEFT JOIN LATERAL (
+        SELECT *, sum(size) OVER (ORDER BY created_at DESC, id DESC) - size AS later FROM (
+            SELECT *, octet_length(content) AS size FROM messages
+            WHERE chat_id = c.id AND
+                (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
+            ORDER BY created_at DESC, id DESC LIMIT %(limit)s) page) m ON later < %(page_bytes)s
     WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
 RENAME = """
     UPDATE chats SET title = %(title)s WHERE id = %(id)s AND user_id = %(user)s
@@ -101,8 +104,12 @@ class Chats:
         return await self._all(LIST, **page.model_dump())
 
     async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
-        """Return the latest messages before the page's position, oldest first."""
-        rows = await self._some(MESSAGES, id=chat_id, **page.model_dump())
+        """Return the latest messages before the page's position, oldest first.
+
+        They are fewer than the page's limit when they reach the limit PAGE_BYTES.
+        """
+        place = {"id": chat_id, "page_bytes": limit("PAGE_BYTES"), **page.model_dump()}
+        rows = await self._some(MESSAGES, **place)
         return [row for row in rows if row["id"]]
 
     async def rename(self, chat_id: UUID, title: str) -> Row:

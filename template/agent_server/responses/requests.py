@@ -19,8 +19,8 @@ from agent_server.responses.items import (
     Message,
     Text,
 )
-from agent_server.transport.json_bounds import check_json
 from agent_server.settings import limit
+from agent_server.transport.json_bounds import check_json
 
 MAX_LABELS = 16  # in a response's metadata
 MAX_REASON = 200  # characters of a validation error, which may repeat what was sent

@@ -3,12 +3,13 @@
 import os
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from agent_server.identity import CurrentUser
 from agent_server.responses.items import Text
 from agent_server.server.startup import OpenedRuntime
 from agent_server.settings import has, limit, setting
+from agent_server.user_data.export import Export
 from agent_server.user_data.rows import delete_memories, delete_user, export_user
 
 router = APIRouter(prefix="/api")
@@ -27,9 +28,11 @@ async def show_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, Any]:
 
 
 @router.get("/me/export")
-async def export_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, list[Any]]:
+async def export_me(user: CurrentUser, runtime: OpenedRuntime) -> Response:
     """Return every row that the app stores about the user, by table."""
-    return await export_user(runtime.pool, user)
+    pieces = export_user(runtime.pool, user)
+    await anext(pieces)
+    return Export(pieces)
 
 
 @router.delete("/me", status_code=204)

@@ -1,12 +1,16 @@
 """Exports and deletes the rows of the app's schema that belong to a user or a thread."""
 
 import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from psycopg import sql
 
+from agent_server.database.lakebase import schema_name
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.tables import THREAD_COLUMNS, Source, find_tables
+from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.settings import limit
 
@@ -30,18 +34,57 @@ DELETE_MEMORIES = """
     DELETE FROM store
     WHERE prefix = %(place)s OR
     (prefix ~>=~ (%(place)s || '.') AND prefix ~<~ (%(place)s || '/'))"""
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+WHILE_READ = "SET LOCAL statement_timeout = {}"  # the client's pace, not the database's
+# One export at a time: a user can't hold all connections by reading slowly.
+LOCK = "SELECT 1 WHERE pg_try_advisory_xact_lock(hashtextextended('export: ' || %s, 0))"
+# COPY sends row after row, as fast as they are read. Not as jsonb, which holds no NUL: a model may
+# have said one before its text was cleaned.
+COPY_ROWS = "COPY (SELECT to_json(t) FROM {} AS t WHERE {}) TO STDOUT"
+PIECE_BYTES = 65_536
 END_LEASES = "UPDATE {} SET expires_at = least(expires_at, now()) WHERE {}"
 
 
-async def export_user(pool: Pool, user: User) -> dict[str, list[Any]]:
-    """Return every row that belongs to the user, by table."""
-    values, rows = {"id": user.id, "key": user.key}, {}
-    async with pool.connection() as connection:
-        for name, source in (await find_tables(connection, OF_USER)).items():
-            query = sql.SQL("SELECT to_jsonb(t) AS row FROM {} AS t WHERE {}").format(*source)
-            found = await (await connection.execute(query, values)).fetchall()
-            rows[name] = [row["row"] for row in found]
-    return rows
+async def export_user(pool: Pool, user: User) -> AsyncGenerator[bytes, None]:
+    """Yield a JSON object with every row that belongs to the user, by table, as of one moment.
+
+    The first piece is empty; from then on, until the generator is closed, it holds a connection.
+    Raises a 429 ApiError while another export of the user is running.
+    """
+    values = {"id": user.id, "key": user.key}
+    async with pool.connection() as connection, connection.transaction():
+        await connection.execute(SNAPSHOT)
+        await connection.execute(sql.SQL(WHILE_READ).format(f"{limit('EXPORT_SECONDS')}s"))
+        if not await (await connection.execute(LOCK, [f"{schema_name()} {user.id}"])).fetchall():
+            raise ApiError(429, "export_running", "Another export of yours has not ended.", 5)
+        tables = await find_tables(connection, OF_USER)
+        yield b""
+        yield b"{"
+        for number, (name, source) in enumerate(tables.items()):
+            yield f"{', ' if number else ''}{json.dumps(name)}: [".encode()
+            async for piece in _rows(connection, source, values):
+                yield piece
+            yield b"]"
+    yield b"}"
+
+
+async def _rows(
+    connection: Connection, source: Source, values: dict[str, str]
+) -> AsyncIterator[bytes]:
+    """Yield the rows of a table as JSON, separated by commas."""
+    piece, separator = bytearray(), b""
+    copied = sql.SQL(COPY_ROWS).format(*source)
+    async with connection.cursor() as cursor, cursor.copy(copied, values) as copy:
+        copy.set_types(["text"])
+        async for (row,) in copy.rows():
+            piece += separator + row.encode()
+            separator = b", "
+            if len(piece) >= PIECE_BYTES:
+                yield bytes(piece)
+                piece.clear()
+                # Rows that have already arrived, and a reader who keeps up, would not wait.
+                await asyncio.sleep(0)
+    yield bytes(piece)
 
 
 async def delete_user(pool: Pool, user: User) -> None:

@@ -5,8 +5,8 @@ from functools import cached_property
 from langchain_core.language_models import BaseChatModel
 from openai import AsyncOpenAI
 
-from agent_server.model_client import QuickClient, build_databricks_client
 from agent_server.settings import setting, workspace_configured
+from agent_server.transport.model_client import ModelClient, build_databricks_client
 
 
 # Packages are imported only when needed: each takes seconds.
@@ -15,7 +15,7 @@ def build_model() -> BaseChatModel:
     if not workspace_configured():
         from langchain_openai import ChatOpenAI
 
-        client = QuickClient()
+        client = ModelClient()
         # A timeout per chunk uses asyncio.wait_for, which loses cancellations before Python 3.12;
         # the client's own timeout still applies.
         return ChatOpenAI(
@@ -30,9 +30,10 @@ def build_model() -> BaseChatModel:
     from agent_server.server.workspace import workspace_client
 
     class Model(ChatDatabricks):  # type: ignore[misc]
+        # Its own client would read answers of any size.
         @cached_property
         def async_client(self) -> AsyncOpenAI:
-            return build_databricks_client(self.workspace_client)
+            return build_client()
 
     model: BaseChatModel = Model(
         endpoint=setting("MODEL_ENDPOINT"), workspace_client=workspace_client()
@@ -43,7 +44,7 @@ def build_model() -> BaseChatModel:
 def build_client() -> AsyncOpenAI:
     """Return the client for embeddings, of the workspace's endpoints or of OPENAI_BASE_URL."""
     if not workspace_configured():
-        return AsyncOpenAI()
+        return ModelClient()
     from agent_server.server.workspace import workspace_client
 
     return build_databricks_client(workspace_client())

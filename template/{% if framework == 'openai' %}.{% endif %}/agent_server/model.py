@@ -1,22 +1,61 @@
 """Which model answers: a Databricks serving endpoint, or any OpenAI-compatible server."""
 
-from agents import Model, OpenAIChatCompletionsModel
-from openai import AsyncOpenAI
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
-from agent_server.model_client import QuickClient, build_databricks_client
-from agent_server.settings import setting, workspace_configured
+from agents import Model, ModelResponse, OpenAIChatCompletionsModel
+from openai import AsyncOpenAI
+from openai.types.responses import ResponseFunctionToolCall
+
+from agent_server.database.text import to_storable_json
+from agent_server.errors import output_too_large
+from agent_server.settings import limit, setting, workspace_configured
+from agent_server.transport.model_client import ModelClient, build_databricks_client
+
+
+class CleanModel(OpenAIChatCompletionsModel):
+    """A chat model whose tool calls have arguments that can be stored."""
+
+    async def get_response(self, *args: Any, **options: Any) -> ModelResponse:
+        """Return the model's response."""
+        response = await super().get_response(*args, **options)
+        _clean(response.output)
+        return response
+
+    async def stream_response(self, *args: Any, **options: Any) -> AsyncIterator[Any]:
+        """Yield the events of the model's response.
+
+        Raises a 502 ApiError beyond TOOL_ARGUMENTS_BYTES: the SDK copies all it has for each piece.
+        """
+        size, most = 0, limit("TOOL_ARGUMENTS_BYTES")
+        async for event in super().stream_response(*args, **options):
+            if event.type == "response.function_call_arguments.delta":
+                size += len(event.delta)
+                if size > most:
+                    raise output_too_large(f"Tool arguments are larger than {most} bytes.")
+            elif event.type == "response.output_item.done":
+                _clean([event.item])
+            elif event.type == "response.completed":
+                _clean(event.response.output)
+            yield event
 
 
 def build_model() -> Model:
     """Return the chat model MODEL_ENDPOINT."""
-    return OpenAIChatCompletionsModel(setting("MODEL_ENDPOINT"), build_client())
+    return CleanModel(setting("MODEL_ENDPOINT"), build_client())
 
 
 def build_client() -> AsyncOpenAI:
     """Return the client of the workspace's serving endpoints, or of OPENAI_BASE_URL."""
     if not workspace_configured():
-        return QuickClient()
+        return ModelClient()
     # Imported only when it is needed: it takes seconds.
     from agent_server.server.workspace import workspace_client
 
     return build_databricks_client(workspace_client())
+
+
+def _clean(output: Iterable[Any]) -> None:
+    for item in output:
+        if isinstance(item, ResponseFunctionToolCall):
+            item.arguments = to_storable_json(item.arguments)

@@ -2,7 +2,7 @@
 
 import { Failure, getPage, request } from "./api.js";
 import { announce, attempt, element, trouble } from "./dom.js";
-import { toElement, userMessage } from "./messages.js";
+import { toElements, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
 import { STOPPED, Turn } from "./turn.js";
 
@@ -29,7 +29,7 @@ export class Conversation {
   /** Show the latest messages, and follow a run that has continued without a reader. */
   async load() {
     const { items, next, responseId } = await getPage(this.#messages);
-    this.list.replaceChildren(...items.map(toElement));
+    this.list.replaceChildren(...toElements(items));
     this.loaded = true;
     this.#offerEarlier(next);
     const last = items.at(-1);
@@ -112,8 +112,15 @@ export class Conversation {
     return whole && asked.length === this.list.querySelectorAll(".user").length;
   }
 
-  #page() {
-    return getPage(this.#messages).catch(() => ({ items: [] }));
+  /** Return the latest messages, from a question on. */
+  async #page() {
+    const page = await getPage(this.#messages).catch(() => ({ items: [] }));
+    while (page.next && !page.items.some(({ role }) => role === "user")) {
+      const earlier = await getPage(page.next).catch(() => ({ items: [] }));
+      page.items.unshift(...earlier.items);
+      page.next = earlier.next;
+    }
+    return page;
   }
 
   /** Return how to ask again: in place of the last question, if the server has stored it. */
@@ -136,7 +143,7 @@ export class Conversation {
       const { items, next: further } = await getPage(next);
       const scroller = this.list.closest("main");
       const below = scroller.scrollHeight - scroller.scrollTop;
-      row.replaceWith(...items.map(toElement));
+      row.replaceWith(...toElements(items));
       this.#offerEarlier(further);
       scroller.scrollTop = scroller.scrollHeight - below;
       scroller.focus({ preventScroll: true });

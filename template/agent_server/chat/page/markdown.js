@@ -1,9 +1,11 @@
 /** Renders a model's Markdown as elements. This is the only place where text becomes markup. */
 
 import { element } from "./dom.js";
+import { isTangled, toParts } from "./parts.js";
 import DOMPurify from "./vendor/dompurify.js";
 import { marked } from "./vendor/marked.js";
 
+const BUDGET = 30; // milliseconds of a frame
 const ALLOWED = {
   ALLOWED_TAGS: [
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
@@ -32,19 +34,67 @@ marked.use({
   },
 });
 
-/** Show `text` in `container`; unchanged blocks are not rendered again. */
-export function showMarkdown(container, text) {
-  const tokens = marked.lexer(text);
-  const blocks = tokens.filter(({ type }) => type !== "space" && type !== "def");
-  blocks.forEach((token, index) => {
-    const old = container.children[index];
-    if (old?.source === token.raw) return;
+/** A lexer that takes a tangled paragraph as plain text. */
+class Lexer extends marked.Lexer {
+  inlineTokens(text, tokens = []) {
+    if (!isTangled(text)) return super.inlineTokens(text, tokens);
+    tokens.push({ type: "text", raw: text, text });
+    return tokens;
+  }
+}
+
+/**
+ * Show `text` in `container`, as far as it gets in the frame that began at `now`; return whether
+ * all is shown. Unchanged blocks are not rendered again.
+ */
+export function showMarkdown(container, text, now) {
+  const parts = toParts(text);
+  for (const [index, part] of parts.entries()) {
+    const place = container.children[index] ?? container.appendChild(element("div"));
+    if (place.source !== part.source && !show(place, part, now + BUDGET)) return false;
+  }
+  while (container.children.length > parts.length) container.lastElementChild.remove();
+  return true;
+}
+
+function show(place, { source, plain }, end) {
+  if (performance.now() > end) return false;
+  // Kept for the next frame: finding the blocks may take all of this one.
+  if (place.lexed !== source) place.blocks = toBlocks(source, plain);
+  place.lexed = source;
+  const { blocks } = place;
+  if (!blocks || place.className) place.replaceChildren();
+  place.className = blocks ? "" : "plain";
+  if (!blocks) place.textContent = source;
+  else if (!showBlocks(place, blocks, end)) return false;
+  Object.assign(place, { source, lexed: null, blocks: null });
+  return true;
+}
+
+function showBlocks(place, blocks, end) {
+  for (const [index, token] of blocks.entries()) {
+    const old = place.children[index];
+    if (old?.source === token.raw) continue;
+    if (performance.now() > end) return false;
     const block = element("div", {}, toElements(token));
     block.source = token.raw;
     if (old) old.replaceWith(block);
-    else container.append(block);
-  });
-  while (container.children.length > blocks.length) container.lastElementChild.remove();
+    else place.append(block);
+  }
+  while (place.children.length > blocks.length) place.lastElementChild.remove();
+  return true;
+}
+
+/** Return the blocks of a text, or null if it is plain, or too deep for the parser. */
+function toBlocks(text, plain) {
+  if (plain) return null;
+  try {
+    const tokens = new Lexer({ ...marked.defaults }).lex(text);
+    return tokens.filter(({ type }) => type !== "space" && type !== "def");
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return null;
+  }
 }
 
 function toElements(token) {

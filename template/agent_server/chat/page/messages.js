@@ -3,6 +3,9 @@
 import { element } from "./dom.js";
 import { showMarkdown } from "./markdown.js";
 
+const REST = 3; // times as long as it took to show an answer, before it is shown again
+const MOST_INDENTED = 200_000; // characters of JSON
+
 const row = (kind, speaker, body) =>
   element("li", { class: kind }, element("span", { class: "unseen" }, speaker), body);
 
@@ -16,18 +19,29 @@ export class Answer {
   body = element("div", { class: "markdown" });
   element = row("assistant", "The agent said:", this.body);
   #due = 0;
+  #rested = 0; // when it may be shown again
 
-  /** Append a piece of text, which is shown in the next frame. */
+  /** Append a piece of text, which is shown in one of the next frames. */
   add(delta) {
     this.text += delta;
-    this.#due ||= requestAnimationFrame(() => this.show());
+    this.#due ||= this.#later();
   }
 
-  /** Show the text so far. */
-  show() {
+  /** Show the text so far; what takes longer than the frame that began at `now` follows later. */
+  show(now = performance.now()) {
     cancelAnimationFrame(this.#due);
-    this.#due = 0;
-    showMarkdown(this.body, this.text);
+    const whole = showMarkdown(this.body, this.text, now);
+    const end = performance.now();
+    // Most of the time is the user's: the longer this took, the longer more text waits.
+    this.#rested = whole ? end + REST * (end - now) : 0;
+    this.#due = whole ? 0 : this.#later();
+  }
+
+  #later() {
+    return requestAnimationFrame((now) => {
+      if (now < this.#rested) this.#due = this.#later();
+      else this.show(now);
+    });
   }
 }
 
@@ -59,9 +73,14 @@ export class ToolCall {
   }
 }
 
-/** Return a message of the history as an element. */
-export function toElement({ role, content, partial }) {
-  const made = { user: userMessage, assistant: toAnswer, tool: toToolCall }[role](content);
+/** Return messages of the history as elements, which may fill with text in later frames. */
+export function toElements(messages) {
+  const now = performance.now();
+  return messages.map((message) => toElement(message, now));
+}
+
+function toElement({ role, content, partial }, now) {
+  const made = { user: userMessage, assistant: toAnswer, tool: toToolCall }[role](content, now);
   if (partial) markIncomplete(made);
   return made;
 }
@@ -71,10 +90,10 @@ export function markIncomplete(message) {
   message.append(element("p", { class: "quiet" }, "This answer is incomplete."));
 }
 
-function toAnswer(text) {
+function toAnswer(text, now) {
   const answer = new Answer();
   answer.text = text;
-  answer.show();
+  answer.show(now);
   return answer.element;
 }
 
@@ -87,9 +106,16 @@ function toToolCall(content) {
 }
 
 function indented(text) {
+  if (text.length > MOST_INDENTED || isDeep(text)) return text;
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
     return text;
   }
+}
+
+/** Whether JSON is so deep that its indentation would be most of it. */
+function isDeep(text) {
+  let depth = 0;
+  return text.match(/[[\]{}]/g)?.some((mark) => (depth += "[{".includes(mark) ? 1 : -1) > 32);
 }

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from typing import Any, cast
 from uuid import uuid4
 
 import openai
@@ -81,9 +81,12 @@ async def _stream(
     if graph.checkpointer:
         # A background run continues from its last step after a crash.
         options["durability"] = "sync" if turn.response_id else "exit"
-    async for mode, chunk in graph.astream(sent, config, **options):
-        emit = _emit_text if mode == "messages" else _emit_update
-        emit(chunk, response)
+    # Closed at once, and so the connection to the model, when the response takes no more.
+    stream = cast(AsyncGenerator[Any, None], graph.astream(sent, config, **options))
+    async with aclosing(stream) as chunks:
+        async for mode, chunk in chunks:
+            emit = _emit_text if mode == "messages" else _emit_update
+            emit(chunk, response)
 
 
 @asynccontextmanager

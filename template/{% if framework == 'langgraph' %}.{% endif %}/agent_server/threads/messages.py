@@ -1,13 +1,27 @@
 """Finds which messages of a LangGraph thread to keep, which are new, and which are missing."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    BaseMessage,
+    HumanMessage,
+    ToolMessage,
+)
 from langchain_core.messages.modifier import RemoveMessage
 
+from agent_server.database.text import shortened, storable
+from agent_server.settings import limit
 from agent_server.threads.deduplicate import RoleAndText, after_answer, first_new, first_replaced
 
 Messages = Sequence[AnyMessage]
+# What a model or a tool may have written.
+WRITTEN = (
+    "content", "id", "name", "tool_calls", "invalid_tool_calls", "tool_call_id",
+    "additional_kwargs", "response_metadata",
+)  # fmt: skip
 
 
 def kept_and_new(held: Messages, sent: Messages, again: bool = False) -> tuple[Messages, Messages]:
@@ -18,6 +32,20 @@ def kept_and_new(held: Messages, sent: Messages, again: bool = False) -> tuple[M
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
     return held[:stays], sent[first_new(thread[:stays], texts) :]
+
+
+def clean(message: Any) -> Any:
+    """Return the message with storable text; what a tool returned is cut to TOOL_OUTPUT_BYTES.
+
+    What is no message is returned as it is.
+    """
+    if not isinstance(message, BaseMessage):
+        return message
+    written = {name: getattr(message, name) for name in WRITTEN if hasattr(message, name)}
+    cleaned = {name: storable(value) for name, value in written.items()}
+    if isinstance(message, ToolMessage):
+        cleaned["content"] = _shortened(cleaned["content"], limit("TOOL_OUTPUT_BYTES"))
+    return message if cleaned == written else message.model_copy(update=cleaned)
 
 
 def removals(messages: Messages) -> list[RemoveMessage]:
@@ -43,6 +71,19 @@ def missing_results(messages: Messages) -> list[AnyMessage]:
     done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
     text = "The tool was interrupted; its result is unknown."
     return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]
+
+
+def _shortened(content: Any, most: int) -> Any:
+    """Return the content of a message with its texts cut off."""
+    if isinstance(content, str):
+        return shortened(content, most)
+    return [_shorten_part(part, most) for part in content]
+
+
+def _shorten_part(part: Any, most: int) -> Any:
+    if isinstance(part, str):
+        return shortened(part, most)
+    return {k: shortened(v, most) if k == "text" else v for k, v in part.items()}
 
 
 def _roles_and_texts(messages: Messages) -> list[RoleAndText]:

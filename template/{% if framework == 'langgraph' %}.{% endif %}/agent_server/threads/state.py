@@ -1,25 +1,33 @@
 """The state of a LangGraph thread, and the middleware that adds only new messages to it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, NotRequired
 from uuid import NAMESPACE_OID, uuid5
 
 from langchain.agents import AgentState
-from langchain.agents.middleware import AgentMiddleware
-from langchain_core.messages import AnyMessage
+from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.messages import AnyMessage, ToolMessage
 from langgraph.channels import DeltaChannel, UntrackedValue
 from langgraph.config import get_config
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
+from langgraph.types import Command
 
-from agent_server.threads.messages import kept_and_new, missing_results, removals, silent
+from agent_server.errors import output_too_large
+from agent_server.settings import limit
+from agent_server.threads.messages import clean, kept_and_new, missing_results, removals, silent
 
 # A full copy of the thread is stored once in so many steps; in between, only new messages are.
 STEPS_BETWEEN_COPIES = 50
 
+CallModel = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
+CallTool = Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
+
 
 def _merge(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage]:
-    flat = [m for write in writes for m in (write if isinstance(write, list) else [write])]
+    # Whichever node wrote them: the next call of the model must be able to send them.
+    flat = [clean(m) for write in writes for m in (write if isinstance(write, list) else [write])]
     return add_messages(messages, flat)  # type: ignore[arg-type, return-value]
 
 
@@ -34,7 +42,10 @@ class ThreadState(AgentState[Any]):
 
 
 class TurnInput(AgentMiddleware[ThreadState, Any]):
-    """Adds the client's messages to the thread, once, before anything else runs."""
+    """Adds the client's messages to the thread, once, before anything else runs.
+
+    Cleans what the model and the tools write before it is stored.
+    """
 
     state_schema = ThreadState
 
@@ -48,6 +59,22 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
             message.id = _message_id(message, position)  # lets a turn recognise its own messages
         gone = [*held[len(kept) :], *silent(kept)]
         return {"messages": [*removals(gone), *missing_results(kept), *new]}
+
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: CallModel) -> Any:
+        """Return the model's messages, cleaned."""
+        response = await handler(request)
+        response.result = [clean(message) for message in response.result]
+        return response
+
+    async def awrap_tool_call(self, request: ToolCallRequest, handler: CallTool) -> Any:
+        """Return the tool's message, cleaned and cut off at TOOL_OUTPUT_BYTES.
+
+        Raises a 502 ApiError when it is larger than a whole turn may be.
+        """
+        message, most = await handler(request), limit("OUTPUT_BYTES")
+        if isinstance(message, ToolMessage) and len(message.text) > most:
+            raise output_too_large(f"A tool returned more than {most} bytes.")
+        return clean(message)
 
 
 def _message_id(message: AnyMessage, position: int) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, Protocol
 
 import agents
@@ -15,7 +16,7 @@ from agent_server.responses.input import to_items
 from agent_server.responses.requests import Turn
 from agent_server.responses.tool_calls import ToolCallBound
 from agent_server.settings import limit
-from agent_server.threads.messages import kept_and_new, says, signed, stored_answer, to_text
+from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer, to_text
 
 MLFLOW_FLAVOR = "mlflow.openai"
 Agent = agents.Agent[Context]
@@ -65,7 +66,7 @@ async def run_turn(
         run = await _run(agent, [*kept, *new], Context(turn.user, store), turn, response)
         if thread:
             # The whole turn at once: a turn that fails leaves nothing behind.
-            said = [item for made in run.new_items if says(item := made.to_input_item())]
+            said = [clean(item) for made in run.new_items if says(item := made.to_input_item())]
             added = [*new, *signed(said, turn.response_id)]
             await thread.add_items(added, instead_of=len(held) - len(kept))
     usage = run.context_wrapper.usage
@@ -86,8 +87,14 @@ async def _run(
 async def _run_whole(
     agent: Agent, items: Items, context: Context, response: ResponseBuilder
 ) -> Run:
-    most, bound = limit("MAX_STEPS"), ToolCallBound()
-    run = await agents.Runner.run(agent, items, context=context, max_turns=most, hooks=bound)
+    run = await agents.Runner.run(
+        agent,
+        items,
+        context=context,
+        max_turns=limit("MAX_STEPS"),
+        hooks=ToolCallBound(),
+        run_config=_config(items),
+    )
     for item in run.new_items:
         _emit_item(item.to_input_item(), response)
     return run
@@ -96,8 +103,15 @@ async def _run_whole(
 async def _run_streamed(
     agent: Agent, items: Items, context: Context, response: ResponseBuilder
 ) -> Run:
-    most, bound = limit("MAX_STEPS"), ToolCallBound()
-    run = agents.Runner.run_streamed(agent, items, context=context, max_turns=most, hooks=bound)
+    bound = ToolCallBound()
+    run = agents.Runner.run_streamed(
+        agent,
+        items,
+        context=context,
+        max_turns=limit("MAX_STEPS"),
+        hooks=bound,
+        run_config=_config(items),
+    )
     try:
         async for event in run.stream_events():
             bound.count(event)
@@ -118,6 +132,17 @@ async def _end(run: agents.RunResultStreaming) -> None:
     while task and not task.done():
         await asyncio.wait([task], timeout=limit("CANCEL_SECONDS"))
         task.cancel()
+
+
+def _config(held: Items) -> agents.RunConfig:
+    """Return what cleans all that the run adds to `held` before the model is sent it."""
+
+    def clean_new(data: agents.run.CallModelData[Any]) -> agents.run.ModelInputData:
+        sent = data.model_data
+        new = [clean(item) for item in sent.input[len(held) :]]
+        return replace(sent, input=[*sent.input[: len(held)], *new])
+
+    return agents.RunConfig(call_model_input_filter=clean_new)
 
 
 def _emit(event: agents.StreamEvent, response: ResponseBuilder) -> None:

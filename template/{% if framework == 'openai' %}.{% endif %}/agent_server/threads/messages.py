@@ -5,6 +5,8 @@ from typing import Any, cast
 
 from agents import TResponseInputItem
 
+from agent_server.database.text import shortened, storable, to_storable_json
+from agent_server.settings import limit
 from agent_server.threads.deduplicate import RoleAndText, first_new, first_replaced
 
 Items = Sequence[TResponseInputItem]
@@ -41,9 +43,28 @@ def to_text(content: Any) -> str:
     return content or ""
 
 
+def clean(item: TResponseInputItem) -> TResponseInputItem:
+    """Return the item with storable text; what a tool returned is cut to TOOL_OUTPUT_BYTES."""
+    cleaned = storable(item)
+    if "arguments" in cleaned:
+        cleaned["arguments"] = to_storable_json(cleaned["arguments"])
+    if "output" in cleaned:
+        cleaned["output"] = _shortened(cleaned["output"], limit("TOOL_OUTPUT_BYTES"))
+    return cast(TResponseInputItem, cleaned)
+
+
 def says(item: TResponseInputItem) -> bool:
     """Return whether to keep the item: some models refuse empty messages in a history."""
     return item.get("type") != "message" or bool(to_text(item.get("content")).strip())
+
+
+def _shortened(output: Any, most: int) -> Any:
+    """Return the output of a tool with its texts cut off; it is a string or a list of parts."""
+    if isinstance(output, list):
+        return [
+            {k: _shortened(v, most) if k == "text" else v for k, v in p.items()} for p in output
+        ]
+    return shortened(output, most) if isinstance(output, str) else output
 
 
 def _roles_and_texts(items: Items) -> list[RoleAndText]:

@@ -10,7 +10,7 @@ from agents import TResponseInputItem
 
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
-from agent_server.database.text import to_storable
+from agent_server.database.text import storable
 from agent_server.threads import lease
 
 # As `agents.extensions.memory.SQLAlchemySession` creates them: never change these.
@@ -59,8 +59,7 @@ class Thread:
 
     async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
         """Replace the last `instead_of` items with `items`: all of it, or nothing if that fails."""
-        # A model may write half a surrogate pair, which could not be sent back to it.
-        texts = [to_storable(json.dumps(item, ensure_ascii=False)) for item in items]
+        texts = [json.dumps(storable(item), ensure_ascii=False) for item in items]
         place = {"session_id": self.session_id, "instead_of": instead_of}
         async with self.pool.connection() as connection:
             await connection.execute(ADD, {**place, "items": texts})
