@@ -16,7 +16,7 @@ import psycopg
 from agent_server.background import store
 from agent_server.background.attempt import RETRY_SECONDS, Attempt
 from agent_server.background.notifications import Notifications
-from agent_server.background.on_finish import OnFinish, finish
+from agent_server.background.transactions import OnFinish, finish
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError, to_api_error
 from agent_server.responses.builder import UNFINISHED

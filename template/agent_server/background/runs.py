@@ -13,10 +13,15 @@ from psycopg.rows import DictRow
 
 from agent_server.background import store
 from agent_server.background.attempt import Attempt
-from agent_server.background.creation import OnCreate, earlier_run
 from agent_server.background.journal import Journal
-from agent_server.background.on_finish import OnFinish, finish
 from agent_server.background.response import DurableResponse
+from agent_server.background.transactions import (
+    OnCreate,
+    OnFinish,
+    creation,
+    earlier_run,
+    finish,
+)
 from agent_server.background.worker import Worker
 from agent_server.database.pool import Connection, Pool
 from agent_server.responses.builder import UNFINISHED
@@ -78,7 +83,7 @@ class BackgroundRuns:
         # Without a claim, it is left to whichever process has room first.
         keeps = self._journal.has_room_for(turn.user.id) and not self.stopping
         claim = uuid4() if keeps else None
-        row = store.creation(turn, response.body, first, key, fingerprint) | {"claim": claim}
+        row = creation(turn, response.body, first, key, fingerprint) | {"claim": claim}
         # Apart: a run that is stored is also started, whatever becomes of the request.
         starting = self.pool.apart(self._worker.create(turn, response, first, row, on_create))
         if await asyncio.shield(starting):

@@ -1,7 +1,6 @@
 """Background responses in Postgres: all of their SQL."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,17 +136,6 @@ class Entry:
     body: str | None
     start: int  # the position of the first event
     events: Sequence[Event]
-
-
-def creation(
-    turn: Turn, body: dict[str, Any], first: Event, key: str | None, fingerprint: str
-) -> dict[str, Any]:
-    """Return the parameters of CREATE, but for `claim`."""
-    return {
-        "id": turn.response_id, "user_id": turn.user.id, "thread_key": turn.thread_key,
-        "request": TURN.dump_json(turn).decode(), "body": json.dumps(body),
-        "kind": first[0], "event": first[1], "key": key, "fingerprint": fingerprint,
-    }  # fmt: skip
 
 
 def channel() -> str:

@@ -18,10 +18,10 @@ from psycopg.rows import DictRow
 
 from agent_server.background import store
 from agent_server.background.attempt import Attempt
-from agent_server.background.creation import OnCreate, store_run
 from agent_server.background.journal import AWAY, Journal
 from agent_server.background.response import DurableResponse
 from agent_server.background.slots import Slots
+from agent_server.background.transactions import OnCreate, store_run
 from agent_server.database.pool import Pool
 from agent_server.errors import ApiError, to_api_error
 from agent_server.responses.events import Event, EventLog

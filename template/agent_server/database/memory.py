@@ -9,17 +9,18 @@ from weakref import WeakValueDictionary
 
 import openai
 import psycopg
-from langgraph.store.base import BaseStore, Op, PutOp, Result, SearchOp
+from langgraph.store.base import BaseStore, ListNamespacesOp, Op, PutOp, Result, SearchOp
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from langgraph.store.postgres.base import PostgresIndexConfig
 from psycopg import sql
 
 from agent_server.database.embeddings import check_dims, embed, wanted_dims
 from agent_server.database.lakebase import schema_name
-from agent_server.database.memory_limits import check_text, owner_of
 from agent_server.database.memory_save import save, texts_of
 from agent_server.database.memory_search import find_nearest, query_of
 from agent_server.database.pool import Connection, Pool
+from agent_server.errors import bad_request
+from agent_server.identity import MEMORIES
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class MemoryStore(AsyncPostgresStore):
         """
         ops = [*ops]
         for op in ops:
-            check_text(op)
-        owner = next((place for op in ops if (place := owner_of(op))), "")
+            _check_text(op)
+        owner = next((place for op in ops if (place := _owner_of(op))), "")
         vectors: dict[str, list[float]] = {}
         if texts := list(dict.fromkeys(text for op in ops for text in _texts(op))):
             async with self._share(owner, "vectors"):
@@ -79,7 +80,7 @@ class MemoryStore(AsyncPostgresStore):
 
     async def _run(self, op: Op, vectors: Mapping[str, Sequence[float]]) -> Result:
         if isinstance(op, PutOp) and op.value is not None:
-            await save(self._pool, op, FIELDS, vectors)
+            await save(self._pool, op, _owner_of(op), FIELDS, vectors)
             return None
         if isinstance(op, SearchOp):
             if query := query_of(op):
@@ -93,6 +94,35 @@ def _texts(op: Op) -> Iterable[str]:
     if isinstance(op, SearchOp):
         return filter(None, [query_of(op)])
     return texts_of(op, FIELDS).values() if isinstance(op, PutOp) else []
+
+
+def _owner_of(op: Op) -> str:
+    """Return the namespace of the user whose memories an operation is about; empty if it is not.
+
+    Namespaces of other kinds have no limits.
+    """
+    if isinstance(op, ListNamespacesOp):
+        return ""
+    place = op.namespace_prefix if isinstance(op, SearchOp) else op.namespace
+    return ".".join(place[:2]) if place[:1] == (MEMORIES,) else ""
+
+
+def _check_text(op: Op) -> None:
+    """Raise ApiError when a memory or a query is too long, or a memory is empty."""
+    if isinstance(op, PutOp) and op.value is not None and _owner_of(op):
+        memory = " ".join(str(value) for value in op.value.values())
+        _check("memory_key", op.key, limit("MEMORY_KEY_CHARACTERS"))
+        _check("memory", memory, limit("MEMORY_CHARACTERS"))
+    elif isinstance(op, SearchOp) and _owner_of(op) and (op.query or "").strip():
+        _check("query", op.query or "", limit("MEMORY_CHARACTERS"))
+
+
+def _check(name: str, text: str, most: int) -> None:
+    if not text.strip():
+        raise bad_request(f"{name} is empty.")
+    if len(text) > most:
+        text = f"{name} has {len(text)} characters, and may have {most}. Choose a shorter one."
+        raise bad_request(text)
 
 
 async def open_store(pool: Pool, connection: Connection, client: openai.AsyncOpenAI) -> MemoryStore:

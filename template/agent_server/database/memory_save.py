@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from langgraph.store.base import PutOp, get_text_at_path, validate_op_namespace
 from psycopg.types.json import Jsonb
 
-from agent_server.database.memory_limits import owner_of
 from agent_server.database.pool import Pool
 from agent_server.errors import ApiError
 from agent_server.settings import limit
@@ -35,11 +34,16 @@ SAVE = """
 
 
 async def save(
-    pool: Pool, op: PutOp, fields: Sequence[str], vectors: Mapping[str, Sequence[float]]
+    pool: Pool,
+    op: PutOp,
+    owner: str,
+    fields: Sequence[str],
+    vectors: Mapping[str, Sequence[float]],
 ) -> None:
     """Save a value, with the vectors of its texts in `fields`, unless the operation names others.
 
-    Raises ApiError when the user has MEMORIES_PER_USER. Saves that run at the same moment do not
+    `owner` is the namespace whose values are counted; empty for one without a limit. Raises
+    ApiError when there are MEMORIES_PER_USER in it. Saves that run at the same moment do not
     see each other: they may exceed it by their number, MEMORY_OPERATIONS_PER_USER in a process.
     """
     validate_op_namespace(op)
@@ -49,7 +53,7 @@ async def save(
         "key": op.key,
         "value": Jsonb(dict(op.value or {})),
         "ttl": op.ttl,
-        "user": owner_of(op),
+        "user": owner,
         "most": most,
         "fields": [*texts],
         "vectors": [str([*vectors[text]]) for text in texts.values()],

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import PoolTimeout
 
-from agent_server.database.bounded_connection import BoundedConnection, answers_within, bounded
+from agent_server.database.connections import BoundedConnection, answers_within, bounded
 from agent_server.database.connections import Connection as Connection
 from agent_server.database.connections import Pool as Pool
 from agent_server.database.lakebase import check_database_settings, lakebase_target, schema_name

@@ -15,7 +15,7 @@ from agent_server.database.text import (
     to_storable_json,
 )
 from agent_server.errors import ModelError, output_too_large
-from agent_server.responses.events import Event, EventLog
+from agent_server.responses.events import EventLog
 from agent_server.settings import limit, setting
 
 Item = dict[str, Any]
@@ -124,7 +124,7 @@ class ResponseBuilder:
 
     def fail(self, code: str, message: str) -> None:
         """Finish with an error, keeping the output; does nothing before the first event."""
-        if self._emitted and self.body["status"] in UNFINISHED:
+        if self._emitted and not self.finished:
             self._interrupt()
             self.body["error"] = {"code": code, "message": message}
             self._finish("failed")
@@ -187,12 +187,10 @@ class ResponseBuilder:
     def _emit(self, event: str, **fields: Any) -> None:
         kind = f"response.{event}"
         number = {"sequence_number": self._emitted}
-        self._append((kind, json.dumps({"type": kind, **number, **fields})))
+        text = json.dumps({"type": kind, **number, **fields})
+        self.events.append((kind, text))
+        self._bytes += len(text)
         self._emitted += 1
-
-    def _append(self, event: Event) -> None:
-        self._bytes += len(event[1])
-        self.events.append(event)
 
     def _refuse_beyond(self, more: str) -> None:
         # Checked before anything is emitted: an item that was opened must always be closed.

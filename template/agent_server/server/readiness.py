@@ -7,7 +7,7 @@ from psycopg import sql
 from psycopg.rows import DictRow
 from psycopg_pool import PoolTimeout
 
-from agent_server.database.bounded_connection import answers_within
+from agent_server.database.connections import answers_within
 from agent_server.database.lakebase import schema_name
 from agent_server.database.pool import Connection, Pool, try_to_connect
 from agent_server.errors import ApiError, to_api_error
