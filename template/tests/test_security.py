@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent_server.transport.hosts import refuse_host
 from tests.agent import Agent
 
 
@@ -57,3 +58,16 @@ def test_a_body_with_two_lengths_is_refused(agent: Agent) -> None:
 def test_a_user_with_control_characters_is_refused(agent: Agent) -> None:
     headers = {b"X-Forwarded-User": b"eve\x1b[2J"}
     assert agent.http.post("/responses", json={"input": "hi"}, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("host", [b"10.1.2.3:8000", b"192.168.1.5", b"[fd00::1]:80"])
+def test_an_address_is_answered_only_where_a_network_reaches_the_server(host: bytes) -> None:
+    headers = [(b"host", host)]
+    assert refuse_host({"headers": headers, "server": ("10.1.2.3", 8000)}) is None
+    assert refuse_host({"headers": headers, "server": ("127.0.0.1", 8000)})
+    assert refuse_host({"headers": headers, "server": ("::ffff:127.0.0.1", 8000)})
+
+
+def test_a_name_is_foreign_even_where_a_network_reaches_the_server() -> None:
+    headers = [(b"host", b"evil.example.com")]
+    assert refuse_host({"headers": headers, "server": ("10.1.2.3", 8000)})
