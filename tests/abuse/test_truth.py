@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
@@ -55,7 +56,7 @@ def database(agent: Project) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def proxy(database: Database) -> Iterator[Proxy]:
     """Yield the way to that database."""
-    with open_proxy(psycopg.conninfo.conninfo_to_dict(database.url)["port"]) as proxy:
+    with open_proxy(urlsplit(database.url).port or 5432) as proxy:
         yield proxy
 
 
