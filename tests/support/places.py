@@ -15,7 +15,7 @@ OF_THE_MEMORY = "agent_server/server/runtime.py"
 # What `lakebase-agent adopt` takes from a project of either framework.
 ADOPTED = {
     "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py", "opening.py",
-    "settings.py", "turn.py",
+    "settings.py", "turn.py", "database/connection.py",
     "database/__init__.py", "database/lakebase.py", "database/memory.py", "database/migrations.py",
     "database/pool.py", "database/retention.py", "database/tables.py", "database/text.py",
     "server/__init__.py", "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py",
