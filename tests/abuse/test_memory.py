@@ -252,8 +252,7 @@ def test_forgetting_all_is_prompt_and_leaves_the_memories_of_others(
     for other in ("axb", "a_bc", "a"):
         save(server, other, "colour")
     insert(database, "a_b.work", {"k": "I work in Ghent"})
-    with honest_user(server):
-        assert timed(lambda: forget(server, "a_b")) < 10
+    assert timed(lambda: forget(server, "a_b")) < 10
     assert listed(server, "a_b") == {}
     assert [len(listed(server, other)) for other in ("axb", "a_bc", "a")] == [1, 1, 1]
 
