@@ -18,9 +18,9 @@ ADOPTED = {
     "settings.py", "turn.py",
     "database/__init__.py", "database/embeddings.py", "database/lakebase.py", "database/memory.py",
     "database/memory_limits.py", "database/memory_save.py", "database/memory_search.py",
-    "database/migrations.py", "database/pool.py", "database/text.py", "server/__init__.py", "server/workspace.py",
-    "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py", "threads/messages.py",
-    "threads/store.py",
+    "database/migrations.py", "database/pool.py", "database/text.py", "server/__init__.py",
+    "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py",
+    "threads/messages.py", "threads/store.py",
 }  # fmt: skip
 
 
