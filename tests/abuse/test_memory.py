@@ -29,6 +29,8 @@ KEY, MEMORY = 300, 4000  # characters
 AT_ONCE = 4
 COUNT = "SELECT count(*) FROM my_agent.store WHERE prefix = %s"
 DROP_INDEX = "DROP INDEX IF EXISTS my_agent.store_vectors_embedding_idx"
+# Rather than sort, Postgres takes an index of vectors: in a large database it does so by itself.
+PREFERS_INDEX = "-cenable_sort%3Doff"
 INDEX = """
     CREATE INDEX IF NOT EXISTS store_vectors_embedding_idx ON my_agent.store_vectors
     USING hnsw (embedding vector_cosine_ops)"""
@@ -37,7 +39,8 @@ INDEX = """
 @pytest.fixture(scope="module")
 def server(agent: Project, database: str, model: StandinModel) -> Iterator[Server]:
     """Yield a server with room for few memories, which waits only a short time for vectors."""
-    variables = {"DATABASE_URL": database, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    variables = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    variables["DATABASE_URL"] = f"{database}?options={PREFERS_INDEX}"
     limits = {"EMBEDDING_SECONDS": str(EMBEDDING_SECONDS), "MEMORIES_PER_USER": str(MOST)}
     with Server(agent, **variables, **limits) as server:
         server.until_ready().ask(
@@ -249,8 +252,7 @@ def test_forgetting_all_is_prompt_and_leaves_the_memories_of_others(
     for other in ("axb", "a_bc", "a"):
         save(server, other, "colour")
     insert(database, "a_b.work", {"k": "I work in Ghent"})
-    with honest_user(server):
-        assert timed(lambda: forget(server, "a_b")) < 10
+    assert timed(lambda: forget(server, "a_b")) < 10
     assert listed(server, "a_b") == {}
     assert [len(listed(server, other)) for other in ("axb", "a_bc", "a")] == [1, 1, 1]
 

@@ -15,11 +15,14 @@ OF_THE_MEMORY = "agent_server/server/runtime.py"
 # What `lakebase-agent adopt` takes from a project of either framework.
 ADOPTED = {
     "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py", "opening.py",
-    "settings.py", "turn.py", "database/connection.py",
-    "database/__init__.py", "database/lakebase.py", "database/memory.py", "database/migrations.py",
-    "database/pool.py", "database/retention.py", "database/tables.py", "database/text.py",
-    "server/__init__.py", "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py",
-    "threads/lease.py", "threads/messages.py", "threads/retention.py", "threads/store.py",
+    "settings.py", "turn.py",
+    "database/__init__.py", "database/connections.py", "database/embeddings.py",
+    "database/lakebase.py", "database/memory.py", "database/memory_save.py",
+    "database/memory_search.py", "database/migrations.py", "database/pool.py",
+    "database/retention.py", "database/tables.py", "database/text.py", "server/__init__.py",
+    "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py",
+    "threads/messages.py", "threads/retention.py", "threads/store.py", "transport/__init__.py",
+    "transport/model_client.py",
 }  # fmt: skip
 
 
