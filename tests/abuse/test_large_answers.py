@@ -124,7 +124,7 @@ def test_a_large_answer_of_one_is_nobody_elses_trouble(
     server: Server, model: StandinModel, idle: int
 ) -> None:
     with honest_user(server):
-        for ask in WAYS:
+        for ask in (streamed, chat, in_background):
             model.pieces, model.only_to = in_many_pieces(), b"tell me all"
             assert ask(server)["code"] == "output_too_large"
     assert_memory_returns(server, idle)

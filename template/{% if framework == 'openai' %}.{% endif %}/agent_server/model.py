@@ -17,7 +17,7 @@ class CleanModel(OpenAIChatCompletionsModel):
     """A chat model whose tool calls have arguments that can be stored."""
 
     async def get_response(self, *args: Any, **options: Any) -> ModelResponse:
-        """Return the model's response."""
+        """Return the model's response; raises a 502 ApiError beyond TOOL_ARGUMENTS_BYTES."""
         response = await super().get_response(*args, **options)
         _clean(response.output)
         return response
@@ -27,12 +27,11 @@ class CleanModel(OpenAIChatCompletionsModel):
 
         Raises a 502 ApiError beyond TOOL_ARGUMENTS_BYTES: the SDK copies all it has for each piece.
         """
-        size, most = 0, limit("TOOL_ARGUMENTS_BYTES")
+        size = 0
         async for event in super().stream_response(*args, **options):
             if event.type == "response.function_call_arguments.delta":
                 size += len(event.delta)
-                if size > most:
-                    raise output_too_large(f"Tool arguments are larger than {most} bytes.")
+                _check(size)
             elif event.type == "response.output_item.done":
                 _clean([event.item])
             elif event.type == "response.completed":
@@ -58,4 +57,10 @@ def build_client() -> AsyncOpenAI:
 def _clean(output: Iterable[Any]) -> None:
     for item in output:
         if isinstance(item, ResponseFunctionToolCall):
+            _check(len(item.arguments))
             item.arguments = to_storable_json(item.arguments)
+
+
+def _check(size: int) -> None:
+    if size > (most := limit("TOOL_ARGUMENTS_BYTES")):
+        raise output_too_large(f"The arguments of a tool call are larger than {most} bytes.")
