@@ -31,10 +31,12 @@ STILL_OLD = f"""
 WITHOUT_RUN = """
     SELECT key FROM unnest(%(keys)s::text[]) AS key WHERE NOT EXISTS (
         SELECT FROM responses WHERE thread_key = key AND status IN ('queued', 'in_progress'))"""
-# A turn that begins meanwhile waits for the end of the transaction, and finds an empty thread.
+# A turn that begins meanwhile waits for the end of the transaction, and finds an empty thread. The
+# lease of a running turn is not even locked: it must be renewed.
 CLAIM = """
     INSERT INTO turn_leases AS held SELECT key, gen_random_uuid(), now()
     FROM unnest(%(keys)s::text[]) AS key
+    WHERE NOT EXISTS (SELECT FROM turn_leases WHERE thread_key = key AND expires_at >= now())
     ON CONFLICT (thread_key) DO UPDATE SET owner = excluded.owner WHERE held.expires_at < now()
     RETURNING thread_key AS key"""
 
