@@ -71,6 +71,7 @@ class _Lease:
     def __init__(self, pool: Pool, values: dict[str, Any]) -> None:
         self._pool, self._values = pool, values
         self._end = 0.0  # when the turn must have ended
+        self._may_be_held = False
         self._asked: asyncio.Task[int] | None = None
 
     async def acquire(self, condition: LiteralString, while_waiting: Callable[[], None]) -> None:
@@ -97,12 +98,15 @@ class _Lease:
         return failure
 
     async def release(self) -> None:
-        """Release the lease, even if it is acquired only after this was called."""
-        await asyncio.wait([self._pool.apart(self._release())], timeout=RELEASE_SECONDS)
+        """Release the lease, even if the database grants it only after this was called."""
+        if self._may_be_held:
+            await asyncio.wait([self._pool.apart(self._release())], timeout=RELEASE_SECONDS)
+        elif self._asked:
+            self._asked.cancel()  # it still waits for a connection
 
     async def _release(self) -> None:
         if self._asked:
-            await asyncio.wait([self._asked])
+            await asyncio.gather(self._asked, return_exceptions=True)
         with suppress(psycopg.Error):  # the turn's messages are safe; the lease expires
             await self._execute(RELEASE)
 
@@ -114,12 +118,14 @@ class _Lease:
         await asyncio.wait([self._asked], timeout=max(seconds, 0))
         if not self._asked.done():
             raise psycopg.OperationalError("the database does not answer")
-        if held := self._asked.result() > 0:
+        self._may_be_held = self._asked.result() > 0
+        if self._may_be_held:
             self._end = sent + limit("LEASE_SECONDS") - MARGIN_SECONDS
-        return held
+        return self._may_be_held
 
     async def _execute(self, query: LiteralString) -> int:
         async with self._pool.connection() as connection:
+            self._may_be_held = True  # unless the answer says otherwise
             values = {**self._values, "seconds": limit("LEASE_SECONDS")}
             return (await connection.execute(query, values)).rowcount
 
