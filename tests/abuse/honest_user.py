@@ -39,7 +39,7 @@ SETTLE_SECONDS = 15
 # what it did counts; beyond some time, it waited for something else.
 HELD = re.compile(r"event loop was held for (\d+) ms \(CPU (\d+) ms\)(?:\n .*)*")
 HELD_CPU_MILLISECONDS = 100
-HELD_MILLISECONDS = 1000
+HELD_MILLISECONDS = 3000
 
 
 @dataclass
