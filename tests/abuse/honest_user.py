@@ -39,7 +39,7 @@ SETTLE_SECONDS = 15
 # what it did counts; beyond some time, it waited for something else.
 HELD = re.compile(r"event loop was held for (\d+) ms \(CPU (\d+) ms\)(?:\n .*)*")
 HELD_CPU_MILLISECONDS = 100
-HELD_MILLISECONDS = 1000
+HELD_MILLISECONDS = 3000
 
 
 @dataclass
@@ -139,12 +139,7 @@ def free_event_loop(server: Server) -> Iterator[None]:
     before = len(server.log)
     yield
     time.sleep(2 * PAUSE_SECONDS)
-    assert_loop_was_free(server.log[before:])
-
-
-def assert_loop_was_free(log: str) -> None:
-    """Fail if this log of a server says that its event loop was held."""
-    for line in HELD.finditer(log):
+    for line in HELD.finditer(server.log[before:]):
         held, cpu = map(int, line.groups())
         assert cpu <= HELD_CPU_MILLISECONDS and held <= HELD_MILLISECONDS, line.group()
 
