@@ -42,3 +42,14 @@ async function sentence(response) {
     return `The server answered with status ${response.status}. Try again.`;
   }
 }
+
+/** Return the latest items of a list of messages, from a question on; none if that fails. */
+export async function getLatest(path) {
+  const page = await getPage(path).catch(() => ({ items: [] }));
+  while (page.next && !page.items.some(({ role }) => role === "user")) {
+    const earlier = await getPage(page.next).catch(() => ({ items: [] }));
+    page.items.unshift(...earlier.items);
+    page.next = earlier.next;
+  }
+  return page;
+}

@@ -1,6 +1,6 @@
 /** One conversation: its messages, and the run that answers the last of them. */
 
-import { Failure, getPage, request } from "./api.js";
+import { Failure, getLatest, getPage, request } from "./api.js";
 import { announce, attempt, element, trouble } from "./dom.js";
 import { toElements, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
@@ -92,7 +92,7 @@ export class Conversation {
     const asked = [...this.list.querySelectorAll(".user")].at(-1);
     const retry = async () => {
       offer.remove(); // so that it can't be pressed twice
-      const page = await this.#page();
+      const page = await getLatest(this.#messages);
       if ((this.me.background && page.responseId) || this.#answered(page)) return this.load();
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
@@ -112,17 +112,6 @@ export class Conversation {
     return whole && asked.length === this.list.querySelectorAll(".user").length;
   }
 
-  /** Return the latest messages, from a question on. */
-  async #page() {
-    const page = await getPage(this.#messages).catch(() => ({ items: [] }));
-    while (page.next && !page.items.some(({ role }) => role === "user")) {
-      const earlier = await getPage(page.next).catch(() => ({ items: [] }));
-      page.items.unshift(...earlier.items);
-      page.next = earlier.next;
-    }
-    return page;
-  }
-
   /** Return how to ask again: in place of the last question, if the server has stored it. */
   async #triggerOf(text, answered, { items }) {
     for (let tries = 0; ; tries += 1) {
@@ -132,7 +121,7 @@ export class Conversation {
       // The output of a stopped run is stored shortly after the stop.
       if (last.partial || !answered || tries === 10) return "regenerate-message";
       await new Promise((resolve) => setTimeout(resolve, 300));
-      ({ items } = await this.#page());
+      ({ items } = await getLatest(this.#messages));
     }
   }
 
