@@ -8,7 +8,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-AT_ONCE = 10
+AT_ONCE = 5
 LONGEST_SECONDS = 0.6
 THREADS = 40  # some turns wait for another of their thread
 RESET = struct.pack("ii", 1, 0)  # a connection closed with it is reset
