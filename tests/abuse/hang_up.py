@@ -8,8 +8,9 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-AT_ONCE = 10
+AT_ONCE = 5
 LONGEST_SECONDS = 0.6
+PAUSE_SECONDS = 0.05  # before the next: how many turns one user may begin is another matter
 THREADS = 40  # some turns wait for another of their thread
 RESET = struct.pack("ii", 1, 0)  # a connection closed with it is reset
 QUESTION = "/repeat 40 every 20 ms"
@@ -55,5 +56,6 @@ async def _hang_up_on_all(port: int, fates: Sequence[tuple[bytes, float, bool]])
                 sock = writer.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.transport.abort() if reset else writer.close()
+            await asyncio.sleep(PAUSE_SECONDS)
 
     await asyncio.gather(*(hang_up_on_one(*fate) for fate in fates))

@@ -17,6 +17,7 @@ from agent_server.settings import limit
 POLL_SECONDS = 0.1
 MARGIN_SECONDS = 1  # a turn is ended this long before its lease expires
 RELEASE_SECONDS = 1  # that a turn waits for the release of its lease
+RELEASE_TRIES = 3  # over connections that may break
 
 TABLE = """
     CREATE TABLE IF NOT EXISTS turn_leases (
@@ -107,8 +108,10 @@ class _Lease:
     async def _release(self) -> None:
         if self._asked:
             await asyncio.gather(self._asked, return_exceptions=True)
-        with suppress(psycopg.Error):  # the turn's messages are safe; the lease expires
-            await self._execute(RELEASE)
+        for _ in range(RELEASE_TRIES):
+            with suppress(psycopg.Error):  # after the last, the lease expires
+                await self._execute(RELEASE)
+                return
 
     async def _ask(self, query: LiteralString, seconds: float) -> bool:
         """Return whether the lease is held; raises OperationalError after so many seconds."""
