@@ -20,7 +20,10 @@ pytestmark = pytest.mark.generated
 SLOW = "/repeat 1000 every 300 ms"
 SHORT = "/repeat 30 every 50 ms"
 # So that a death is noticed soon, and suspects start soon after each other.
-HASTY = {"HEARTBEAT_SECONDS": "1", "ABANDONED_SECONDS": "3", "SUSPECT_SECONDS": "3"}
+HASTY = {
+    "HEARTBEAT_SECONDS": "1", "ABANDONED_SECONDS": "3", "SUSPECT_SECONDS": "4",
+    "LEASE_SECONDS": "3", "LEASE_RENEWAL_SECONDS": "1",
+}  # fmt: skip
 FINISHED = ("completed", "failed")
 
 

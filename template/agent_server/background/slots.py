@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from agent_server.settings import limit
 
+SAVING_SECONDS = 1  # after the end of a suspect, until it is saved in any case
+
 
 @dataclass(eq=False)
 class Slot:
@@ -16,7 +18,6 @@ class Slot:
     user_id: str
     suspect: bool  # a process died while this run was running
     granted: asyncio.Event = field(default_factory=asyncio.Event)
-    on_probation: bool = False  # a suspect that may still bring this process down
 
 
 class Slots:
@@ -30,6 +31,7 @@ class Slots:
     def __init__(self) -> None:
         self._waiting: list[Slot] = []
         self._held: list[Slot] = []
+        self._on_probation: set[Slot] = set()  # suspects that may still bring this process down
 
     @asynccontextmanager
     async def hold(
@@ -47,7 +49,9 @@ class Slots:
         finally:
             # Also when cancelled between the grant and the wake-up: then the slot is held, too.
             (self._held if slot.granted.is_set() else self._waiting).remove(slot)
-            self._end_probation(slot)
+            if slot.suspect:
+                self._end_probation_after(SAVING_SECONDS, slot)
+            self._grant()
 
     def _grant(self) -> None:
         """Grant every slot that is free."""
@@ -59,17 +63,19 @@ class Slots:
             held[slot.user_id] += 1
             slot.granted.set()
             if slot.suspect:
-                slot.on_probation = True
-                seconds = limit("SUSPECT_SECONDS")
-                asyncio.get_running_loop().call_later(seconds, self._end_probation, slot)
+                self._on_probation.add(slot)
+                self._end_probation_after(limit("SUSPECT_SECONDS"), slot)
 
     def _may_start(self, slot: Slot, held: Counter[str]) -> bool:
-        if slot.suspect and any(other.on_probation for other in self._held):
+        if slot.suspect and self._on_probation:
             return False
         own = held[slot.user_id]
         free = len(self._held) < limit("BACKGROUND_RUNS_AT_ONCE")
         return not own or (free and own < limit("BACKGROUND_RUNS_AT_ONCE_PER_USER"))
 
+    def _end_probation_after(self, seconds: int, slot: Slot) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._end_probation, slot)
+
     def _end_probation(self, slot: Slot) -> None:
-        slot.on_probation = False
+        self._on_probation.discard(slot)
         self._grant()
