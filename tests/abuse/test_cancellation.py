@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -34,17 +34,19 @@ BREAK = """
 def server(agent: Project, database: str, model: StandinModel) -> Iterator[Server]:
     """Yield a server that soon gives up on a database that does not answer."""
     variables = {"DATABASE_URL": database, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
-    with Server(agent, CONNECT_SECONDS="3", **variables) as server:
+    with Server(agent, CONNECT_SECONDS="3", WATCH_EVENT_LOOP="1", **variables) as server:
         yield server.until_ready()
 
 
 def test_streams_that_are_hung_up_on_cost_nobody_anything(
     server: Server, database: str, model: StandinModel
 ) -> None:
-    hang_up_on(server.port, STREAMS)
-    assert "hello" in server.ask("hello")
+    server.ask("hello")
+    with honest_user(server):
+        hang_up_on(server.port, STREAMS)
     assert_nothing_is_held(server, database, model)
-    assert query(database, f"SELECT 1 FROM {SCHEMA}.turn_leases") == []
+    # Those of servers that were killed before stay, expired, until they are cleaned up.
+    assert query(database, f"SELECT 1 FROM {SCHEMA}.turn_leases WHERE expires_at > now()") == []
     assert "hello" in server.ask("hello", "thread 0", user="mallory")
 
 
@@ -131,7 +133,8 @@ def frozen(database: str) -> Iterator[None]:
         yield
     finally:
         for process in processes:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):  # one that ends the others may be up already
+                process.resume()
 
 
 def query(database: str, statement: str) -> list[tuple[Any, ...]]:
