@@ -60,3 +60,10 @@ def server(agent: Project, database: str, model: StandinModel) -> Iterator[Serve
     """Yield a server that a module's tests attack one after the other."""
     with open_server(agent, database, model) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def well_behaved_model(model: StandinModel) -> Iterator[None]:
+    """Let the model behave again after each test."""
+    yield
+    model.reset()

@@ -27,7 +27,7 @@ class Database:
     """The Postgres of an agent, as its administrator sees it."""
 
     url: str
-    schema: str = "my_agent"
+    schema: str = "of_the_app"
 
     def app_url(self, port: int = 0, name: str = "postgres") -> str:
         """Return the URL for a role that may not do everything, which is created."""

@@ -234,6 +234,7 @@ def test_what_a_tool_did_to_another_database_is_not_said_of_this_one(agent: Proj
 def serve(agent: Project, url: str, model: StandinModel) -> Server:
     """Return a ready server with short limits."""
     variables = {"DATABASE_URL": url, "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    variables["LAKEBASE_AGENT_MEMORY_SCHEMA"] = Database.schema  # which the role creates, and owns
     return Server(agent, **variables, **LIMITS).until_ready()
 
 
@@ -270,7 +271,7 @@ def assert_refused(response: httpx.Response, *codes: str) -> None:
 def rows(database: Database, response_id: str) -> list[Any]:
     """Return the stored status of a response, with the kind of its last event."""
     query = """
-        SELECT status, kind FROM my_agent.responses r JOIN my_agent.response_events e
+        SELECT status, kind FROM of_the_app.responses r JOIN of_the_app.response_events e
         ON e.response_id = r.id WHERE id = %s ORDER BY sequence DESC LIMIT 1"""
     with psycopg.connect(database.url) as admin:
         return admin.execute(query, [response_id]).fetchall()

@@ -47,6 +47,11 @@ class StandinModel:
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Behave as at first."""
+        counted = {"running": self.running, "streams": self.streams}
+        self.__dict__.update(StandinModel(self.url).__dict__, **counted)
+
     def fail_after(self, requests: int) -> None:
         """Answer so many requests more, and fail from then on."""
         self.left = requests
