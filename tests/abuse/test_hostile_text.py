@@ -118,13 +118,7 @@ def test_rows_that_were_stored_with_nul_can_be_exported(
     response_id = begin(server, "hello", "t", user)
     Reader(server, response_id, user=user).wait()
     with psycopg.connect(database, autocommit=True) as connection:
-        schema = connection.execute(
-            "SELECT schemaname FROM pg_tables WHERE tablename = 'response_events'"
-        ).fetchone()
-        assert schema
         event = json.dumps({"type": "response.output_text.delta", "delta": "a\0b\ud800"})
-        connection.execute(
-            f"UPDATE {schema[0]}.response_events SET event = %s WHERE response_id = %s",
-            [event, response_id],
-        )
+        query = "UPDATE my_agent.response_events SET event = %s WHERE response_id = %s"
+        connection.execute(query, [event, response_id])
     assert export(server, user)["response_events"][0]["event"]["delta"] == "a\0b\ud800"
