@@ -76,7 +76,7 @@ def test_a_reader_who_stops_reading_is_left(
     settings = {"UNREAD_SECONDS": "1", "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
     with Server(agent, DATABASE_URL=database, **settings) as server:
         server.until_ready()
-        model.says = "x" * 2**23
+        model.says = "x" * 3_000_000  # several times, in the events of a stream
         reader = connect(server, head(f"Content-Length: {len(body)}", "Connection: close"), body)
         time.sleep(6)
         model.says = None
