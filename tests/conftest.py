@@ -21,11 +21,16 @@ from tests.support.rendering import (
 Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
-    "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
+    "abuse", "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
     "test_background", "test_under_load", "test_server", "test_update_tables",
     "test_update_switches", "test_conversations", "test_for_everybody", "test_doctor",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
+# What they attack is the same code in both frameworks: the second takes its turn in long runs.
+SAME_IN_BOTH = (
+    "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_mixed_crowd", "test_slow_clients",
+    "test_stopping", "test_transport", "test_truth",
+)  # fmt: skip
 
 
 def pytest_configure() -> None:
@@ -42,13 +47,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those of what is rendered share all renders, and those that attack a server share one.
     """
-    place = {stem: place for place, stem in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+    place = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(_part(item), len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
-        name = "abuse" if item.path.parent.name == "abuse" else item.path.stem
+        name = _part(item)
         group = "rendered" if name in RENDERED else f"{name} {framework}"
         item.add_marker(pytest.mark.xdist_group(group))
+        if name == "abuse" and framework == "openai" and item.path.stem in SAME_IN_BOTH:
+            item.add_marker(pytest.mark.long)
+
+
+def _part(item: pytest.Item) -> str:
+    return "abuse" if item.path.parent.name == "abuse" else item.path.stem
 
 
 class Renders(dict[Combination, Path]):
