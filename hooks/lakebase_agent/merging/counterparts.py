@@ -150,7 +150,9 @@ class Counterparts:
         ]
         scored = [(self._similarity(key, option), option) for option in found]
         score, best = max(scored, key=lambda item: item[0], default=(0.0, None))
-        return best if score >= POSSIBLE else None
+        # Constants of one name may mean different things.
+        least = POSSIBLE if self.base[key.path].by_name[key.name].kind == "def" else CERTAIN
+        return best if score >= least else None
 
     def _known(self, path: str, name: str) -> bool:
         return path in self.base and name in self.base[path].by_name
