@@ -21,15 +21,15 @@ from tests.support.rendering import (
 Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended.
 LONGEST = (
-    "abuse", "test_update", "test_link", "test_update_releases", "test_on_lakebase", "test_projects",
-    "test_background", "test_under_load", "test_server", "test_update_tables",
+    "abuse", "test_update", "test_link", "test_update_releases", "test_on_lakebase",
+    "test_projects", "test_background", "test_under_load", "test_server", "test_update_tables",
     "test_update_switches", "test_conversations", "test_for_everybody", "test_doctor",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
 # What they attack is the same code in both frameworks: the second takes its turn in long runs.
 SAME_IN_BOTH = (
-    "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_mixed_crowd", "test_slow_clients",
-    "test_stopping", "test_transport", "test_truth",
+    "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_mixed_crowd",
+    "test_slow_clients", "test_stopping", "test_transport", "test_truth",
 )  # fmt: skip
 
 

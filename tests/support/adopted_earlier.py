@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.support.releases import commit, git, releases_of
 from tests.support.rendering import REPOSITORY, copy_template
 
-NEXT = "v0.3.0"
+NEXT = "v0.4.0"
 PROGRAM = "from lakebase_agent.cli import main; main()"
 
 

@@ -15,8 +15,7 @@ OF_THE_MEMORY = "agent_server/server/runtime.py"
 # What `lakebase-agent adopt` takes from a project of either framework.
 ADOPTED = {
     "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py",
-    "model_client.py", "opening.py",
-    "settings.py", "turn.py",
+    "opening.py", "settings.py", "turn.py",
     "database/__init__.py", "database/connections.py", "database/embeddings.py",
     "database/lakebase.py", "database/memory.py", "database/memory_save.py",
     "database/memory_search.py", "database/migrations.py", "database/pool.py",

@@ -167,7 +167,7 @@ def make_newer(clone: Path) -> None:
     change_answer_name(clone)
     chats = in_template(CHATS, clone)
     step = '\nPINNED = "ALTER TABLE chats ADD pinned boolean NOT NULL DEFAULT false"\n'
-    edit(chats, lambda t: t.replace("\n# Whoever writes", f"{step}# Whoever writes"))
+    edit(chats, lambda t: t.replace("\n# Locks the chat", f"{step}\n# Locks the chat"))
     edit(chats, lambda t: re.sub(r"\[TABLES\b(.*?)\]", r"[TABLES\1, PINNED]", t))
     edit(chats, lambda t: t.replace("SELECT id, title,", "SELECT id, title, pinned,"))
 

@@ -2,6 +2,8 @@
 
 import ast
 
+import pytest
+
 from lakebase_agent.merging.merged import Moved
 from lakebase_agent.merging.moves import read_moves
 from lakebase_agent.merging.trees import merge_trees
@@ -94,6 +96,27 @@ def test_an_edit_of_an_absorbed_definition_goes_where_its_work_is_done() -> None
     moves = read_moves(['[absorbed]\n"m.g" = "m.f"\n'])
     merged = merge_trees({"m.py": base}, {"m.py": ours}, {"m.py": theirs}, moves)
     assert merged.files == {"m.py": "def f():\n    # Mine.\n    return 1\n"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('[names]\n"m.A.f" = "m.B.g"\n', '[names]\n"m.B" = "n.C"\n'),
+        ('[names]\n"m.A" = "m.B"\n', '[names]\n"m.B.f" = "n.C.g"\n'),
+        ('[names]\n"m.A.f" = "m.B.g"\n', '[absorbed]\n"m.B.g" = "n.C.g"\n'),
+        ('[absorbed]\n"m.A.f" = "m.B.g"\n', '[names]\n"m.B" = "n.C"\n'),
+        ('[modules]\n"m.py" = "n.py"\n', '[absorbed]\n"n.A.f" = "n.C.g"\n'),
+    ],
+)
+def test_an_edit_follows_a_method_through_two_releases(first: str, second: str) -> None:
+    base = "class A:\n    def f(self):\n        return 1\n"
+    like_it = base.partition("\n")[2].replace("f(", "like_it(")
+    theirs = f"class C:\n    def g(self):\n        yield\n\n{like_it}"
+    ours = base.replace("        return", "        # Mine.\n        return")
+    moves = read_moves([first, second + '[modules]\n"m.py" = "n.py"\n'])
+    merged = merge_trees({"m.py": base}, {"m.py": ours}, {"n.py": theirs}, moves)
+    assert (merged.conflicts, merged.not_applied) == ([], [])
+    assert "    def g(self):\n        # Mine.\n" in merged.files["n.py"]
 
 
 def test_two_modules_may_become_one() -> None:

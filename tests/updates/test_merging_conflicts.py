@@ -1,6 +1,6 @@
 """What can't be merged is kept, in a conflict of one definition, and said."""
 
-from lakebase_agent.merging.moves import read_moves
+from lakebase_agent.merging.moves import Moves, read_moves
 from lakebase_agent.merging.trees import merge_trees
 from tests.support.split_module import LAKEBASE, MOVES, NEW, OLD, POOL, merge, merge_one
 
@@ -72,3 +72,13 @@ def test_a_module_that_is_no_python_is_merged_line_by_line() -> None:
     broken = OLD + "mine = (\n"
     merged = merge_one(OLD, broken, OLD.replace("LIMIT = 10", "LIMIT = 20"))
     assert merged.files["m.py"] == broken.replace("LIMIT = 10", "LIMIT = 20")
+
+
+def test_an_edit_of_a_deleted_constant_does_not_go_to_another_of_its_name() -> None:
+    rest = "def f():\n    return 1\n"
+    base = {"a.py": f"SECONDS = 3\n\n\n{rest}"}
+    ours = {"a.py": base["a.py"].replace("3", "5")}
+    merged = merge_trees(base, ours, {"a.py": rest, "b.py": "SECONDS = 3  # for b\n"}, Moves())
+    assert "SECONDS = 5" in merged.files["a.py"]
+    assert [item.path for item in merged.not_applied] == ["a.py"]
+    assert "b.py" not in merged.files

@@ -54,7 +54,7 @@ class Counterparts:
 
     def is_absorbed(self, path: str, name: str) -> bool:
         """Return whether the table lists a definition as deleted, with another for its edits."""
-        return f"{dotted(path)}.{name}" in self.moves.absorbed
+        return self._absorbing(path, name) is not None
 
     def find(self, path: str, name: str) -> Key | None:
         """Return what a unit of base became; None if it is gone."""
@@ -62,8 +62,8 @@ class Counterparts:
             homes = self.homes(path)
             return Key(homes[0], name) if homes else None
         key = Key(path, name)
-        if self.is_absorbed(path, name):
-            return self._locate(self.moves.absorbed[f"{dotted(path)}.{name}"])
+        if absorbing := self._absorbing(path, name):
+            return self._locate(absorbing)
         if key in self._named:
             return self._named[key]
         if key not in self._similar:
@@ -105,14 +105,19 @@ class Counterparts:
                 names = [unit.name for unit in module.units if unit.name not in WHOLE]
                 yield from (Key(path, n) for n in names if not self.is_absorbed(path, n))
 
+    def _names(self, path: str, name: str) -> Iterator[str]:
+        """Yield the dotted names by which a table may list a definition."""
+        for place in (path, *self.moves.targets(path)):
+            yield f"{dotted(place)}.{name}"
+
+    def _absorbing(self, path: str, name: str) -> str | None:
+        names = (self.moves.absorbed.get(option) for option in self._names(path, name))
+        return next(filter(None, names), None)
+
     def _listed(self, key: Key) -> Key | None:
         """Return where the table moves a definition, or the class it is in."""
-        for path in (key.path, *self.moves.targets(key.path)):
-            owner, _, member = key.name.rpartition(".")
-            if new := self.moves.names.get(f"{dotted(path)}.{key.name}"):
-                return self._locate(new)
-            new = self.moves.names.get(f"{dotted(path)}.{owner}") if owner else None
-            if new and (found := self._locate(f"{new}.{member}")):
+        for name in self._names(key.path, key.name):
+            if (new := self.moves.renamed(name)) and (found := self._locate(new)):
                 return found
         return None
 
@@ -145,7 +150,9 @@ class Counterparts:
         ]
         scored = [(self._similarity(key, option), option) for option in found]
         score, best = max(scored, key=lambda item: item[0], default=(0.0, None))
-        return best if score >= POSSIBLE else None
+        # Constants of one name may mean different things.
+        least = POSSIBLE if self.base[key.path].by_name[key.name].kind == "def" else CERTAIN
+        return best if score >= least else None
 
     def _known(self, path: str, name: str) -> bool:
         return path in self.base and name in self.base[path].by_name

@@ -47,14 +47,26 @@ class Moves:
                 return tuple(f"{folder.removesuffix('/')}/{rest}" for folder in new)
         return ()
 
+    def renamed(self, name: str) -> str | None:
+        """Return the new name of a definition that is in the table, or whose class is."""
+        owner, _, member = name.rpartition(".")
+        if name in self.names or owner not in self.names:
+            return self.names.get(name)
+        name = f"{self.names[owner]}.{member}"
+        return self.names.get(name, name)
+
     def then(self, later: "Moves") -> "Moves":
         """Return these moves, followed by `later`."""
         modules = {
             old: tuple(dict.fromkeys(last for p in new for last in later.targets(p) or (p,)))
             for old, new in self.modules.items()
         }
-        names = {old: later.names.get(new, new) for old, new in self.names.items()}
-        absorbed = {old: later.names.get(new, new) for old, new in self.absorbed.items()}
+        absorbed = {
+            old: later.absorbed.get(new) or later.renamed(new) or new
+            for old, new in (*self.names.items(), *self.absorbed.items())
+            if old in self.absorbed or new in later.absorbed
+        }
+        names = {old: later.renamed(new) or new for old, new in self.names.items()}
         return Moves(
             {**later.modules, **modules},
             {**later.names, **names},
