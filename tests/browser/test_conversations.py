@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.browser.conftest import Open
-from tests.browser.visit import FINISHED, Visit
+from tests.browser.visit import FINISHED, Visit, open_page
 from tests.standins.model import SECRET, StandinModel
-from tests.support.project import Server
+from tests.support.project import Project, Server
 
 NAME = "What is my name?"
 
@@ -95,6 +95,39 @@ def test_a_question_whose_answer_was_lost_in_transit_is_stored_once(visit: Open)
     here.page.reload()
     expect(here.messages.locator("li")).to_have_count(4)
     here.allow("net::ERR_FAILED")
+
+
+def test_so_is_one_of_a_conversation_of_several_pages(
+    visit: Open, server: Server, user: str
+) -> None:
+    chat = tell(server, user, {"message": "number 0"})
+    for number in range(1, 26):
+        tell(server, user, {"chatId": chat, "message": f"number {number}"})
+    here = visit(f"/?chat={chat}")
+    here.page.route("**/api/chat", lose_answer)
+    here.start("My name is Ada")
+    here.button("Retry").click()
+    expect(here.answers.last).to_contain_text("Ada")
+    here.reload_when_idle()
+    expect(here.messages.locator(".user").filter(has_text="My name is Ada")).to_have_count(1)
+    here.allow("net::ERR_FAILED")
+
+
+@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
+def test_a_stopped_answer_that_fills_a_page_can_be_retried_after_a_reload(
+    project: Project, model: StandinModel, browser: Browser, slow_words: None
+) -> None:
+    more = {"PAGE_BYTES": "10", "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    with Server(project, **more) as server:
+        here = open_page(browser, server.until_ready())
+        here.start("/repeat 60")
+        expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+        here.button("Stop").click()
+        here.until_stored(1)
+        here.reload_when_idle()
+        here.button("Retry").click()
+        expect(here.answers).to_contain_text("word60", timeout=FINISHED)
+        here.page.context.close()
 
 
 def test_nothing_is_sent_before_the_conversation_has_loaded(visit: Open) -> None:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open
-from tests.browser.visit import FINISHED, Visit
+from tests.browser.visit import FINISHED, Visit, open_page
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
 
@@ -24,14 +24,6 @@ def assert_whole(here: Visit, words: int) -> None:
         assert said == [str(number) for number in range(1, words + 1)]
         expect(here.messages).not_to_contain_text("incomplete")
         here.page.reload()
-
-
-def open_page(browser: Browser, server: Server) -> Visit:
-    """Open the page of a server of the test's own."""
-    context = browser.new_context(base_url=str(server.http.base_url))
-    here = Visit(context.new_page(), "ada")
-    here.page.goto("/")
-    return here
 
 
 def test_a_reload_in_the_middle_of_an_answer_resumes_it(visit: Open, slow_words: None) -> None:

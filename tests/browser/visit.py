@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+
+from tests.support.project import Server
 
 FINISHED = 20_000  # milliseconds until an answer is complete
 
@@ -94,3 +96,11 @@ class Visit:
     def _on_request(self, request: Request) -> None:
         if urlsplit(request.url).hostname != "127.0.0.1" and not request.url.startswith("data:"):
             self.problems.append(f"off-site request: {request.url}")
+
+
+def open_page(browser: Browser, server: Server) -> Visit:
+    """Open the page of a server of the test's own."""
+    context = browser.new_context(base_url=str(server.http.base_url))
+    here = Visit(context.new_page(), "ada")
+    here.page.goto("/")
+    return here

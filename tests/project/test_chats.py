@@ -2,11 +2,15 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.project import Project, Server
+from tests.abuse.faults import Database
+from tests.conftest import Renders
+from tests.support.project import Project, Server, install
+from tests.support.rendering import Combination
 
 pytestmark = pytest.mark.generated
 ADA = {"X-Forwarded-User": "ada"}
@@ -63,3 +67,17 @@ def test_regenerating_another_question_removes_nothing(project: Project) -> None
         chat, _ = ask(server.until_ready(), "first")
         ask(server, "second", chat, trigger="regenerate-message")
         assert "see 3 of your messages" in ask(server, "second", chat)[1]
+
+
+def test_a_question_that_the_database_refuses_to_answer_is_not_kept(
+    renders: Renders, environments: Path
+) -> None:
+    combination = Combination("openai", ("short_term", "chat"), "local")
+    project = install(renders[combination], environments / "openai")
+    with project.open_database() as url, Server(project, DATABASE_URL=url) as server:
+        chat, _ = ask(server.until_ready(), "first")
+        again = {"message": "second", "chatId": chat}
+        with Database(url).without_table("turn_leases"):
+            refused = server.http.post("/api/chat", json=again, headers=ADA)
+        assert refused.json()["error"]["code"] == "database_schema"
+        assert len(messages(server, chat)) == 2

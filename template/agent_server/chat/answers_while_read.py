@@ -21,8 +21,6 @@ from agent_server.settings import limit
 from agent_server.transport.stopping import end_when_stopping
 
 POLL_SECONDS = 0.1
-# The turn did not begin, and the question is not kept: it can be sent again.
-REFUSED = ("thread_busy", "too_many_at_once", "server_busy")
 
 
 async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIterator[str]:
@@ -40,10 +38,16 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     try:
         await task.started(request)
     except ApiError as error:
-        if error.code in REFUSED and not turn.again:
-            await withdraw(runtime.pool, turn, question_id)
+        if _was_refused(error):
+            with suppress(psycopg.Error):  # the error to tell is the first one
+                await withdraw(runtime.pool, turn, question_id)
         raise
     return task.to_sse() if as_events else task.to_text()
+
+
+def _was_refused(error: ApiError) -> bool:
+    """Return whether the client is told to send the question again, which is not kept then."""
+    return error.status_code in (409, 503) or error.code == "too_many_at_once"
 
 
 async def _ask_when_free(pool: Pool, turn: Turn) -> UUID:

@@ -43,13 +43,13 @@ async function sentence(response) {
   }
 }
 
-/** Return the latest items of a list of messages, from a question on; none if that fails. */
-export async function getLatest(path) {
-  const page = await getPage(path).catch(() => ({ items: [] }));
-  while (page.next && !page.items.some(({ role }) => role === "user")) {
-    const earlier = await getPage(page.next).catch(() => ({ items: [] }));
-    page.items.unshift(...earlier.items);
-    page.next = earlier.next;
+/** Return the latest page of messages, grown until it has one that `begins`: the last question. */
+export async function getLatest(path, begins = ({ role }) => role === "user") {
+  const page = await getPage(path);
+  while (page.next && !page.items.some(begins)) {
+    const { items, next } = await getPage(page.next);
+    page.items.unshift(...items);
+    page.next = next;
   }
   return page;
 }

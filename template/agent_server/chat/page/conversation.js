@@ -26,16 +26,22 @@ export class Conversation {
     return `api/chats/${this.wanted}/messages`;
   }
 
+  /** The questions shown here. */
+  get #asked() {
+    return [...this.list.querySelectorAll(".user")];
+  }
+
   /** Show the latest messages, and follow a run that has continued without a reader. */
   async load() {
-    const { items, next, responseId } = await getPage(this.#messages);
+    const { items, next, responseId } = await getLatest(this.#messages);
     this.list.replaceChildren(...toElements(items));
     this.loaded = true;
     this.#offerEarlier(next);
     const last = items.at(-1);
     const asked = last?.role === "user";
     if (responseId && last) {
-      this.#removeAnswer(); // the earlier one, if the question was asked again
+      const again = this.#removeAnswer(); // the earlier one, if the question was asked again
+      delete again?.dataset.id; // it is stored anew with its answer
       await this.#answer(new Run(true, responseId), (run) => run.resume());
     } else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
     else if (asked) this.#offerRetry("There is no answer to this.");
@@ -83,17 +89,19 @@ export class Conversation {
 
   /** Remove all below the last question, and return the question. */
   #removeAnswer() {
-    const asked = [...this.list.querySelectorAll(".user")].at(-1);
+    const asked = this.#asked.at(-1);
     while (asked?.nextSibling) asked.nextSibling.remove();
     return asked;
   }
 
   #offerRetry(sentence) {
-    const asked = [...this.list.querySelectorAll(".user")].at(-1);
+    const asked = this.#asked.at(-1);
     const retry = async () => {
       offer.remove(); // so that it can't be pressed twice
-      const page = await getLatest(this.#messages);
-      if ((this.me.background && page.responseId) || this.#answered(page)) return this.load();
+      const known = this.#asked.findLast(({ dataset }) => dataset.id)?.dataset.id ?? "";
+      const page = await this.#latest(({ id }) => id === known);
+      const answered = this.#answered(page, known);
+      if ((this.me.background && page.responseId) || answered) return this.load();
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
@@ -104,12 +112,16 @@ export class Conversation {
     this.list.append(offer);
   }
 
-  /** Whether the server has all questions shown here, and a complete answer to the last. */
-  #answered({ items, next }) {
+  /**
+   * Whether the server has all questions shown here, and a complete answer to the last. `known` is
+   * the id of the last one that was loaded, from which both are counted.
+   */
+  #answered({ items }, known) {
     const last = items.at(-1);
-    const asked = items.filter(({ role }) => role === "user");
-    const whole = last?.role === "assistant" && !last.partial && !next;
-    return whole && asked.length === this.list.querySelectorAll(".user").length;
+    const since = (ids) => ids.length - ids.indexOf(known);
+    const shown = since(this.#asked.map(({ dataset }) => dataset.id));
+    const stored = since(items.filter(({ role }) => role === "user").map(({ id }) => id));
+    return last?.role === "assistant" && !last.partial && shown === stored;
   }
 
   /** Return how to ask again: in place of the last question, if the server has stored it. */
@@ -121,8 +133,13 @@ export class Conversation {
       // The output of a stopped run is stored shortly after the stop.
       if (last.partial || !answered || tries === 10) return "regenerate-message";
       await new Promise((resolve) => setTimeout(resolve, 300));
-      ({ items } = await getLatest(this.#messages));
+      ({ items } = await this.#latest());
     }
+  }
+
+  /** Return what `getLatest` does; no messages if that fails. */
+  #latest(begins) {
+    return getLatest(this.#messages, begins).catch(() => ({ items: [] }));
   }
 
   #offerEarlier(next) {

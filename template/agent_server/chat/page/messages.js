@@ -73,14 +73,15 @@ export class ToolCall {
   }
 }
 
-/** Return messages of the history as elements, which may fill with text in later frames. */
+/** Return stored messages as elements with their ids, which may fill with text in later frames. */
 export function toElements(messages) {
   const now = performance.now();
   return messages.map((message) => toElement(message, now));
 }
 
-function toElement({ role, content, partial }, now) {
+function toElement({ id, role, content, partial }, now) {
   const made = { user: userMessage, assistant: toAnswer, tool: toToolCall }[role](content, now);
+  made.dataset.id = id;
   if (partial) markIncomplete(made);
   return made;
 }
