@@ -79,6 +79,7 @@ READ = f"""
             ORDER BY sequence LIMIT {PAGE}) page) e ON before < %(page_bytes)s
     WHERE r.id = %(id)s ORDER BY sequence"""
 # Only while the claim is held: a process that was presumed dead can no longer change anything.
+# Readers are told of the end, too: it may be saved after the last event.
 # Long texts are sent as binary: psycopg escapes the others letter by letter.
 WRITE = f"""
     WITH held AS (
@@ -87,14 +88,14 @@ WRITE = f"""
         FROM unnest(%(ids)s::text[], %(claims)s::uuid[], %(states)s::text[],
             %(bodies)b::text[]::json[]) AS entry (id, claim, status, body)
         WHERE r.id = entry.id AND r.claimed_by IS NOT DISTINCT FROM entry.claim AND r.{UNFINISHED}
-        RETURNING r.id),
+        RETURNING r.id, entry.status),
     added AS (
         INSERT INTO response_events SELECT e.* FROM held JOIN
             unnest(%(owners)s::text[], %(places)s::int[], %(kinds)s::text[],
             %(events)b::text[]::json[]) AS e (id, place, kind, event)
             USING (id) ON CONFLICT DO NOTHING RETURNING response_id),
-    notified AS (SELECT pg_notify(%(channel)s, id)
-        FROM (SELECT DISTINCT response_id AS id FROM added) a)
+    notified AS (SELECT pg_notify(%(channel)s, id) FROM held
+        WHERE status IS NOT NULL OR id IN (SELECT response_id FROM added))
     SELECT id, (SELECT count(*) FROM notified) FROM held"""
 # Saved before a run starts, since it may bring the process down.
 BEGIN = """

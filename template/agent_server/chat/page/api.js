@@ -53,3 +53,14 @@ export async function getLatest(path, begins = ({ role }) => role === "user") {
   }
   return page;
 }
+
+/**
+ * Whether stored messages have all questions that are shown, and a complete answer to the last.
+ * `shown` are the ids of the questions, if loaded; both are counted from the one that is `known`.
+ */
+export function isAnswered(items, shown, known) {
+  const stored = items.filter(({ role }) => role === "user").map(({ id }) => id);
+  const since = (ids) => ids.length - ids.indexOf(known);
+  const last = items.at(-1);
+  return last?.role === "assistant" && !last.partial && since(shown) === since(stored);
+}

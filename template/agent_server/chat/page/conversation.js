@@ -1,6 +1,6 @@
 /** One conversation: its messages, and the run that answers the last of them. */
 
-import { Failure, getLatest, getPage, request } from "./api.js";
+import { Failure, getLatest, getPage, isAnswered, request } from "./api.js";
 import { announce, attempt, element, trouble } from "./dom.js";
 import { toElements, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
@@ -40,8 +40,7 @@ export class Conversation {
     const last = items.at(-1);
     const asked = last?.role === "user";
     if (responseId && last) {
-      const again = this.#removeAnswer(); // the earlier one, if the question was asked again
-      delete again?.dataset.id; // it is stored anew with its answer
+      delete this.#removeAnswer()?.dataset.id; // both are stored anew, if it was asked again
       await this.#answer(new Run(true, responseId), (run) => run.resume());
     } else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
     else if (asked) this.#offerRetry("There is no answer to this.");
@@ -98,9 +97,10 @@ export class Conversation {
     const asked = this.#asked.at(-1);
     const retry = async () => {
       offer.remove(); // so that it can't be pressed twice
-      const known = this.#asked.findLast(({ dataset }) => dataset.id)?.dataset.id ?? "";
+      const ids = this.#asked.map(({ dataset }) => dataset.id);
+      const known = ids.findLast(Boolean) ?? "";
       const page = await this.#latest(({ id }) => id === known);
-      const answered = this.#answered(page, known);
+      const answered = isAnswered(page.items, ids, known);
       if ((this.me.background && page.responseId) || answered) return this.load();
       this.list.closest("main").focus();
       const text = asked.querySelector(".bubble").textContent;
@@ -110,18 +110,6 @@ export class Conversation {
     };
     const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
     this.list.append(offer);
-  }
-
-  /**
-   * Whether the server has all questions shown here, and a complete answer to the last. `known` is
-   * the id of the last one that was loaded, from which both are counted.
-   */
-  #answered({ items }, known) {
-    const last = items.at(-1);
-    const since = (ids) => ids.length - ids.indexOf(known);
-    const shown = since(this.#asked.map(({ dataset }) => dataset.id));
-    const stored = since(items.filter(({ role }) => role === "user").map(({ id }) => id));
-    return last?.role === "assistant" && !last.partial && shown === stored;
   }
 
   /** Return how to ask again: in place of the last question, if the server has stored it. */
