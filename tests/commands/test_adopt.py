@@ -412,7 +412,7 @@ def release(folder: Path, old: str, new: str) -> None:
     pyproject = folder / "template/pyproject.toml.jinja"
     edit(
         pyproject,
-        lambda text: text.replace("psycopg[binary,pool]>=3.2.10", "psycopg[binary,pool]>=3.3"),
+        lambda text: text.replace("psycopg[binary,pool]>=3.3.9", "psycopg[binary,pool]>=3.4"),
     )
     commit(folder)
     git(folder, "tag", "v0.0.2")
@@ -429,7 +429,7 @@ def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases:
     assert "name two Lakebases" in module.read_text()
     assert module.read_text().endswith("# mine\n")
     assert not (agent / MEMORY / "memory.py").exists()
-    assert "psycopg[binary,pool]>=3.3" in (agent / "pyproject.toml").read_text()
+    assert "psycopg[binary,pool]>=3.4" in (agent / "pyproject.toml").read_text()
 
 
 def test_a_conflict_is_listed_and_exits_with_1(agent: Path, releases: Path) -> None:
