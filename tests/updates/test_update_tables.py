@@ -64,9 +64,10 @@ def get(server: Server, path: str) -> Any:
 
 
 def rows(server: Server) -> dict[str, Any]:
-    """Return what is kept about the user, but for what a made-up step adds."""
+    """Return what is kept about the user, but for the columns that updates have added."""
     tables = get(server, "/api/me/export")
-    return {name: [{**row, "pinned": None} for row in tables[name]] for name in tables}
+    added = dict.fromkeys(("pinned", "answering", "answering_until"))
+    return {name: [{**row, **added} for row in tables[name]] for name in tables}
 
 
 def rows_before(project: Project) -> dict[str, Any]:

@@ -35,14 +35,6 @@ export async function getPage(path) {
   };
 }
 
-async function sentence(response) {
-  try {
-    return (await response.json()).error.message;
-  } catch {
-    return `The server answered with status ${response.status}. Try again.`;
-  }
-}
-
 /** Return the latest page of messages, grown until it has one that `begins`: the last question. */
 export async function getLatest(path, begins = ({ role }) => role === "user") {
   const page = await getPage(path);
@@ -63,4 +55,12 @@ export function isAnswered(items, shown, known) {
   const since = (ids) => ids.length - ids.indexOf(known);
   const last = items.at(-1);
   return last?.role === "assistant" && !last.partial && since(shown) === since(stored);
+}
+
+async function sentence(response) {
+  try {
+    return (await response.json()).error.message;
+  } catch {
+    return `The server answered with status ${response.status}. Try again.`;
+  }
 }

@@ -106,6 +106,12 @@ function toToolCall(content) {
   return call.element;
 }
 
+/** Whether JSON is so deep that its indentation would be most of it. */
+function isDeep(text) {
+  let depth = 0;
+  return text.match(/[[\]{}]/g)?.some((mark) => (depth += "[{".includes(mark) ? 1 : -1) > 32);
+}
+
 function indented(text) {
   if (text.length > MOST_INDENTED || isDeep(text)) return text;
   try {
@@ -113,10 +119,4 @@ function indented(text) {
   } catch {
     return text;
   }
-}
-
-/** Whether JSON is so deep that its indentation would be most of it. */
-function isDeep(text) {
-  let depth = 0;
-  return text.match(/[[\]{}]/g)?.some((mark) => (depth += "[{".includes(mark) ? 1 : -1) > 32);
 }
