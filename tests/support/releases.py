@@ -190,7 +190,8 @@ def _older_bounds(text: str) -> str:
 
 def _without_versions(text: str) -> str:
     text = text.replace(f"from {module(MIGRATIONS)} import migrate\n", "")
-    return re.sub(r"await migrate\((\w+), .*\[(\w+).*\]\)", r"await \1.execute(\2)", text)
+    every = r"for step in [\2]: await \1.execute(step)"
+    return re.sub(r"await migrate\((\w+), .*\[(.*)\]\)", every, text)
 
 
 def _older_code(text: str) -> str:
