@@ -28,8 +28,8 @@ LONGEST = (
 RENDERED = ("test_render_matrix", "test_house")
 # What they attack is the same code in both frameworks: the second takes its turn in long runs.
 SAME_IN_BOTH = (
-    "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_mixed_crowd",
-    "test_slow_clients", "test_stopping", "test_transport", "test_truth",
+    "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_slow_clients",
+    "test_stopping", "test_transport", "test_truth",
 )  # fmt: skip
 
 

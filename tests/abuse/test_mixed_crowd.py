@@ -1,6 +1,6 @@
 """Many users do all kinds of things while what the app needs fails, one part after the other.
 
-It lasts seconds here; `uv run poe abuse` has 500 users for five minutes.
+`uv run poe abuse` has 500 users for five minutes.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from tests.support.project import Project, Server
 
 pytestmark = [
     pytest.mark.generated,
+    pytest.mark.long,  # who shares its processors makes it fail
     pytest.mark.skipif(sys.platform != "linux", reason="needs addresses of the loopback"),
 ]
 USERS = int(os.environ.get("ABUSE_USERS", "30"))
