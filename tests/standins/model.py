@@ -15,10 +15,12 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response, StreamingResponse
 
 from local.model import build_model_app
+from tests.standins.answers import HEAD, Answer, to_response
+from tests.standins.histories import fault
+from tests.standins.too_long import TOO_LONG
 from tests.support.served import served
 
 SECRET = "the model said something secret"
-HEAD = {"id": "c", "created": 0, "model": "m"}
 
 
 @dataclass
@@ -44,6 +46,10 @@ class StandinModel:
     embedding_delay: float = 0.0  # of vectors, besides `delay`
     embeds: str | None = None  # what it answers instead of vectors, if it is set, as a web page
     embeds_not: bytes = b""  # what no text may hold of which it computes a vector
+    script: list[Answer] = field(default_factory=list)  # its next answers, each given once
+    context: int = 0  # tokens that it takes in; 0 for any number
+    too_long: str = "openai"  # whose words it has for a prompt that is too long
+    strict: bool = False  # refuses calls without results, and results without calls
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
@@ -70,6 +76,10 @@ class StandinModel:
             if request.url.path.endswith("/embeddings"):
                 return await self._embed(request, answer)
             asked = json.loads(body or b"{}")
+            if refused := self._refusal(asked):
+                return to_response(refused, asked)
+            if self.script:
+                return to_response(self.script.pop(0), asked)
             done = self.calls_once and _has_result(asked)
             if self.calls and self.only in body and not done:
                 return _to_response(_to_calls(self.calls, self.arguments, self.times), asked)
@@ -95,6 +105,17 @@ class StandinModel:
         if self.status != 200:
             return JSONResponse({"error": {"message": SECRET}}, self.status)
         return await answer(request)
+
+    def _refusal(self, asked: dict[str, Any]) -> Answer | None:
+        messages = asked.get("messages", [])
+        # Four letters are about a token; what surrounds a message is some more.
+        tokens = sum(len(json.dumps(message.get("content"))) // 4 + 4 for message in messages)
+        if self.context and tokens > self.context:
+            return TOO_LONG[self.too_long]
+        if self.strict and (why := fault(messages)):
+            error = {"message": why, "type": "invalid_request_error", "code": None}
+            return Answer(status=400, body={"error": error})
+        return None
 
     def _say(self, pieces: Iterable[str], asked: dict[str, Any]) -> Response:
         if not asked.get("stream"):

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from agent_server.database.text import to_storable
-from agent_server.responses.builder import Item, ResponseBuilder
+from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.events import Event, EventLog
+from agent_server.responses.written import KINDS, Item, Kind
+
+DELTAS = {f"{kind.text_event}.delta" for kind in KINDS.values()}
 
 
 class DurableResponse(ResponseBuilder):
@@ -71,11 +74,10 @@ class DurableResponse(ResponseBuilder):
         self.fail(code, message)
         return self.events.since(self.events.end_position - 1)[0]
 
-    def end_text(self, text: str = "") -> None:
-        """Close the open message; `text` is its full text if it was not streamed."""
-        parts = [{"type": "output_text", "text": to_storable(text), "annotations": []}]
-        if self._message or not (text and self._keep(type="message", content=parts)):
-            super().end_text(text)
+    def _end(self, kind: Kind, text: str, annotations: Sequence[Item]) -> None:
+        whole = text and self._written is None
+        if not (whole and self._keep(**kind.to_item(to_storable(text), annotations))):
+            super()._end(kind, text, annotations)
 
     def tool_call(self, call_id: str, name: str, arguments: str) -> None:
         """Emit a tool call of the model; `arguments` is JSON."""
@@ -98,7 +100,7 @@ class DurableResponse(ResponseBuilder):
 
     def _replay(self, event: Item) -> None:
         kind = event["type"].removeprefix("response.")
-        if kind == "output_text.delta":
+        if kind in DELTAS:
             self._deltas.append(event["delta"])
         else:
             self._replay_rare(kind, event)
@@ -114,7 +116,7 @@ class DurableResponse(ResponseBuilder):
             case "output_item.added":
                 output.append(event["item"])
                 self._opened += 1
-            case "content_part.added":
-                output[-1]["content"] = [event["part"]]
+            case "content_part.added" | "reasoning_summary_part.added":
+                output[-1][KINDS[output[-1]["type"]].parts] = [event["part"]]
             case "output_item.done":
                 output[-1] = event["item"]

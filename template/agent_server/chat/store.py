@@ -16,8 +16,8 @@ from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import to_storable
 from agent_server.errors import ApiError
 from agent_server.identity import User
-from agent_server.responses.builder import Item
 from agent_server.responses.requests import Turn
+from agent_server.responses.written import Item
 from agent_server.settings import limit
 
 RESPONSE_PREFIX = "resp_"  # of a background response's id; the question's id follows
