@@ -44,7 +44,7 @@ CONTRADICTIONS = [
     {**ENDPOINT, "LAKEBASE_INSTANCE_NAME": INSTANCE},
     {"LAKEBASE_AUTOSCALING_PROJECT": PROJECT, "LAKEBASE_INSTANCE_NAME": INSTANCE},
 ]
-CHAT, START_CALLS = "/serving-endpoints/chat/completions", 4
+CHAT, START_CALLS = "/serving-endpoints/chat/completions", 5
 DISCOVERY = "/.well-known/"  # of how to sign in
 GRANT = "scripts/grant_lakebase_permissions.py"
 RESOLVE, MINT = "/api/2.0/postgres/projects", "/api/2.0/postgres/credentials"
@@ -133,7 +133,7 @@ def test_a_start_makes_few_calls_to_the_workspace(project: Project, workspace: W
         calls = [call.path for call in workspace.requests[before:]]
     asked = [path for path in calls if not path.startswith(DISCOVERY)]
     assert len(asked) <= START_CALLS, calls
-    assert asked.count(MINT) == 1
+    assert asked.count(MINT) <= 2  # /ready may ask while the look for runs holds a connection
 
 
 def test_a_turn_calls_only_the_model(server: Server, workspace: Workspace) -> None:

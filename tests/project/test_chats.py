@@ -74,7 +74,8 @@ def test_a_question_that_the_database_refuses_to_answer_is_not_kept(
 ) -> None:
     combination = Combination("openai", ("short_term", "chat"), "local")
     project = install(renders[combination], environments / "openai")
-    with project.open_database() as url, Server(project, DATABASE_URL=url) as server:
+    schema = {"LAKEBASE_AGENT_MEMORY_SCHEMA": Database.schema}
+    with project.open_database() as url, Server(project, DATABASE_URL=url, **schema) as server:
         chat, _ = ask(server.until_ready(), "first")
         again = {"message": "second", "chatId": chat}
         with Database(url).without_table("turn_leases"):
