@@ -29,7 +29,7 @@ def project(request: pytest.FixtureRequest, renders: Renders, environments: Path
 
 @pytest.mark.parametrize("project", COMMON, indirect=True, ids=str)
 def test_its_own_tests_pass(project: Project) -> None:
-    assert " passed" in project.uv("run", "pytest", "-q")
+    project.run_tests()
 
 
 # Of every combination, the tests of what is rendered lint and format the code.

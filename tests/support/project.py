@@ -36,6 +36,13 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
 
 
+# A project's tests that wait for limits to be reached; they know only the template's own code.
+WAITING = (
+    "test_connections", "test_isolation", "test_leases", "test_shares", "test_slots",
+    "test_watchdog",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Project:
     """A rendered project, whose packages are in `environment`."""
@@ -51,6 +58,13 @@ class Project:
         )  # fmt: skip
         assert done.returncode == 0, f"uv {' '.join(arguments)}\n{done.stdout}"
         return done.stdout
+
+    def run_tests(self, *, briefly: bool = False) -> None:
+        """Run the project's own tests; `briefly`, without those that mostly wait."""
+        left_out = WAITING if briefly else ()
+        there = [f"tests/{name}.py" for name in left_out]
+        ignored = [f"--ignore={test}" for test in there if (self.folder / test).exists()]
+        assert " passed" in self.uv("run", "pytest", "-q", *ignored)
 
     def start(self, command: str, *arguments: str, **more: Any) -> "subprocess.Popen[str]":
         """Start one of the project's programs."""
