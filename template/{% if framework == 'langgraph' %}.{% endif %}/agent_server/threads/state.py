@@ -15,6 +15,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agent_server.errors import output_too_large
+from agent_server.on_behalf import OnBehalfError
 from agent_server.settings import limit
 from agent_server.threads.messages import clean, kept_and_new, missing_results, removals, silent
 
@@ -69,9 +70,15 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
     async def awrap_tool_call(self, request: ToolCallRequest, handler: CallTool) -> Any:
         """Return the tool's message, cleaned and cut off at TOOL_OUTPUT_BYTES.
 
+        A tool that can't act as the user says so to the model.
+
         Raises a 502 ApiError when it is larger than a whole turn may be.
         """
-        message, most = await handler(request), limit("OUTPUT_BYTES")
+        try:
+            message, most = await handler(request), limit("OUTPUT_BYTES")
+        except OnBehalfError as error:
+            call_id = str(request.tool_call["id"])
+            return ToolMessage(str(error), tool_call_id=call_id, status="error")
         if isinstance(message, ToolMessage) and len(message.text) > most:
             raise output_too_large(f"A tool returned more than {most} bytes.")
         return clean(message)
