@@ -29,7 +29,7 @@ class OnBehalfError(Exception):
     """Something can't be done as the user. The text is for the model, and so for the user."""
 
 
-class NoUser(OnBehalfError):  # noqa: N818, a name of the design
+class NoUser(OnBehalfError):
     """There is no user to act as: no token, or one that has expired."""
 
 
