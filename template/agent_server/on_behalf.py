@@ -51,8 +51,9 @@ async def as_user(work: Callable[["WorkspaceClient"], Result]) -> Result:
 
 async def user_token() -> str:
     """Return a token with the user's rights, for one request: it may expire; raises NoUser."""
-    client = await asyncio.to_thread(_client)
-    headers = await asyncio.to_thread(client.config.authenticate)
+    if token := _sent_token():
+        return token
+    headers = await asyncio.to_thread(lambda: _client().config.authenticate())
     return headers["Authorization"].removeprefix("Bearer ")
 
 
@@ -67,12 +68,16 @@ def _work_as_user(work: Callable[["WorkspaceClient"], Result]) -> Result:
         raise NotAllowedError(f"You may not do this ({error.error_code}): {error}") from None
 
 
-def _client() -> "WorkspaceClient":
+def _sent_token() -> str:
     asked_by = asking.get()
-    if asked_by and asked_by.token and workspace_configured():
-        return _client_of(asked_by.token)
+    return asked_by.token if asked_by and workspace_configured() else ""
+
+
+def _client() -> "WorkspaceClient":
+    if token := _sent_token():
+        return _client_of(token)
     if in_databricks_app():
-        raise NoUser(NOT_ASKED if asked_by else OVER)
+        raise NoUser(NOT_ASKED if asking.get() else OVER)
     if not workspace_configured():
         raise NoUser(OFFLINE)
     from agent_server.server.workspace import workspace_client
