@@ -38,7 +38,13 @@ async def whoami(seconds: float = 0) -> str:
     return f"You are {{answer.result.data_array[0][0]}}."
 
 
+from agent_server.mcp_servers import Mcp
+
 {list}
+MCP_SERVERS += [
+    Mcp("mine", "/api/2.0/mcp/genie/SPACE", as_user=True),
+    Mcp("shared", "/api/2.0/mcp/functions/main/tools"),
+]
 '''
 DECORATORS = {
     "langgraph": "tool",
@@ -175,6 +181,28 @@ def test_without_a_token_the_model_is_told_and_nobody_is_asked(
         said = way(User(workspace, authorized=False), server)
     assert "I can't act as you: the request carried no authorization" in said
     assert called == set()
+
+
+def test_a_server_of_the_workspace_is_asked_as_the_user(
+    server: Server, workspace: Workspace
+) -> None:
+    for user in (User(workspace), User(workspace)):
+        assert f"SPACE was asked by {user.name}." in user.ask(server, "/call ask_genie")
+
+
+def test_a_server_of_the_workspace_is_asked_as_the_app(
+    server: Server, workspace: Workspace
+) -> None:
+    said = User(workspace).ask(server, "/call ask_functions")
+    assert f"main/tools was asked by {APP_PRINCIPAL}." in said
+
+
+def test_without_a_token_a_server_says_why_it_is_not_asked(
+    server: Server, workspace: Workspace
+) -> None:
+    nobody = User(workspace, authorized=False)
+    assert "There is no tool ask_genie" in nobody.ask(server, "/call ask_genie")
+    assert "I can't act as you" in nobody.ask(server, "/call mine")
 
 
 def test_an_expired_token_is_told_to_the_model(server: Server, workspace: Workspace) -> None:

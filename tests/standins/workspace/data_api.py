@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
 from tests.standins.workspace.state import Json
 
@@ -15,6 +16,7 @@ class DataApi:
     def __init__(self) -> None:
         self.router = APIRouter()
         self.router.post("/api/2.0/sql/statements")(self.execute)
+        self.router.post("/api/2.0/mcp/{kind}/{place:path}")(self.serve_tools)
 
     async def execute(self, request: Request, body: Json) -> Json:
         """Return one row with the name of the caller, and the statement."""
@@ -30,3 +32,20 @@ class DataApi:
         return {
             "statement_id": str(uuid4()), "status": state, "manifest": manifest, "result": result
         }  # fmt: skip
+
+    async def serve_tools(self, request: Request, kind: str, place: str, body: Json) -> Response:
+        """Answer as a managed MCP server, whose only tool says who called."""
+        who = request.state.identity.user_name
+        match body["method"]:
+            case "initialize":
+                server = {"name": kind, "version": "1"}
+                version = body["params"]["protocolVersion"]
+                result = {"protocolVersion": version, "capabilities": {}, "serverInfo": server}
+            case "tools/list":
+                schema = {"type": "object", "properties": {}}
+                result = {"tools": [{"name": f"ask_{kind}", "inputSchema": schema}]}
+            case "tools/call":
+                result = {"content": [{"type": "text", "text": f"{place} was asked by {who}."}]}
+            case _:
+                return Response(status_code=202)
+        return JSONResponse({"jsonrpc": "2.0", "id": body["id"], "result": result})
