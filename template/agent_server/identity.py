@@ -1,7 +1,8 @@
 """Who is asking: the platform's headers say so, never the body of a request."""
 
 import re
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import quote
 
@@ -12,6 +13,8 @@ from agent_server.settings import in_databricks_app
 
 # Databricks Apps sets both on every request it forwards, and drops any that a client sent.
 IDENTITY_HEADERS = ("x-forwarded-user", "x-forwarded-email")
+# The user's own token, which an app with user authorization is sent (see `on_behalf.py`).
+TOKEN_HEADER = "x-forwarded-access-token"
 LOCAL_USER = "local-user"
 MEMORIES = "memories"  # the kind of a store namespace: what is remembered about a user
 # Headers are read as Latin-1: what is above may be part of a letter.
@@ -39,19 +42,42 @@ class User:
         return (MEMORIES, self.key)
 
 
+@dataclass(frozen=True)
+class Asking:
+    """The user of the request that is being answered, and their token, which may be empty."""
+
+    user: User
+    token: str = field(default="", repr=False)
+
+
+# A turn inherits it from the request that asked for it; one that another process takes over, or
+# that only waits in the database, has none.
+asking: ContextVar[Asking | None] = ContextVar("asking", default=None)
+
+
 async def current_user(request: Request) -> User:
     """Return the user the platform names; raise a 401 ApiError when it names none or several."""
+    user = _named(request)
+    asking.set(Asking(user, _only(request, TOKEN_HEADER)))
+    return user
+
+
+def _named(request: Request) -> User:
     for header in IDENTITY_HEADERS:
-        values = request.headers.getlist(header)
-        if len(values) > 1:
-            raise ApiError(401, "ambiguous_identity", f"{header} was sent more than once.")
-        if any(values):
-            if CONTROL.search(values[0]):
-                raise ApiError(401, "malformed_identity", f"{header} holds control characters.")
-            return User(values[0])
+        if name := _only(request, header):
+            return User(name)
     if in_databricks_app():
         raise ApiError(401, "no_identity", "The request carries no signed-in user.")
     return User(LOCAL_USER)
+
+
+def _only(request: Request, header: str) -> str:
+    values = request.headers.getlist(header)
+    if len(values) > 1:
+        raise ApiError(401, "ambiguous_identity", f"{header} was sent more than once.")
+    if CONTROL.search(value := "".join(values)):
+        raise ApiError(401, "malformed_identity", f"{header} holds control characters.")
+    return value
 
 
 CurrentUser = Annotated[User, Depends(current_user)]

@@ -47,6 +47,9 @@ LIMITS = {
     "TOOL_ARGUMENTS_BYTES": 1048576,  # that the model may write for one call
     "TOOL_OUTPUT_BYTES": 1048576,  # of one call; the rest is cut off
     "PAGE_BYTES": 1048576,  # after which a page of messages or events ends
+    "MCP_LIST_SECONDS": 5,  # for a turn to wait for the tools of a server that has not said any yet
+    "MCP_RETRY_SECONDS": 10,  # between looks at a server that can't be reached
+    "MCP_TOOLS_SECONDS": 300,  # until the tools of a server are asked for anew
     "EXPORT_SECONDS": 600,  # for a client to read an export
 }
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 from langchain.tools import tool
 from langchain_core.tools import BaseTool
 
+from agent_server.mcp_servers import Mcp
+
 
 # An exception ends the turn and is only logged: return what the model should know.
 @tool
@@ -18,9 +20,10 @@ def get_current_time(timezone: str = "UTC") -> str:
 
 
 async def load_tools() -> list[BaseTool]:
-    """Return the agent's tools; called once, when the process starts.
-
-    For the tools of an MCP server, add `*await DatabricksMultiServerMCPClient([...]).get_tools()`
-    (from databricks_langchain) to the list.
-    """
+    """Return the agent's tools; called once, when the process starts."""
     return [get_current_time]
+
+
+# Servers whose tools the agent may use: Mcp("docs", "https://..."), or with a path of the workspace
+# Mcp("genie", "/api/2.0/mcp/genie/SPACE", as_user=True).
+MCP_SERVERS: list[Mcp] = []

@@ -22,6 +22,6 @@ def get_current_time(timezone: str = "UTC") -> str:
 
 TOOLS: list[Tool] = [get_current_time]
 
-# Servers whose tools the agent may use: MCPServerStreamableHttp({"url": ...}) from agents.mcp, or
-# McpServer(url=...) from databricks_openai.agents, which signs in to a workspace when created.
+# Servers whose tools the agent may use: Mcp("docs", "https://...") of agent_server.mcp_servers or,
+# with a path of the workspace, Mcp("genie", "/api/2.0/mcp/genie/SPACE", as_user=True).
 MCP_SERVERS: list[MCPServer] = []

@@ -92,6 +92,7 @@ class Gate:
     def __init__(self, app: ASGIApp, identities: Identities, faults: Faults) -> None:
         self._app, self._identities, self._faults = app, identities, faults
         self.calls: list[Call] = []
+        self.callers: list[tuple[str, str]] = []  # who called, and which path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request pass, or not."""
@@ -117,6 +118,8 @@ class Gate:
         token = headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
         identity = self._identities.find(token)
         scope.setdefault("state", {})["identity"] = identity
+        if identity:
+            self.callers.append((identity.user_name, scope["path"]))
         return identity is not None or scope["path"].startswith(OPEN)
 
 

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from tests.standins.mlflow import StandinMlflow
 from tests.standins.workspace.content import Content
+from tests.standins.workspace.data_api import DataApi
 from tests.standins.workspace.errors import ApiError
 from tests.standins.workspace.identities import Identities
 from tests.standins.workspace.lakebase_api import LakebaseApi
@@ -18,6 +19,7 @@ def build_app(content: Content, identities: Identities, mlflow: StandinMlflow, u
     app = FastAPI()
     app.include_router(LakebaseApi(content, identities).router)
     app.include_router(WorkspaceApi(content, identities, url).router)
+    app.include_router(DataApi().router)
     app.include_router(TracingApi(mlflow, url).router)
     app.mount("/serving-endpoints", Serving(content))
     app.exception_handler(ApiError)(_on_error)

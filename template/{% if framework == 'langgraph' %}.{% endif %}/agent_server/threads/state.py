@@ -15,8 +15,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agent_server.errors import output_too_large
+from agent_server.on_behalf import OnBehalfError
 from agent_server.settings import limit
 from agent_server.threads.messages import clean, kept_and_new, missing_results, removals, silent
+from agent_server.tool_servers.configured import load_mcp_tools
 
 # A full copy of the thread is stored once in so many steps; in between, only new messages are.
 STEPS_BETWEEN_COPIES = 50
@@ -49,6 +51,10 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
 
     state_schema = ThreadState
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._own: set[str] = set()  # names of the agent's own tools
+
     async def abefore_agent(
         self, state: ThreadState, runtime: Runtime[Any]
     ) -> dict[str, Any] | None:
@@ -61,17 +67,28 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         return {"messages": [*removals(gone), *missing_results(kept), *new]}
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: CallModel) -> Any:
-        """Return the model's messages, cleaned."""
-        response = await handler(request)
+        """Let the model see the tools of MCP servers, too; return its messages, cleaned."""
+        self._own = {name for tool in request.tools if (name := getattr(tool, "name", None))}
+        more = await load_mcp_tools(self._own)
+        response = await handler(request.override(tools=[*request.tools, *more.values()]))
         response.result = [clean(message) for message in response.result]
         return response
 
     async def awrap_tool_call(self, request: ToolCallRequest, handler: CallTool) -> Any:
         """Return the tool's message, cleaned and cut off at TOOL_OUTPUT_BYTES.
 
+        A tool that can't act as the user says so to the model.
+
         Raises a 502 ApiError when it is larger than a whole turn may be.
         """
-        message, most = await handler(request), limit("OUTPUT_BYTES")
+        name = request.tool_call["name"]
+        if request.tool is None and (found := (await load_mcp_tools(self._own)).get(name)):
+            request = request.override(tool=found)
+        try:
+            message, most = await handler(request), limit("OUTPUT_BYTES")
+        except OnBehalfError as error:
+            call_id = str(request.tool_call["id"])
+            return ToolMessage(str(error), tool_call_id=call_id, status="error")
         if isinstance(message, ToolMessage) and len(message.text) > most:
             raise output_too_large(f"A tool returned more than {most} bytes.")
         return clean(message)

@@ -1,0 +1,294 @@
+"""An agent acts as the user who asks, in a stand-in workspace that answers with who called."""
+
+import json
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.conftest import Renders
+from tests.standins.workspace import APP, APP_PRINCIPAL, Workspace, open_workspace
+from tests.standins.workspace.data_api import WAREHOUSE
+from tests.support.on_lakebase import ENDPOINT
+from tests.support.project import Project, Server, install, text_of
+from tests.support.rendering import FRAMEWORKS, MEMORIES, Combination, render
+
+pytestmark = [
+    pytest.mark.generated,
+    pytest.mark.skipif(sys.platform != "linux", reason="needs addresses of the loopback"),
+]
+TOOLS = '''
+
+@{decorator}
+async def whoami(seconds: float = 0) -> str:
+    """Say as whom the agent acts, after some seconds."""
+    import asyncio
+    from agent_server.on_behalf import as_user
+
+    await asyncio.sleep(seconds)
+    select = {{"statement": "SELECT current_user()", "warehouse_id": "{warehouse}"}}
+    answer = await as_user(lambda w: w.statement_execution.execute_statement(**select))
+    return f"You are {{answer.result.data_array[0][0]}}."
+
+
+from agent_server.mcp_servers import Mcp
+
+{list}
+MCP_SERVERS += [
+    Mcp("mine", "/api/2.0/mcp/genie/SPACE", as_user=True),
+    Mcp("shared", "/api/2.0/mcp/functions/main/tools"),
+]
+'''
+DECORATORS = {
+    "langgraph": "tool",
+    "openai": "function_tool(failure_error_function=tell_model)",
+}
+STATEMENTS, ASK = "/api/2.0/sql/statements", "/call whoami"
+LATE = '/call whoami {"seconds": 4}'
+GONE = "I can't act as you any more; please ask again."
+
+
+# For what no framework has a part in.
+once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
+
+
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def project(
+    request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """Return an installed project with a tool that acts as the user."""
+    folder = tmp_path_factory.mktemp("behalf") / "my-agent"
+    render(renders.template, Combination(request.param, MEMORIES, "autoscaling"), folder)
+    tools = folder / "agent_server" / "tools.py"
+    code = tools.read_text()
+    added = "TOOLS += [whoami]"
+    if request.param == "langgraph":
+        code = code.replace("[get_current_time]", "[get_current_time, whoami]")
+        added = ""
+    tools.write_text(
+        code + TOOLS.format(decorator=DECORATORS[request.param], list=added, warehouse=WAREHOUSE)
+    )
+    return install(folder, tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """Yield a workspace with a database."""
+    with open_workspace(tmp_path_factory.mktemp("workspace")) as workspace:
+        yield workspace
+
+
+def deployed(project: Project, workspace: Workspace, **more: str) -> Server:
+    """Start a server as Databricks Apps does, as the app's service principal."""
+    name, secret = workspace.identities.add_service_principal(APP_PRINCIPAL)
+    signed_in = {"DATABRICKS_CLIENT_ID": name, "DATABRICKS_CLIENT_SECRET": secret}
+    place = {"DATABRICKS_HOST": workspace.url, "DATABRICKS_APP_NAME": APP}
+    more = {"LAKEBASE_AGENT_MEMORY_SCHEMA": "of_the_app", **more}
+    return Server(project, **signed_in, **place, **ENDPOINT, **more)
+
+
+@pytest.fixture(scope="module")
+def server(project: Project, workspace: Workspace) -> Iterator[Server]:
+    """Yield a running app."""
+    with deployed(project, workspace, LOG_LEVEL="DEBUG") as server:
+        yield server.until_ready()
+
+
+class User:
+    """A person with a token of their own, or with none."""
+
+    def __init__(self, workspace: Workspace, authorized: bool = True) -> None:
+        self.name = f"{uuid4().hex}@example.com"
+        self.token = workspace.identities.add_user(self.name)
+        sent = {"X-Forwarded-Access-Token": self.token} if authorized else {}
+        self.headers = {"X-Forwarded-User": self.name, **sent}
+
+    def post(self, server: Server, path: str, body: dict[str, object]) -> httpx.Response:
+        """Send a request."""
+        return server.http.post(path, json=body, headers=self.headers)
+
+    def ask(self, server: Server, question: str = ASK) -> str:
+        """Return the answer to a foreground turn."""
+        answer = self.post(server, "/responses", {"input": question})
+        assert answer.status_code == 200, answer.text
+        return text_of(answer.json())
+
+    def stream(self, server: Server) -> str:
+        """Return the whole text of a stream."""
+        return self.post(server, "/responses", {"input": ASK, "stream": True}).text
+
+    def chat(self, server: Server) -> str:
+        """Return the answer in a chat."""
+        return self.post(server, "/api/chat", {"message": ASK}).text
+
+    def begin(self, server: Server, question: str = ASK) -> str:
+        """Return the id of a background response."""
+        answer = self.post(server, "/responses", {"input": question, "background": True})
+        return str(answer.json()["id"])
+
+    def read(self, server: Server, response_id: str) -> str:
+        """Return the text of a background response, once it has ended."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = server.http.get(f"/responses/{response_id}", headers=self.headers).json()
+            if found["status"] == "completed":
+                return text_of(found)
+            time.sleep(0.2)
+        raise TimeoutError(found)
+
+    def in_background(self, server: Server) -> str:
+        """Return the answer of a background response."""
+        return self.read(server, self.begin(server))
+
+
+WAYS: list[Callable[[User, Server], str]] = [User.ask, User.stream, User.chat, User.in_background]
+
+
+@contextmanager
+def callers(workspace: Workspace) -> Iterator[set[str]]:
+    """Yield a set that gets the names of who called the API in the body."""
+    before, found = len(workspace.gate.callers), set[str]()
+    yield found
+    found.update(
+        name for name, path in workspace.gate.callers[before:] if path.startswith(STATEMENTS)
+    )
+
+
+def test_nobody_is_answered_as_another(server: Server, workspace: Workspace) -> None:
+    users = User(workspace), User(workspace)
+    turns = [(user, way) for user in users for way in WAYS for _ in range(25)]
+    random.Random(7).shuffle(turns)
+    with ThreadPoolExecutor(8) as pool, callers(workspace) as called:
+        answers = list(pool.map(lambda turn: turn[1](turn[0], server), turns))
+    names = {user.name for user in users}
+    for (user, way), said in zip(turns, answers, strict=True):
+        assert {name for name in names if name in said} == {user.name}, (way, said)
+    assert called == names
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_without_a_token_the_model_is_told_and_nobody_is_asked(
+    server: Server, workspace: Workspace, way: Callable[[User, Server], str]
+) -> None:
+    with callers(workspace) as called:
+        said = way(User(workspace, authorized=False), server)
+    assert "I can't act as you: the request carried no authorization" in said
+    assert called == set()
+
+
+def test_a_server_of_the_workspace_is_asked_as_the_user(
+    server: Server, workspace: Workspace
+) -> None:
+    for user in (User(workspace), User(workspace)):
+        assert f"SPACE was asked by {user.name}." in user.ask(server, "/call ask_genie")
+
+
+def test_a_server_of_the_workspace_is_asked_as_the_app(
+    server: Server, workspace: Workspace
+) -> None:
+    said = User(workspace).ask(server, "/call ask_functions")
+    assert f"main/tools was asked by {APP_PRINCIPAL}." in said
+
+
+def test_without_a_token_a_server_says_why_it_is_not_asked(
+    server: Server, workspace: Workspace
+) -> None:
+    nobody = User(workspace, authorized=False)
+    assert "There is no tool ask_genie" in nobody.ask(server, "/call ask_genie")
+    assert "I can't act as you" in nobody.ask(server, "/call mine")
+
+
+def test_an_expired_token_is_told_to_the_model(server: Server, workspace: Workspace) -> None:
+    user = User(workspace)
+    workspace.identities.revoke(user.token)
+    with callers(workspace) as called:
+        assert GONE in user.ask(server)
+    assert called == set()
+
+
+def test_a_token_that_expires_while_a_turn_runs_is_told(
+    server: Server, workspace: Workspace
+) -> None:
+    user = User(workspace)
+    started = user.begin(server, LATE)
+    time.sleep(1)
+    workspace.identities.revoke(user.token)
+    assert GONE in user.read(server, started)
+
+
+def test_what_the_user_may_not_do_is_told_to_the_model(
+    server: Server, workspace: Workspace
+) -> None:
+    workspace.faults.forbidden(STATEMENTS)
+    try:
+        assert "You may not do this (PERMISSION_DENIED)" in User(workspace).ask(server)
+    finally:
+        workspace.faults.clear()
+
+
+@once
+def test_two_tokens_are_refused(server: Server, workspace: Workspace) -> None:
+    user, other = User(workspace), User(workspace)
+    headers = [*user.headers.items(), ("X-Forwarded-Access-Token", other.token)]
+    answer = server.http.post("/responses", json={"input": ASK}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "ambiguous_identity")
+
+
+def assert_taken_over_by_nobody(
+    project: Project, workspace: Workspace, how: signal.Signals
+) -> None:
+    user = User(workspace)
+    with deployed(project, workspace) as server:
+        started = user.begin(server.until_ready(), LATE)
+        time.sleep(2)
+        server.stop(how)
+    with callers(workspace) as called, deployed(project, workspace) as server:
+        assert GONE in user.read(server.until_ready(), started)
+    assert called == set()
+
+
+def test_a_run_of_a_dead_process_acts_as_nobody(project: Project, workspace: Workspace) -> None:
+    assert_taken_over_by_nobody(project, workspace, signal.SIGKILL)
+
+
+@once
+def test_a_run_that_is_handed_over_acts_as_nobody(project: Project, workspace: Workspace) -> None:
+    assert_taken_over_by_nobody(project, workspace, signal.SIGTERM)
+
+
+def test_no_token_is_kept_anywhere(server: Server, workspace: Workspace) -> None:
+    user = User(workspace)
+    said = [way(user, server) for way in WAYS]
+    export = server.http.get("/api/me/export", headers=user.headers).text
+    assert user.name in "".join(said) and ASK in export
+    kept = [export, server.log, json.dumps(workspace.mlflow.traces, default=str), *said]
+    assert not [text for text in [*kept, *rows(workspace)] if user.token in text]
+
+
+def rows(workspace: Workspace) -> Iterator[str]:
+    """Yield every row of every table of the app, as text."""
+    with workspace.database.admin() as connection:
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'of_the_app'"
+        for (table,) in connection.execute(tables).fetchall():
+            for (row,) in connection.execute(f"SELECT t::text FROM of_the_app.{table} t"):
+                yield row
+
+
+@once
+def test_a_developer_acts_as_themselves(project: Project, workspace: Workspace) -> None:
+    variables = workspace.variables(LAKEBASE_AGENT_MEMORY_SCHEMA="developers", **ENDPOINT)
+    with Server(project, **variables) as server:
+        assert "You are ada@example.com." in server.until_ready().ask(ASK)
+
+
+@once
+def test_offline_there_is_nobody_to_act_as(project: Project) -> None:
+    with Server(project) as server:
+        assert "there is no workspace here" in server.until_ready().ask(ASK)
