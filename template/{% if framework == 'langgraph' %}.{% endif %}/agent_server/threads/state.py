@@ -15,10 +15,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agent_server.errors import output_too_large
+from agent_server.mcp_servers.configured import load_mcp_tools
 from agent_server.on_behalf import OnBehalfError
 from agent_server.settings import limit
 from agent_server.threads.messages import clean, kept_and_new, missing_results, removals, silent
-from agent_server.tool_servers.configured import load_mcp_tools
 
 # A full copy of the thread is stored once in so many steps; in between, only new messages are.
 STEPS_BETWEEN_COPIES = 50

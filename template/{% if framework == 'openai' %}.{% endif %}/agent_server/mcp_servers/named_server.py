@@ -6,7 +6,7 @@ from agents import AgentBase, FunctionTool, RunContextWrapper
 from agents.mcp import MCPServer
 from mcp.types import CallToolResult, GetPromptResult, ListPromptsResult, Tool
 
-from agent_server.tool_servers.names import Listed, NamedTool, named_tools
+from agent_server.mcp_servers.names import Listed, NamedTool, named_tools
 
 
 class NamedServer(MCPServer):

@@ -7,8 +7,8 @@ sentence to the model, and nothing else.
 from collections.abc import Mapping
 from typing import Any
 
-from agent_server.tool_servers.named_server import NamedServer
-from agent_server.tool_servers.sign_in import build_tool_server
+from agent_server.mcp_servers.named_server import NamedServer
+from agent_server.mcp_servers.sign_in import build_tool_server
 
 
 class Mcp(NamedServer):

@@ -3,9 +3,9 @@
 from agents.mcp import MCPServer
 
 import agent_server.tools
-from agent_server.tool_servers.lasting import LastingServer
-from agent_server.tool_servers.named_server import NamedServer
-from agent_server.tool_servers.names import Listed
+from agent_server.mcp_servers.lasting import LastingServer
+from agent_server.mcp_servers.named_server import NamedServer
+from agent_server.mcp_servers.names import Listed
 
 
 def configured_servers() -> list[Listed]:

@@ -7,7 +7,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 
 import agent_server.tools
 from agent_server.mcp_servers import Mcp
-from agent_server.tool_servers.names import Listed, NamedTool, named_tools, to_text
+from agent_server.mcp_servers.names import Listed, NamedTool, named_tools, to_text
 
 
 def configured_servers() -> list[Listed]:

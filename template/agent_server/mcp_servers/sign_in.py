@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping
 
 from agent_server.identity import LOCAL_USER, asking
+from agent_server.mcp_servers.server import ToolServer
 from agent_server.on_behalf import OnBehalfError, user_token
 from agent_server.settings import workspace_configured
-from agent_server.tool_servers.server import ToolServer
 
 APP = ""  # the identity of the app
 

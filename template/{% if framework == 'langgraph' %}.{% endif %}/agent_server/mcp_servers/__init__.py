@@ -6,7 +6,7 @@ sentence to the model, and nothing else.
 
 from collections.abc import Mapping
 
-from agent_server.tool_servers.sign_in import build_tool_server
+from agent_server.mcp_servers.sign_in import build_tool_server
 
 
 class Mcp:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from agent_server.mcp_servers.names import Listed
 from agent_server.settings import limit
-from agent_server.tool_servers.names import Listed
 
 
 @asynccontextmanager

@@ -11,9 +11,9 @@ import httpx
 from mcp.types import CallToolResult, TextContent, Tool
 from pydantic import ValidationError
 
+from agent_server.mcp_servers.session import Headers, McpAnswerError, McpError, McpSession
 from agent_server.on_behalf import OVER, OnBehalfError
 from agent_server.settings import limit
-from agent_server.tool_servers.session import Headers, McpAnswerError, McpError, McpSession
 
 log = logging.getLogger(__name__)
 
