@@ -1,16 +1,25 @@
 """The OpenAI Responses API items that a client may send, as far as agents use them."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictStr
 from pydantic_core import from_json
 
-from agent_server.database.text import UNSTORABLE
+from agent_server.database.text import to_storable
+
+# Items of tools that only OpenAI runs, and the like: no agent here uses them.
+UnusedType = Literal[
+    "reasoning", "item_reference", "compaction", "image_generation_call", "web_search_call",
+    "file_search_call", "code_interpreter_call", "computer_call", "computer_call_output",
+    "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output",
+    "apply_patch_call", "apply_patch_call_output", "custom_tool_call", "custom_tool_call_output",
+    "tool_search_call", "tool_search_output", "mcp_list_tools", "mcp_call",
+    "mcp_approval_request", "mcp_approval_response", "program", "program_output",
+]  # fmt: skip
 
 
 def _storable(text: str) -> str:
-    if re.search(UNSTORABLE, text):
+    if to_storable(text) != text:
         raise ValueError("must not hold NUL characters or halves of surrogate pairs")
     return text
 
@@ -26,7 +35,18 @@ def _arguments(text: str) -> str:
 
 
 def _typed(item: object) -> object:
-    return {"type": "message", **item} if isinstance(item, dict) else item
+    if not isinstance(item, dict) or item.get("type") is not None:
+        return item
+    refers = "id" in item and "role" not in item
+    return {**item, "type": "item_reference" if refers else "message"}
+
+
+def _to_text(output: object) -> object:
+    """Return the text of a tool's output, which may have parts."""
+    if not isinstance(output, list):
+        return output
+    texts = [part.get("text", "") for part in output if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 Text = Annotated[StrictStr, AfterValidator(_storable)]
@@ -34,10 +54,25 @@ Id = Annotated[Text, Field(min_length=1, max_length=256)]
 
 
 class TextPart(BaseModel):
-    """One part of a message; only text is supported."""
+    """A part of a message: text."""
 
     type: Literal["input_text", "output_text", "text"]
     text: Text
+
+
+class RefusalPart(BaseModel):
+    """A part of an answer in which a model refused to give one."""
+
+    type: Literal["refusal"]
+    refusal: Text
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        return self.refusal
+
+
+Part = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
 
 
 class Message(BaseModel):
@@ -45,7 +80,7 @@ class Message(BaseModel):
 
     type: Literal["message"]
     role: Literal["user", "assistant", "system", "developer"]
-    content: Text | Annotated[list[TextPart], Field(fail_fast=True)]
+    content: Text | Annotated[list[Part], Field(fail_fast=True)]
 
     @property
     def text(self) -> str:
@@ -74,8 +109,16 @@ class FunctionCallOutput(BaseModel):
 
     type: Literal["function_call_output"]
     call_id: Id
-    output: Text
+    output: Annotated[Text, BeforeValidator(_to_text)]
+
+
+class UnusedItem(BaseModel):
+    """An item that clients resend with a history, and that is left out."""
+
+    type: UnusedType
 
 
 Item = Message | FunctionCall | FunctionCallOutput
-AnyItem = Annotated[Annotated[Item, Field(discriminator="type")], BeforeValidator(_typed)]
+AnyItem = Annotated[
+    Annotated[Item | UnusedItem, Field(discriminator="type")], BeforeValidator(_typed)
+]
