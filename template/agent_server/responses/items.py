@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field, StrictStr
 from pydantic_core import from_json
 
 from agent_server.database.text import to_storable
+from agent_server.transport.data_urls import check_file, check_image
 
 # Items of tools that only OpenAI runs, and the like: no agent here uses them.
 UnusedType = Literal[
@@ -34,6 +35,11 @@ def _arguments(text: str) -> str:
     return text
 
 
+def _stored(file_id: object) -> None:
+    if file_id is not None:
+        raise ValueError("no files are stored here: send the file itself, as a data: URL")
+
+
 def _typed(item: object) -> object:
     if not isinstance(item, dict) or item.get("type") is not None:
         return item
@@ -51,6 +57,11 @@ def _to_text(output: object) -> object:
 
 Text = Annotated[StrictStr, AfterValidator(_storable)]
 Id = Annotated[Text, Field(min_length=1, max_length=256)]
+FileName = Annotated[Text, Field(max_length=256)]
+NoFileId = Annotated[None, BeforeValidator(_stored)]
+# In the API, in the AI SDK, and in a stored request.
+IMAGE_URL = AliasChoices("image_url", "url")
+FILE_URL = AliasChoices("file_data", "file_url", "url")
 
 
 class TextPart(BaseModel):
@@ -72,7 +83,36 @@ class RefusalPart(BaseModel):
         return self.refusal
 
 
-Part = Annotated[TextPart | RefusalPart, Field(discriminator="type")]
+class File(BaseModel):
+    """A part of a question that is no text."""
+
+    file_id: NoFileId = None
+    filename: FileName = ""
+    url: Text
+
+    @property
+    def text(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class ImagePart(File):
+    """An image: the model's provider loads one that is on the web."""
+
+    type: Literal["input_image"]
+    url: Annotated[Text, AfterValidator(check_image), Field(validation_alias=IMAGE_URL)]
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class FilePart(File):
+    """A file of any other kind: chat completions take none from the web."""
+
+    type: Literal["input_file"]
+    url: Annotated[Text, AfterValidator(check_file), Field(validation_alias=FILE_URL)]
+
+
+Part = TextPart | RefusalPart | ImagePart | FilePart
+AnyPart = Annotated[Part, Field(discriminator="type")]
 
 
 class Message(BaseModel):
@@ -80,19 +120,32 @@ class Message(BaseModel):
 
     type: Literal["message"]
     role: Literal["user", "assistant", "system", "developer"]
-    content: Text | Annotated[list[Part], Field(fail_fast=True)]
+    content: Text | Annotated[list[AnyPart], Field(fail_fast=True)]
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts that are not empty; an answer has no files, which models would refuse."""
+        if isinstance(self.content, str):
+            return [TextPart(type="text", text=self.content)]
+        files = self.role == "user"
+        return [part for part in self.content if part.text or (files and isinstance(part, File))]
 
     @property
     def text(self) -> str:
         """The message's text, its parts joined."""
-        parts = self.content
-        return parts if isinstance(parts, str) else "".join(part.text for part in parts)
+        return "".join(part.text for part in self.parts)
+
+    @property
+    def files(self) -> list[File]:
+        """Its images and files."""
+        return [part for part in self.parts if isinstance(part, File)]
 
     @property
     def counts(self) -> bool:
         """Whether to send it to the agent: models reject empty messages."""
         # Only the agent's owner sets the system prompt; `instructions` are ignored, too.
-        return self.role in ("user", "assistant") and bool(self.text.strip())
+        said = bool(self.text.strip() or self.files)
+        return self.role in ("user", "assistant") and said
 
 
 class FunctionCall(BaseModel):

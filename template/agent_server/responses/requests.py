@@ -128,6 +128,11 @@ class Turn:
         """The thread's key in the database, which starts with its owner's."""
         return self.user.thread_key(self.thread_id)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether a message in it has images or files."""
+        return any(isinstance(item, Message) and item.files for item in self.items)
+
 
 class ResponseRequest(Parameters):
     """The body of `POST /responses`; `model`, `temperature` and `instructions` are ignored."""

@@ -47,14 +47,16 @@ export class Conversation {
   }
 
   /** Send a message, and show what comes back. */
-  async send(message, trigger = "submit-message") {
+  async send(message, trigger = "submit-message", files = []) {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
-    this.list.append(userMessage(message));
+    this.list.append(userMessage(message, files));
+    const parts = [{ type: "text", text: message }, ...files];
+    const said = files.length ? { messages: [{ role: "user", parts }] } : { message };
     await this.#answer(new Run(), async (run) => {
       const { signal } = run;
       await run.unlessStopped(this.known);
       run.background = this.me.background;
-      const body = { chatId: this.wanted, message, trigger };
+      const body = { chatId: this.wanted, ...said, trigger };
       const accept = "text/event-stream";
       const response = await request("POST", "api/chat", { body, accept, signal });
       this.id = this.wanted = response.headers.get("X-Chat-Id");
@@ -106,7 +108,7 @@ export class Conversation {
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
       this.#removeAnswer().remove();
-      await this.send(text, trigger);
+      await this.send(text, trigger, asked.files);
     };
     const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
     this.list.append(offer);
