@@ -78,7 +78,7 @@ def thread() -> str:
 
 @pytest.mark.parametrize("how", [{}, {"stream": True}], ids=["whole", "stream"])
 def test_an_image_reaches_the_model_now_and_in_later_turns(
-    server: Server, model: StandinModel, thread: str, how: dict[str, bool]
+    server: Server, model: StandinModel, thread: str, how: dict[str, Any]
 ) -> None:
     answer = server.post(user(TEXT, image()), thread, **how)
     assert answer.status_code == 200 and urls(model) == [PIXEL]
@@ -135,7 +135,7 @@ def test_a_question_with_another_image_is_not_the_retry_of_one_that_failed(
 @pytest.mark.parametrize("status", [400, 422])
 @pytest.mark.parametrize("how", [{}, {"stream": True}], ids=["whole", "stream"])
 def test_a_model_that_takes_no_images_is_a_400_and_the_thread_goes_on(
-    server: Server, model: StandinModel, thread: str, status: int, how: dict[str, bool]
+    server: Server, model: StandinModel, thread: str, status: int, how: dict[str, Any]
 ) -> None:
     server.ask("hello", thread)
     model.status = status
