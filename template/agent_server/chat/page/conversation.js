@@ -2,7 +2,7 @@
 
 import { Failure, getLatest, getPage, isAnswered, request } from "./api.js";
 import { announce, attempt, element, trouble } from "./dom.js";
-import { toElements, userMessage } from "./messages.js";
+import { toBody, toElements, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
 import { STOPPED, Turn } from "./turn.js";
 
@@ -50,13 +50,11 @@ export class Conversation {
   async send(message, trigger = "submit-message", files = []) {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
     this.list.append(userMessage(message, files));
-    const parts = [{ type: "text", text: message }, ...files];
-    const said = files.length ? { messages: [{ role: "user", parts }] } : { message };
     await this.#answer(new Run(), async (run) => {
       const { signal } = run;
       await run.unlessStopped(this.known);
       run.background = this.me.background;
-      const body = { chatId: this.wanted, ...said, trigger };
+      const body = { chatId: this.wanted, ...toBody(message, files), trigger };
       const accept = "text/event-stream";
       const response = await request("POST", "api/chat", { body, accept, signal });
       this.id = this.wanted = response.headers.get("X-Chat-Id");

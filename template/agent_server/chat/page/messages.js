@@ -19,6 +19,12 @@ export function userMessage(text, files = []) {
   return Object.assign(row("user", "You said:", ...files.map(toFile), bubble), { files });
 }
 
+/** Return what to send of a user's message. */
+export function toBody(text, files) {
+  const parts = [{ type: "text", text }, ...files];
+  return files.length ? { messages: [{ role: "user", parts }] } : { message: text };
+}
+
 function toFile({ url, mediaType, filename }) {
   if (PICTURE.test(url)) return element("img", { src: url, alt: filename || "Image" });
   const name = filename || (url.startsWith("data:") ? mediaType : url);
