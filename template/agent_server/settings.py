@@ -4,7 +4,9 @@ import codecs
 import os
 import tomllib
 from io import StringIO
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 # What an operator may want to change without reading the code. `[tool.lakebase-agent]` of
@@ -79,6 +81,16 @@ def load_env_file() -> None:
     if "\0" in text:
         raise SettingsError(f"{path} is no text in UTF-8. Save it as UTF-8.")
     load_dotenv(stream=StringIO(text))
+
+
+def on_this_machine(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def setting(name: str) -> str:

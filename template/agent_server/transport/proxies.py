@@ -3,23 +3,12 @@
 import os
 import re
 from importlib.util import find_spec
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from agent_server.settings import SettingsError, workspace_configured
+from agent_server.settings import SettingsError, on_this_machine, workspace_configured
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")  # or in lower case
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-def is_loopback(url: str) -> bool:
-    """Return whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback or address.is_unspecified
 
 
 def settle_proxies() -> None:
@@ -38,14 +27,14 @@ def settle_proxies() -> None:
     hosts = [host.strip() for host in known.split(",") if host.strip()]
     if named and "*" not in hosts:
         direct = [*hosts, *LOOPBACK]
-        if is_loopback(base := os.environ.get("OPENAI_BASE_URL", "")):
+        if on_this_machine(base := os.environ.get("OPENAI_BASE_URL", "")):
             direct.append(urlsplit(base).hostname or "")
         os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(dict.fromkeys(direct))
 
 
 def _asks_outside() -> bool:
     base = os.environ.get("OPENAI_BASE_URL", "")
-    return workspace_configured() or bool(base and not is_loopback(base))
+    return workspace_configured() or bool(base and not on_this_machine(base))
 
 
 def _fault(value: str) -> str:
