@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import os
 import sys
 from importlib.metadata import version
+from urllib.request import getproxies_environment
 
 from copier.errors import CopierError
 
@@ -16,6 +18,7 @@ from lakebase_agent.project.git import GitError
 from lakebase_agent.terminal import complain
 from lakebase_agent.update.command import COMMAND as UPDATE
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 COMMANDS = (NEW, UPDATE, ADOPT, LINK, DOCTOR)
 EXAMPLES = """\
 examples:
@@ -31,10 +34,20 @@ def main() -> None:
     workspace can't be reached, 130 Ctrl-C.
     """
     arguments = _build_parser().parse_args()
+    _keep_loopback_direct()
     # What the SDK warns of is also raised, and reported in one line.
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
     if code := _run(arguments):
         sys.exit(code)
+
+
+def _keep_loopback_direct() -> None:
+    """Let no proxy of the environment be asked for this machine."""
+    proxies = getproxies_environment()
+    hosts = [host for host in proxies.pop("no", "").split(",") if host]
+    if proxies and "*" not in hosts:
+        direct = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
+        os.environ["NO_PROXY"] = os.environ["no_proxy"] = direct
 
 
 def _run(arguments: argparse.Namespace) -> int:

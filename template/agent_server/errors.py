@@ -45,6 +45,8 @@ STATES = {
     "58": ("database_failed", "The database can't use its files. Its own log has the reason."),
 }
 
+FILES_REFUSED = "files_refused"
+
 
 class ApiError(HTTPException):
     """An error that is safe to show: its text never repeats a dependency's message."""
@@ -85,6 +87,15 @@ def bad_request(text: str) -> ApiError:
 def output_too_large(text: str) -> ApiError:
     """Return the 502 for output of the model or a tool that is larger than a limit."""
     return ApiError(502, "output_too_large", text)
+
+
+def files_refused() -> ApiError:
+    """Return the 400 for images or files that the model does not take."""
+    text = (
+        "The model takes no images or files, or not these. Send text alone, or set MODEL_ENDPOINT "
+        "to a model that takes them."
+    )
+    return ApiError(400, FILES_REFUSED, text)
 
 
 def to_body(error: HTTPException) -> dict[str, Any]:

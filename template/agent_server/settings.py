@@ -1,8 +1,12 @@
 """Settings: environment variables, and the defaults for those that are not set."""
 
+import codecs
 import os
 import tomllib
+from io import StringIO
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 # What an operator may want to change without reading the code. `[tool.lakebase-agent]` of
@@ -61,6 +65,35 @@ WORKSPACE = ("DATABRICKS_APP_NAME", "DATABRICKS_HOST", "DATABRICKS_CONFIG_PROFIL
 
 class SettingsError(ValueError):
     """A setting is missing, malformed or contradicts another; the text names it."""
+
+
+def load_env_file() -> None:
+    """Set the variables of `.env`, if there is one, that are not set.
+
+    It is UTF-8, or UTF-16 as PowerShell writes it. Raises SettingsError if it is neither.
+    """
+    from dotenv import load_dotenv
+
+    path = ROOT / ".env"
+    data = path.read_bytes() if path.is_file() or path.is_fifo() else b""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise SettingsError(f"{path} is no text in UTF-8. Save it as UTF-8.")
+    load_dotenv(stream=StringIO(text))
+
+
+def on_this_machine(url: str) -> bool:
+    """Return whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
 
 
 def setting(name: str) -> str:

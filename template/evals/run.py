@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
-from dotenv import load_dotenv
 from mlflow.types.responses import ResponsesAgentRequest
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_server.settings import ROOT
+from agent_server.settings import SettingsError, load_env_file
 from local.offline import open_offline
 
 
@@ -39,10 +38,13 @@ class Cases(BaseModel):
 
 def main() -> None:
     """Run every case; exit code 1 when one fails, 2 when the file of cases is malformed."""
-    load_dotenv(ROOT / ".env")
     file = Path(__file__).parent / "cases.toml"
     try:
+        load_env_file()
         cases = Cases.model_validate(tomllib.loads(file.read_text("utf-8"))).case
+    except SettingsError as error:
+        print(f"evals: {error}", file=sys.stderr)
+        sys.exit(2)
     except (OSError, ValueError) as error:  # missing, not text, not TOML, or unknown keys
         print(f"{file.name}: {error}", file=sys.stderr)
         sys.exit(2)

@@ -14,8 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from local.conversation import to_text
 from local.embeddings import DIMS, embed
-from local.script import Reply, reply, to_text
+from local.script import Reply, reply
 
 MODEL = "offline"
 
@@ -95,7 +96,9 @@ def _tool_calls(answer: Reply) -> list[dict[str, Any]]:
 
 
 def _finish(answer: Reply) -> str:
-    return "tool_calls" if answer.calls else "stop"
+    if answer.calls:
+        return "tool_calls"
+    return "length" if answer.cut_off else "stop"
 
 
 def _usage(messages: Sequence[dict[str, Any]], answer: Reply) -> dict[str, int]:

@@ -6,8 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.conversation import Conversation, read_conversation
+from local.samples import CODE, CUT_OFF, LONG, TABLE
+
 NOTICE = "I am the offline stand-in, not a model, and follow a few fixed rules."
 HINT = 'Try "My name is Ada", "What is my name?" or "What time is it?".'
+SHOW_HINT = 'Or "Show me a table", "… some code", "… a long answer", "… a limit".'
+GREETING = r"(?:hi|hello|hey|good (?:morning|evening))\b"
+INTRODUCTION = r"\b(?:my name is|call me|i am called)\s+(?P<name>\w+)"
+SHOW = r"^(?:please )?(?:show|give|write|reach|run into)\b[^.!?]*\b"
 MEMORY_HINT = 'Also "Remember that I like teal", "What do you know about me?", "Forget teal".'
 
 
@@ -15,55 +22,22 @@ MEMORY_HINT = 'Also "Remember that I like teal", "What do you know about me?", "
 class Reply:
     """The model's answer: a text, or tool calls as names and arguments.
 
-    `pause` is the time in milliseconds after each streamed word.
+    `pause` is the time in milliseconds after each streamed word; `cut_off` says that a limit ended
+    the answer.
     """
 
     text: str = ""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     pause: int = 0
+    cut_off: bool = False
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """The conversation as the model sees it."""
-
-    questions: list[str]  # the user's messages, oldest first
-    results: list[tuple[str, str]]  # tool and output, since the last question
-    tools: frozenset[str]
-
-    @property
-    def question(self) -> str:
-        """The user's last message."""
-        return self.questions[-1] if self.questions else ""
+Rule = Callable[[Conversation, re.Match[str]], Reply]
 
 
 def reply(messages: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]]) -> Reply:
     """Return the answer to a conversation in the shape of the chat completions API."""
-    names = frozenset(tool["function"]["name"] for tool in tools)
-    asked = [i for i, message in enumerate(messages) if message["role"] == "user"]
-    results = _results(messages[asked[-1] + 1 :] if asked else [])
-    questions = [to_text(messages[i]["content"]).strip() for i in asked]
-    return _answer(Conversation(questions, results, names))
-
-
-def _results(messages: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    calls = {
-        call["id"]: call["function"]["name"]
-        for message in messages
-        for call in message.get("tool_calls") or []
-    }
-    return [
-        (calls.get(message["tool_call_id"], ""), to_text(message["content"]))
-        for message in messages
-        if message["role"] == "tool"
-    ]
-
-
-def to_text(content: Any) -> str:
-    """Return the text of a message's content, which is a string or a list of parts."""
-    if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content)
-    return content or ""
+    return _answer(read_conversation(messages, tools))
 
 
 def _answer(seen: Conversation) -> Reply:
@@ -74,8 +48,13 @@ def _answer(seen: Conversation) -> Reply:
             return rule(seen, match)
     count = len(seen.questions)
     text = f'You said: "{seen.question}". I can see {count} of your messages in this conversation.'
+    name = _known_name(seen) if re.match(GREETING, seen.question, re.IGNORECASE) else ""
+    return Reply(f"{f'Hello, {name}! ' if name else ''}{NOTICE} {text} {_hint(seen)}")
+
+
+def _hint(seen: Conversation) -> str:
     hint = f"{HINT} {MEMORY_HINT}" if "save_user_memory" in seen.tools else HINT
-    return Reply(f"{NOTICE} {text} {hint}")
+    return f"{hint} {SHOW_HINT}"
 
 
 def _after_tools(seen: Conversation) -> Reply:
@@ -122,10 +101,25 @@ def _recall(seen: Conversation, _match: re.Match[str]) -> Reply:
     return _call(seen, "get_user_memory", query=seen.question)
 
 
-def _name(seen: Conversation, _match: re.Match[str]) -> Reply:
+def _known_name(seen: Conversation) -> str:
     for question in reversed(seen.questions[:-1]):
-        if match := re.search(r"\b(?:my name is|call me|i am called)\s+(\w+)", question, re.I):
-            return Reply(f"You told me in this conversation: your name is {match[1]}.")
+        if match := re.search(INTRODUCTION, question, re.IGNORECASE):
+            return match["name"]
+    return ""
+
+
+def _greet(seen: Conversation, match: re.Match[str]) -> Reply:
+    return Reply(f"Nice to meet you, {match['name']}! {NOTICE} {_hint(seen)}")
+
+
+def _show(sample: str, cut_off: bool = False) -> Rule:
+    text = sample if cut_off else f"{sample}\n\n{NOTICE}"
+    return lambda _seen, _match: Reply(text, cut_off=cut_off)
+
+
+def _name(seen: Conversation, _match: re.Match[str]) -> Reply:
+    if name := _known_name(seen):
+        return Reply(f"You told me in this conversation: your name is {name}.")
     if "get_user_memory" in seen.tools:
         return _call(seen, "get_user_memory", query=seen.question)
     return Reply("You have not told me your name in this conversation.")
@@ -159,13 +153,18 @@ def _repeat(_seen: Conversation, match: re.Match[str]) -> Reply:
     return Reply(words, pause=int(match["pause"] or 0))
 
 
-RULES: list[tuple[str, Callable[[Conversation, re.Match[str]], Reply]]] = [
+RULES: list[tuple[str, Rule]] = [
     (r"^/call\s", _command),
     (r"^/repeat (?P<count>\d{1,5})(?: every (?P<pause>\d{1,5}) ms)?$", _repeat),
     (r"^(?:please )?remember(?: that)?[:,]? (?P<memory>.+)", _remember),
+    (rf"{SHOW}table\b", _show(TABLE)),
+    (rf"{SHOW}code\b", _show(CODE)),
+    (rf"{SHOW}long (?:answer|text|story)\b", _show(LONG)),
+    (rf"{SHOW}limit\b", _show(CUT_OFF, cut_off=True)),
     (r"\bforget\b", _recall),
     (r"\bwhat(?:'s| is) my name\b", _name),
     (r"\bwhat did i (?:just )?say\b", _said),
     (r"\bwhat (?:time|day|date) is it\b|\bwhat is the (?:time|date)\b", _time),
     (r"\bdo you (?:know|remember)\b|\bwhat(?:'s| is) my\b", _recall),
+    (rf"^(?:{GREETING}[,.!]? )?{INTRODUCTION}", _greet),
 ]

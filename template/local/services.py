@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agent_server.transport.proxies import settle_proxies
+
 START_SECONDS = 60.0
 
 
@@ -31,8 +33,9 @@ def open_services(
 
     `postgres` provides DATABASE_URL, `model` provides OPENAI_BASE_URL and a key. Both belong to the
     project in `root` (default: the current folder), and keep their data in its `.local/`.
-    Raises ServicesError.
+    Raises ServicesError, and SettingsError as `settle_proxies` does.
     """
+    settle_proxies()
     folder = (root or Path.cwd()).resolve() / ".local"
     folder.mkdir(exist_ok=True)
     (folder / ".gitignore").write_text("*\n")

@@ -19,10 +19,9 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.errors.base import DatabricksError
 from databricks_ai_bridge import lakebase
 from databricks_ai_bridge.lakebase import LakebaseClient
-from dotenv import load_dotenv
 
 from agent_server.database.lakebase import lakebase_target
-from agent_server.settings import DEFAULTS, lakebase_configured
+from agent_server.settings import DEFAULTS, lakebase_configured, load_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
 CHATBOT_SCHEMAS = ["ai_chatbot", "drizzle"]
@@ -87,9 +86,9 @@ FOREIGN = """
 def main() -> None:
     """Grant what is missing, and verify it in the catalog."""
     options = _options()
-    load_dotenv(ROOT / ".env")
-    target = _target(options.target)
     try:
+        load_env_file()
+        target = _target(options.target)
         role = options.client_id or _client_id(options.app or target["app_name"])
         schemas = [options.schema or target["memory_schema"]]
         schemas += CHATBOT_SCHEMAS if options.with_chatbot_ui else []

@@ -49,6 +49,14 @@ def test_the_last_question_of_the_ai_sdk_counts(agent: Agent) -> None:
     assert [m["content"] for m in kept if m["role"] == "user"] == ["two"]
 
 
+def test_an_image_is_kept_with_its_question(agent: Agent) -> None:
+    image = {"mediaType": "image/png", "url": "data:image/png;base64,iVBORw0K", "filename": "a.png"}
+    part = {"type": "file", **image}
+    sent = {"messages": [{"role": "user", "parts": [part, {"type": "text", "text": "hello"}]}]}
+    answer = agent.http.post("/api/chat", json=sent, headers=agent.headers)
+    assert [m["files"] for m in messages(agent, answer.headers["x-chat-id"])] == [[part], []]
+
+
 @needs_sample_tool
 def test_a_tool_call_is_kept_with_its_result(agent: Agent) -> None:
     kept = messages(agent, ask(agent, "What time is it?"))

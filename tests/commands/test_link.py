@@ -16,8 +16,10 @@ import pytest
 import yaml
 
 from lakebase_agent.cli import main
+from lakebase_agent.project.env_file import read_env
 from lakebase_agent.workspace.schemas import personal_schema
 from tests.conftest import Renders
+from tests.standins.http_proxy import open_http_proxy
 from tests.standins.workspace import (
     APP,
     BRANCH_PATH,
@@ -524,3 +526,37 @@ def test_ctrl_c_at_a_question_changes_nothing(workspace: Workspace, project: Pat
     person.expect("Which project")
     person.send("\x03")
     assert_left(person, 130, project, before)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_an_env_file_in_another_encoding_is_read_and_kept(
+    workspace: Workspace, project: Path, encoding: str
+) -> None:
+    (project / ".env").write_text("LOG_LEVEL=DEBUG\nNAME='Jörg # 1' # mine\n", encoding)
+    assert read_env(project) == {"LOG_LEVEL": "DEBUG", "NAME": "Jörg # 1"}
+    assert link(project, *PLACE).returncode == 0
+    env = (project / ".env").read_text("utf-8")
+    assert env.startswith("LOG_LEVEL=DEBUG\nNAME='Jörg # 1' # mine\n")
+    assert f"LAKEBASE_AUTOSCALING_ENDPOINT={ENDPOINT_PATH}\n" in env
+
+
+@pytest.mark.parametrize("content", [b"A=\xff\xe4\n", "A=b\n".encode("utf-16-le")])
+def test_an_env_file_that_is_no_text_is_named(
+    workspace: Workspace, project: Path, content: bytes
+) -> None:
+    (project / ".env").write_bytes(content)
+    done = link(project, *PLACE)
+    assert done.returncode == 2 and ".env" in done.stderr and "UTF-8" in done.stderr
+    assert (project / ".env").read_bytes() == content
+
+
+def test_a_workspace_on_this_machine_is_not_asked_through_a_proxy(
+    workspace: Workspace, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "other.example")
+    with open_http_proxy() as proxy:
+        for name, value in proxy.variables.items():
+            monkeypatch.setenv(name, value)
+        done = link(project, *PLACE)
+        assert (done.returncode, proxy.asked) == (0, []), done.stderr

@@ -9,6 +9,7 @@ import pytest
 
 from tests.abuse.faults import Database
 from tests.conftest import Renders
+from tests.standins.model import open_standin_model
 from tests.support.project import Project, Server, install
 from tests.support.rendering import Combination
 
@@ -78,7 +79,22 @@ def test_a_question_that_the_database_refuses_to_answer_is_not_kept(
     with project.open_database() as url, Server(project, DATABASE_URL=url, **schema) as server:
         chat, _ = ask(server.until_ready(), "first")
         again = {"message": "second", "chatId": chat}
-        with Database(url).without_table("turn_leases"):
+        with Database(url, "my_agent").without_table("turn_leases"):
             refused = server.http.post("/api/chat", json=again, headers=ADA)
         assert refused.json()["error"]["code"] == "database_schema"
         assert len(messages(server, chat)) == 2
+
+
+def test_an_image_that_the_model_does_not_take_is_not_kept(project: Project) -> None:
+    image = {"type": "file", "mediaType": "image/png", "url": "data:image/png;base64,iVBORw0K"}
+    asked = {"messages": [{"role": "user", "parts": [image]}]}
+    with open_standin_model() as model, Server(project, OPENAI_BASE_URL=model.url) as server:
+        chat, _ = ask(server.until_ready(), "My name is Ada")
+        model.status = 400
+        refused = server.http.post("/api/chat", json={"chatId": chat, **asked}, headers=ADA)
+        model.status = 200
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "files_refused")
+        assert (
+            len(messages(server, chat)) == 2 and "Ada" in ask(server, "What is my name?", chat)[1]
+        )
+        assert b"iVBORw0K" not in model.requests[-1]

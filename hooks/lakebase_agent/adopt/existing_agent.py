@@ -10,6 +10,7 @@ from typing import Any
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ANSWERS
+from lakebase_agent.project.env_file import env_text
 from lakebase_agent.project.requirements import package_of
 from lakebase_agent.project.sources import Source, read_sources
 from lakebase_agent.project.yaml_documents import load_documents, read_first_document
@@ -99,6 +100,8 @@ class ExistingAgent:
 
     def text(self, name: str) -> str:
         """Return the text of a file; empty if it does not exist. Raises UsageError if not UTF-8."""
+        if name == ".env":
+            return env_text(self.folder) or ""
         path = self.folder / name
         return _read(path) if path.is_file() else ""
 

@@ -9,7 +9,7 @@ from lakebase_agent.link.lookup import LinkOptions, LinkValues, LookUp
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import DEV, read_bundle, read_target, target_path, to_target
 from lakebase_agent.project.changes import Replacement, write_together
-from lakebase_agent.project.env_file import set_variables
+from lakebase_agent.project.env_file import env_text, set_variables
 from lakebase_agent.terminal import Asker, Say
 from lakebase_agent.update.rehearsal import CURRENT
 from lakebase_agent.update.update import UpdateOptions, open_update
@@ -89,12 +89,12 @@ def _changes(
     folder: Path, target: str, host: str, values: LinkValues, bundle: dict[str, Any]
 ) -> dict[str, Replacement]:
     """Return the files that change, by name; only a developer's own target has a .env."""
-    path, env = target_path(folder, target), folder / ".env"
+    path = target_path(folder, target)
     text = to_target(folder, target, host, values.variables, bundle)
     changes = {path.name: Replacement(_read(path), text)}
     if target == DEV:
-        old = _read(env)
-        changes[env.name] = Replacement(old, set_variables(old or "", values.env), mode=0o600)
+        old = env_text(folder)
+        changes[".env"] = Replacement(old, set_variables(old or "", values.env), mode=0o600)
     return {name: change for name, change in changes.items() if change.old != change.new}
 
 

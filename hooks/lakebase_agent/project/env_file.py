@@ -1,16 +1,39 @@
 """A project's .env, and the example of one: which variables they set, and adding to them."""
 
+import codecs
 import re
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
+
+from dotenv import dotenv_values
+
+from lakebase_agent.errors import UsageError
+
+
+def env_text(folder: Path) -> str | None:
+    """Return the text of .env, None if there is no such file.
+
+    It is UTF-8, or UTF-16 as PowerShell writes it. Raises UsageError if it is neither.
+    """
+    path = folder / ".env"
+    if not path.is_file():
+        return None
+    data = path.read_bytes()
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{path} is no text in UTF-8. Save it as UTF-8.")
+    return text
 
 
 def read_env(folder: Path) -> dict[str, str]:
     """Return the variables that .env sets; empty if there is no such file."""
-    path = folder / ".env"
-    text = path.read_text("utf-8") if path.is_file() else ""
-    pairs = re.findall(r"^\s*(?:export\s+)?(\w+)\s*=\s*(.*?)\s*$", text, re.MULTILINE)
-    return {name: value.strip("\"'") for name, value in pairs}
+    values = dotenv_values(stream=StringIO(env_text(folder) or ""))
+    return {name: value or "" for name, value in values.items()}
 
 
 def set_variables(text: str, variables: Mapping[str, str | None]) -> str:

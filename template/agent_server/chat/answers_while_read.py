@@ -12,7 +12,7 @@ from fastapi import Request
 from agent_server.chat.questions import ChatBusyError, ask, renew, withdraw
 from agent_server.chat.store import store_answer
 from agent_server.database.pool import Pool
-from agent_server.errors import ApiError
+from agent_server.errors import FILES_REFUSED, ApiError
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import ResponseTask, RunTurn
@@ -40,14 +40,15 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     except ApiError as error:
         if _was_refused(error):
             with suppress(psycopg.Error):  # the error to tell is the first one
-                await withdraw(runtime.pool, turn, question_id)
+                async with runtime.pool.connection() as connection:
+                    await withdraw(connection, turn, question_id)
         raise
     return task.to_sse() if as_events else task.to_text()
 
 
 def _was_refused(error: ApiError) -> bool:
-    """Return whether the client is told to send the question again, which is not kept then."""
-    return error.status_code in (409, 503) or error.code == "too_many_at_once"
+    """Return whether the client is told to send another or the same question; then none is kept."""
+    return error.status_code in (409, 503) or error.code in ("too_many_at_once", FILES_REFUSED)
 
 
 async def _ask_when_free(pool: Pool, turn: Turn) -> UUID:

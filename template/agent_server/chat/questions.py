@@ -1,13 +1,16 @@
 """Stores the questions of chats: in each chat one at a time, until it is answered."""
 
+import json
 from typing import Any
 from uuid import UUID
 
 from agent_server.chat.requests import TITLE_LENGTH
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError
+from agent_server.responses.items import File, Message
 from agent_server.responses.requests import Turn
 from agent_server.settings import has, limit
+from agent_server.transport.data_urls import media_type
 
 RETRY_SECONDS = 60  # for a limit that only deleting something helps against
 
@@ -32,15 +35,15 @@ ASK = """
                 ORDER BY created_at DESC, id DESC LIMIT 1))
         RETURNING id),
     asked AS (
-        INSERT INTO messages (id, chat_id, role, content, created_at)
-        SELECT %(question)s, id, 'user', %(text)s, clock_timestamp() FROM chat
+        INSERT INTO messages (id, chat_id, role, content, files, created_at)
+        SELECT %(question)s, id, 'user', %(text)s, %(files)s, clock_timestamp() FROM chat
         WHERE NOT (%(again)s AND EXISTS (
             SELECT FROM
-                (SELECT content FROM messages WHERE chat_id = %(chat)s AND role = 'user'
+                (SELECT content, files FROM messages WHERE chat_id = %(chat)s AND role = 'user'
                     ORDER BY created_at DESC, id DESC LIMIT 1) question,
                 (SELECT role = 'user' OR partial AS wanting FROM messages
                     WHERE chat_id = %(chat)s ORDER BY created_at DESC, id DESC LIMIT 1) last
-            WHERE content = %(text)s OR wanting)))
+            WHERE (content = %(text)s AND files IS NOT DISTINCT FROM %(files)s) OR wanting)))
     SELECT id FROM chat"""
 WHY = """
     SELECT user_id = %(user)s AS own,
@@ -89,26 +92,41 @@ async def renew(pool: Pool, turn: Turn, question_id: UUID) -> None:
         await connection.execute(RENEW, _values(turn, question_id))
 
 
-async def withdraw(pool: Pool, turn: Turn, question_id: UUID) -> None:
+async def withdraw(connection: Connection, turn: Turn, question_id: UUID) -> None:
     """Delete a question that will not be answered, and its chat if nothing else is in it."""
-    async with pool.connection() as connection:
-        await connection.execute(WITHDRAW, _values(turn, question_id))
+    await connection.execute(WITHDRAW, _values(turn, question_id))
 
 
-def to_text(turn: Turn) -> str:
-    """Return the text of the question that a chat's turn asks."""
-    return str(getattr(turn.items[0], "content", ""))
+def to_columns(turn: Turn) -> dict[str, str | None]:
+    """Return the text of the question that a chat's turn asks, and its files as JSON, if any."""
+    question = _question(turn)
+    files = [_to_ui(file) for file in question.files]
+    return {"text": question.text, "files": json.dumps(files) if files else None}
+
+
+def _question(turn: Turn) -> Message:
+    return next(item for item in turn.items if isinstance(item, Message))
+
+
+def _to_ui(file: File) -> dict[str, str]:
+    """Return the file as a part of an AI SDK message."""
+    kind = media_type(file.url) or "image/*"
+    return {"type": "file", "mediaType": kind, "filename": file.filename, "url": file.url}
 
 
 def _values(turn: Turn, question_id: UUID) -> dict[str, Any]:
-    text = to_text(turn)
     return {
         "chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id,
-        "title": " ".join(text.split())[:TITLE_LENGTH], "text": text, "again": turn.again,
+        "title": _title(_question(turn)), **to_columns(turn), "again": turn.again,
         "max_chats": limit("CHATS_PER_USER"), "max_messages": limit("MESSAGES_PER_CHAT"),
         # A background run is the only one of its thread anyway, however long it takes.
         "seconds": None if has("background") else limit("LEASE_SECONDS"),
     }  # fmt: skip
+
+
+def _title(question: Message) -> str:
+    names = ", ".join(file.filename or "Image" for file in question.files)
+    return " ".join((question.text.strip() or names).split())[:TITLE_LENGTH]
 
 
 async def _refusal(connection: Connection, values: dict[str, Any]) -> ApiError:

@@ -1,23 +1,35 @@
 """What a client of the chat API may send."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from agent_server.errors import bad_request
 from agent_server.identity import User
 from agent_server.responses.items import Message, Text
-from agent_server.responses.requests import Turn
+from agent_server.responses.requests import Turn, to_bad_request
 
 TITLE_LENGTH = 80
+QUESTION = {"type": "message", "role": "user"}
+PARTS = ("body", "messages", "parts")  # where the parts are in a request
 
 
 class Part(BaseModel):
-    """A part of an AI SDK message; only parts of the type `text` are used."""
+    """A part of an AI SDK message; only parts of the types `text` and `file` are used."""
 
     type: str
     text: Text = ""
+    url: Text = ""
+    media_type: Annotated[Text, Field(alias="mediaType")] = ""
+    filename: Text | None = None
+
+    def to_part(self) -> dict[str, Any]:
+        """Return it as the Responses API has it; it is empty if it is not used."""
+        if self.type != "file":
+            return {"type": "text", "text": self.text if self.type == "text" else ""}
+        kind = "input_image" if self.media_type.startswith("image/") else "input_file"
+        return {"type": kind, "url": self.url, "filename": self.filename or ""}
 
 
 class UiMessage(BaseModel):
@@ -35,20 +47,26 @@ class ChatRequest(BaseModel):
     messages: Annotated[list[UiMessage], Field(fail_fast=True)] = []
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
 
-    @property
-    def text(self) -> str:
-        """The question; raises a 400 ApiError when there is none."""
-        asked = [message for message in self.messages if message.role == "user"]
-        parts = [part.text for part in asked[-1].parts if part.type == "text"] if asked else []
-        if not (text := self.message or "".join(parts)).strip():
-            raise bad_request("message: must hold text, or messages must hold a user message.")
-        return text
-
     def to_turn(self, user: User) -> Turn:
-        """Return the requested turn, in the thread named after the chat's id."""
-        message = Message(type="message", role="user", content=self.text)
+        """Return the requested turn, in the thread named after the chat's id.
+
+        Raises a 400 ApiError when there is no question, or a file in it that can't be used.
+        """
         again = self.trigger == "regenerate-message"
-        return Turn(user, str(self.chat_id), [message], stream=True, again=again)
+        return Turn(user, str(self.chat_id), [self._question()], stream=True, again=again)
+
+    def _question(self) -> Message:
+        asked = [message for message in self.messages if message.role == "user"]
+        parts = asked[-1].parts if asked and not self.message else []
+        content = [part.to_part() for part in parts] or self.message
+        try:
+            message = Message.model_validate({**QUESTION, "content": content})
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            raise to_bad_request([{**e, "loc": (*PARTS, *e["loc"][1:])} for e in errors]) from None
+        if not message.counts:
+            raise bad_request("message: must hold text, or messages must hold a user message.")
+        return message
 
 
 class Title(BaseModel):

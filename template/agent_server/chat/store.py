@@ -9,12 +9,12 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from agent_server.chat.questions import to_text
+from agent_server.chat.questions import to_columns, withdraw
 from agent_server.chat.requests import ChatPage, Page
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import to_storable
-from agent_server.errors import ApiError
+from agent_server.errors import FILES_REFUSED, ApiError
 from agent_server.identity import User
 from agent_server.responses.requests import Turn
 from agent_server.responses.written import Item
@@ -40,6 +40,9 @@ ANSWERING = """
     ALTER TABLE chats ADD COLUMN IF NOT EXISTS answering uuid,
         ADD COLUMN IF NOT EXISTS answering_until timestamptz"""
 
+# Of a question, as JSON: a text's size is known without reading it.
+FILES = "ALTER TABLE messages ADD COLUMN IF NOT EXISTS files text"
+
 # Locks the chat, so that what the next statements read can't change. No row if the question is no
 # longer the chat's: then nothing is written.
 FINISH = """
@@ -59,8 +62,8 @@ REPLACE = """
         DELETE FROM messages WHERE NOT EXISTS (SELECT FROM kept)
             AND chat_id = %(chat)s AND created_at >= (
                 SELECT max(created_at) FROM messages WHERE chat_id = %(chat)s AND role = 'user'))
-    INSERT INTO messages (id, chat_id, role, content, created_at)
-    SELECT %(question)s, %(chat)s, 'user', %(text)s, clock_timestamp()
+    INSERT INTO messages (id, chat_id, role, content, files, created_at)
+    SELECT %(question)s, %(chat)s, 'user', %(text)s, %(files)s, clock_timestamp()
     WHERE NOT EXISTS (SELECT FROM kept)"""
 # Times one microsecond apart keep the messages in order.
 ANSWER = """
@@ -77,9 +80,10 @@ LIST = """
 # An empty page is one row without a message; another user's chat has no row. A page has at least
 # one message, and no more once it has page_bytes.
 MESSAGES = """
-    SELECT m.id, role, content, partial, m.created_at FROM chats c LEFT JOIN LATERAL (
+    SELECT m.id, role, content, files, partial, size, m.created_at FROM chats c LEFT JOIN LATERAL (
         SELECT *, sum(size) OVER (ORDER BY created_at DESC, id DESC) - size AS later FROM (
-            SELECT *, octet_length(content) AS size FROM messages
+            SELECT *, octet_length(content) + coalesce(octet_length(files), 0) AS size
+            FROM messages
             WHERE chat_id = c.id AND
                 (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s) page) m ON later < %(page_bytes)s
@@ -104,13 +108,13 @@ class Chats:
         return await self._all(LIST, **page.model_dump())
 
     async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
-        """Return the latest messages before the page's position, oldest first.
+        """Return the latest messages before the page's position, oldest first, and their sizes.
 
         They are fewer than the page's limit when they reach the limit PAGE_BYTES.
         """
         place = {"id": chat_id, "page_bytes": limit("PAGE_BYTES"), **page.model_dump()}
         rows = await self._some(MESSAGES, **place)
-        return [row for row in rows if row["id"]]
+        return [{**row, "files": json.loads(row["files"] or "[]")} for row in rows if row["id"]]
 
     async def rename(self, chat_id: UUID, title: str) -> Row:
         """Rename a chat, and return it."""
@@ -132,7 +136,7 @@ class Chats:
 
 async def create_chat_tables(connection: Connection) -> None:
     """Create the tables of chats and their messages, or bring them up to date."""
-    await migrate(connection, "chats", [TABLES, ANSWERING])
+    await migrate(connection, "chats", [TABLES, ANSWERING, FILES])
 
 
 async def keep_answer(connection: Connection, turn: Turn, response: Item) -> None:
@@ -158,12 +162,16 @@ async def store_answer(
         said[-1]["partial"] = not completed
     place = {"chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id}
     what = {"said": Jsonb(said), "completed": completed, "again": turn.again}
-    values = {**place, **what, "text": to_text(turn)}
+    values = {**place, **what, **to_columns(turn)}
     async with connection.transaction():
-        if await _execute(connection, FINISH, **values) and said:
-            if turn.again:
-                await connection.execute(REPLACE, values)
+        if not await _execute(connection, FINISH, **values):
+            return
+        if said and turn.again:
+            await connection.execute(REPLACE, values)
+        if said:
             await connection.execute(ANSWER, values)
+        elif (response["error"] or {}).get("code") == FILES_REFUSED:
+            await withdraw(connection, turn, question_id)
 
 
 async def _execute(connection: Connection, query: str, **values: Any) -> list[Row]:

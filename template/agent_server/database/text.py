@@ -22,6 +22,8 @@ def to_storable(text: str) -> str:
 
     The halves of a surrogate pair that follow one another become the character that they mean.
     """
+    if text.isascii() and "\x00" not in text:  # quick, and so are files in base64
+        return text
     if not re.search(UNSTORABLE, text):
         return text
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

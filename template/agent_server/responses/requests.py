@@ -1,11 +1,12 @@
 """A request of the OpenAI Responses API, and the turn it asks for."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, ValidationInfo
 from uuid_utils.compat import uuid7
 
 from agent_server.errors import ApiError, bad_request
@@ -18,11 +19,23 @@ from agent_server.responses.items import (
     Item,
     Message,
     Text,
+    UnusedItem,
 )
 from agent_server.settings import limit
 from agent_server.transport.json_bounds import check_json
 
 MAX_LABELS = 16  # in a response's metadata
+# What unsupported parameters may be, besides null or empty.
+DEFAULTS: dict[str, tuple[object, ...]] = {
+    "tool_choice": ("auto",),
+    "parallel_tool_calls": (True,),
+    "top_logprobs": (0,),
+    "format": ({"type": "text"},),
+    "verbosity": ("medium",),
+    "truncation": ("auto", "disabled"),
+    "store": (True,),  # threads are kept
+}
+MAX_SHOWN = 60  # characters of a value that is refused
 MAX_REASON = 200  # characters of a validation error, which may repeat what was sent
 
 
@@ -52,6 +65,44 @@ Labels = Annotated[
 ]
 
 
+def _only_default(value: Any, info: ValidationInfo) -> Any:
+    """Return `value`; raises ValueError if a client asks for what the agent's owner decides."""
+    unset = value in (None, []) or (isinstance(value, dict) and not any(value.values()))
+    if not (unset or value in DEFAULTS.get(info.field_name or "", ())):
+        shown = json.dumps(value)[:MAX_SHOWN]
+        raise ValueError(f"{shown} is not supported: the agent decides this. Leave it out.")
+    return value
+
+
+# Not in what tells whether a request is the same as an earlier one: each has its only value.
+Unsupported = Annotated[Any, AfterValidator(_only_default), Field(exclude=True)]
+
+
+class Wording(BaseModel):
+    """The parameter `text` of the OpenAI API."""
+
+    format: Unsupported = None
+    verbosity: Unsupported = None
+
+
+class Parameters(BaseModel):
+    """Parameters of the OpenAI API that would change an answer: only their defaults are taken."""
+
+    tools: Unsupported = None
+    tool_choice: Unsupported = None
+    parallel_tool_calls: Unsupported = None
+    max_tool_calls: Unsupported = None
+    max_output_tokens: Unsupported = None
+    top_logprobs: Unsupported = None
+    reasoning: Unsupported = None
+    text: Annotated[Wording | None, Field(exclude=True)] = None
+    truncation: Unsupported = None
+    prompt: Unsupported = None
+    context_management: Unsupported = None
+    moderation: Unsupported = None
+    store: Unsupported = None
+
+
 class Place(BaseModel):
     """The keys of `custom_inputs` and `context` that name the thread of a turn."""
 
@@ -77,8 +128,13 @@ class Turn:
         """The thread's key in the database, which starts with its owner's."""
         return self.user.thread_key(self.thread_id)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether a message in it has images or files."""
+        return any(isinstance(item, Message) and item.files for item in self.items)
 
-class ResponseRequest(BaseModel):
+
+class ResponseRequest(Parameters):
     """The body of `POST /responses`; `model`, `temperature` and `instructions` are ignored."""
 
     input: Input
@@ -107,7 +163,8 @@ class ResponseRequest(BaseModel):
         sent = self.input
         if isinstance(sent, str):
             sent = [Message(type="message", role="user", content=sent)]
-        items = [item for item in sent if not isinstance(item, Message) or item.counts]
+        used = [item for item in sent if not isinstance(item, UnusedItem)]
+        items = [item for item in used if not isinstance(item, Message) or item.counts]
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
             raise bad_request("input: must hold a message that is not empty, with the role user.")
         return _without_halves(items)

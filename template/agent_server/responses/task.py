@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from agent_server.errors import ApiError, to_api_error
+from agent_server.errors import ApiError, files_refused, to_api_error
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.events import to_sse
 from agent_server.responses.requests import Turn
@@ -18,6 +18,22 @@ log = logging.getLogger(__name__)
 
 # Runs one turn, and emits its output to the response (see `run_turn.py`).
 RunTurn = Callable[[Turn, ResponseBuilder], Coroutine[None, None, None]]
+
+
+def explain_refused_files(run_turn: RunTurn) -> RunTurn:
+    """Return what runs a turn, and raises a 400 ApiError when the model refuses its files."""
+
+    async def run(turn: Turn, response: ResponseBuilder) -> None:
+        from openai import BadRequestError, UnprocessableEntityError  # loaded by then
+
+        try:
+            await run_turn(turn, response)
+        except (BadRequestError, UnprocessableEntityError) as error:
+            if turn.has_files:
+                raise files_refused() from error
+            raise
+
+    return run
 
 
 class ResponseTask:

@@ -1,5 +1,6 @@
 """The model's client: sends long histories quickly, and reads no more than the limits allow."""
 
+import os
 from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ import openai
 from openai.resources.chat import AsyncChat, AsyncCompletions
 
 from agent_server.errors import ApiError
-from agent_server.settings import limit
+from agent_server.settings import limit, on_this_machine
 
 # As in the client that the SDK would make.
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
@@ -83,7 +84,10 @@ def build_databricks_client(workspace_client: Any) -> openai.AsyncOpenAI:
 
 def _bounded(http: httpx.AsyncClient | None) -> httpx.AsyncClient:
     """Let `http`, or a new client, raise AnswerTooLargeError as soon as a body is too large."""
-    http = http or httpx.AsyncClient(follow_redirects=True, limits=CONNECTIONS)
+    if not http:
+        # A proxy, of the environment or of the system, does not lead to this machine.
+        outside = not on_this_machine(os.environ.get("OPENAI_BASE_URL", ""))
+        http = httpx.AsyncClient(follow_redirects=True, limits=CONNECTIONS, trust_env=outside)
     http.headers["Accept-Encoding"] = "identity"  # compressed, a large answer would look small
     http.event_hooks = {**http.event_hooks, "response": [_bound]}
     return http

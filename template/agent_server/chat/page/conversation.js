@@ -2,7 +2,7 @@
 
 import { Failure, getLatest, getPage, isAnswered, request } from "./api.js";
 import { announce, attempt, element, trouble } from "./dom.js";
-import { toElements, userMessage } from "./messages.js";
+import { toBody, toElements, userMessage } from "./messages.js";
 import { Run } from "./stream.js";
 import { STOPPED, Turn } from "./turn.js";
 
@@ -47,14 +47,14 @@ export class Conversation {
   }
 
   /** Send a message, and show what comes back. */
-  async send(message, trigger = "submit-message") {
+  async send(message, trigger = "submit-message", files = []) {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
-    this.list.append(userMessage(message));
+    this.list.append(userMessage(message, files));
     await this.#answer(new Run(), async (run) => {
       const { signal } = run;
       await run.unlessStopped(this.known);
       run.background = this.me.background;
-      const body = { chatId: this.wanted, message, trigger };
+      const body = { chatId: this.wanted, ...toBody(message, files), trigger };
       const accept = "text/event-stream";
       const response = await request("POST", "api/chat", { body, accept, signal });
       this.id = this.wanted = response.headers.get("X-Chat-Id");
@@ -106,7 +106,7 @@ export class Conversation {
       const text = asked.querySelector(".bubble").textContent;
       const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
       this.#removeAnswer().remove();
-      await this.send(text, trigger);
+      await this.send(text, trigger, asked.files);
     };
     const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
     this.list.append(offer);

@@ -6,12 +6,30 @@ import { showMarkdown } from "./markdown.js";
 const REST = 3; // times as long as it took to show an answer, before it is shown again
 const MOST_INDENTED = 200_000; // characters of JSON
 
-const row = (kind, speaker, body) =>
-  element("li", { class: kind }, element("span", { class: "unseen" }, speaker), body);
+// Only these become pictures, and only from the message itself: nothing else is loaded.
+const PICTURE = /^data:image\/(png|jpe?g|gif|webp);base64,/i;
 
-/** Return a user's message as an element. */
-export const userMessage = (text) =>
-  row("user", "You said:", element("div", { class: "bubble" }, text));
+const row = (kind, speaker, ...body) =>
+  element("li", { class: kind }, element("span", { class: "unseen" }, speaker), ...body);
+
+/** Return a user's message as an element, which has its `files` as the AI SDK's parts. */
+export function userMessage(text, files = []) {
+  const bubble = element("div", { class: "bubble" }, text);
+  bubble.hidden = !text;
+  return Object.assign(row("user", "You said:", ...files.map(toFile), bubble), { files });
+}
+
+/** Return what to send of a user's message. */
+export function toBody(text, files) {
+  const parts = [{ type: "text", text }, ...files];
+  return files.length ? { messages: [{ role: "user", parts }] } : { message: text };
+}
+
+function toFile({ url, mediaType, filename }) {
+  if (PICTURE.test(url)) return element("img", { src: url, alt: filename || "Image" });
+  const name = filename || (url.startsWith("data:") ? mediaType : url);
+  return element("div", { class: "file" }, name);
+}
 
 /** An answer, which may still be growing. */
 export class Answer {
@@ -79,8 +97,9 @@ export function toElements(messages) {
   return messages.map((message) => toElement(message, now));
 }
 
-function toElement({ id, role, content, partial }, now) {
-  const made = { user: userMessage, assistant: toAnswer, tool: toToolCall }[role](content, now);
+function toElement({ id, role, content, files, partial }, now) {
+  const makes = { user: userMessage, assistant: toAnswer, tool: toToolCall };
+  const made = makes[role](content, role === "user" ? files : now);
   made.dataset.id = id;
   if (partial) markIncomplete(made);
   return made;

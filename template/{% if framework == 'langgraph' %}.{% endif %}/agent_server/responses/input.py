@@ -5,7 +5,14 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from agent_server.responses.items import FunctionCall, FunctionCallOutput, Item
+from agent_server.responses.items import (
+    FilePart,
+    FunctionCall,
+    FunctionCallOutput,
+    ImagePart,
+    Item,
+    Part,
+)
 
 
 def to_messages(items: Sequence[Item]) -> list[AnyMessage]:
@@ -30,10 +37,22 @@ def _to_message(item: Item, calls: Sequence[FunctionCall]) -> AnyMessage:
     if isinstance(item, FunctionCallOutput):
         return ToolMessage(item.output, tool_call_id=item.call_id)
     text = "" if isinstance(item, FunctionCall) else item.text
-    if not _may_call(item):
-        return HumanMessage(text)
+    if not (_may_call(item) or isinstance(item, FunctionCall)):
+        return HumanMessage([_to_part(part) for part in item.parts] if item.files else text)
     more = {"additional_kwargs": {"tool_calls": [_to_call(call) for call in calls]}}
     return AIMessage(text, **(more if calls else {}))
+
+
+def _to_part(part: Part) -> dict[str, Any]:
+    """Return a part of a question as chat completions have it."""
+    match part:
+        case ImagePart(url=url, detail=detail):
+            # They know no other detail than these.
+            more = {"detail": "high" if detail == "original" else detail} if detail else {}
+            return {"type": "image_url", "image_url": {"url": url, **more}}
+        case FilePart(url=url, filename=name):
+            return {"type": "file", "file": {"file_data": url, "filename": name or "file"}}
+    return {"type": "text", "text": part.text}
 
 
 def _to_call(call: FunctionCall) -> dict[str, Any]:

@@ -87,7 +87,17 @@ def _shorten_part(part: Any, most: int) -> Any:
 
 
 def _roles_and_texts(messages: Messages) -> list[RoleAndText]:
-    return [(_role(message), message.text) for message in messages]
+    return [(_role(message), message.text + _files(message)) for message in messages]
+
+
+def _files(message: AnyMessage) -> str:
+    """Return what tells a question from others with its text: its images and files."""
+    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+        return ""
+    parts = [part for part in message.content if isinstance(part, dict)]
+    files = [part.get("image_url") or part.get("file") for part in parts]
+    known = [file for file in files if isinstance(file, dict)]
+    return "".join(f"\0{file.get('url') or file.get('file_data')}" for file in known)
 
 
 def _role(message: AnyMessage) -> str:
