@@ -57,16 +57,20 @@ class Chat(AsyncChat):
 class ModelClient(openai.AsyncOpenAI):
     """The client of an OpenAI-compatible server."""
 
+    COMPLETIONS: type[AsyncCompletions] = QuickCompletions
+
     def __init__(self, *, http_client: httpx.AsyncClient | None = None, **options: Any) -> None:
         super().__init__(http_client=_bounded(http_client), **options)  # type: ignore[arg-type, unused-ignore]
 
     @cached_property
     def chat(self) -> AsyncChat:
         """The client's chat."""
-        return Chat(self, QuickCompletions)
+        return Chat(self, self.COMPLETIONS)
 
 
-def build_databricks_client(workspace_client: Any) -> openai.AsyncOpenAI:
+def build_databricks_client(
+    workspace_client: Any, completions: type[AsyncCompletions] = QuickCompletions
+) -> openai.AsyncOpenAI:
     """Return the client of a workspace's serving endpoints; importing it takes seconds."""
     from databricks_openai import AsyncDatabricksOpenAI
 
@@ -75,7 +79,7 @@ def build_databricks_client(workspace_client: Any) -> openai.AsyncOpenAI:
         @cached_property
         def chat(self) -> AsyncChat:
             # Theirs first: it mends what some endpoints would refuse in a message.
-            kinds = (type(super().chat.completions), QuickCompletions)
+            kinds = (type(super().chat.completions), completions)
             return Chat(self, type("Completions", kinds, {}))
 
     client: openai.AsyncOpenAI = Client(workspace_client=workspace_client)

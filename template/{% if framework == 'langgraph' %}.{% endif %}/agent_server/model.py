@@ -5,8 +5,15 @@ from functools import cached_property
 from langchain_core.language_models import BaseChatModel
 from openai import AsyncOpenAI
 
+from agent_server.answers.completions import WholeCompletions
 from agent_server.settings import setting, workspace_configured
 from agent_server.transport.model_client import ModelClient, build_databricks_client
+
+
+class WholeModelClient(ModelClient):
+    """The client of a chat model, which keeps all that an answer holds."""
+
+    COMPLETIONS = WholeCompletions
 
 
 # Packages are imported only when needed: each takes seconds.
@@ -15,7 +22,7 @@ def build_model() -> BaseChatModel:
     if not workspace_configured():
         from langchain_openai import ChatOpenAI
 
-        client = ModelClient()
+        client = WholeModelClient()
         # A timeout per chunk uses asyncio.wait_for, which loses cancellations before Python 3.12;
         # the client's own timeout still applies.
         return ChatOpenAI(
@@ -33,7 +40,7 @@ def build_model() -> BaseChatModel:
         # Its own client would read answers of any size.
         @cached_property
         def async_client(self) -> AsyncOpenAI:
-            return build_client()
+            return build_databricks_client(workspace_client(), WholeCompletions)
 
     model: BaseChatModel = Model(
         endpoint=setting("MODEL_ENDPOINT"), workspace_client=workspace_client()

@@ -1,36 +1,66 @@
 """Runs the agent for one turn, and emits its output to the response."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
 import openai
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import START
-from langgraph.errors import GraphRecursionError
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import StateSnapshot
 
-from agent_server.errors import ModelError
+from agent_server.answers.listener import HOOKS, Listener
+from agent_server.answers.outcomes import end, end_early
+from agent_server.answers.telling import Teller
+from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_messages
 from agent_server.responses.requests import Turn
 from agent_server.responses.tool_calls import ToolCallBound
-from agent_server.settings import limit
+from agent_server.settings import SettingsError, limit
 from agent_server.threads.messages import refused, removals
+from agent_server.threads.state import added_by_turn
 
 MLFLOW_FLAVOR = "mlflow.langchain"
 Agent = CompiledStateGraph[Any, User, Any, Any]
 Store = BaseStore
 # Opens a thread for one turn: takes its key, and the id of the background response or "".
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[BaseCheckpointSaver[Any]]]
+
+
+# Middleware that changes nothing of what the model said, by the names of its nodes.
+HARMLESS = (
+    "HumanInTheLoopMiddleware", "ModelCallLimitMiddleware", "TodoListMiddleware",
+    "ToolCallLimitMiddleware", "TurnInput",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of a graph for a turn, and who tells of it."""
+
+    graph: Agent
+    config: RunnableConfig
+    turn: Turn
+    listener: Listener
+    teller: Teller
+
+
+def check_agent(agent: Agent) -> None:
+    """Raise SettingsError for what can't run turns."""
+    if not isinstance(agent, CompiledStateGraph):
+        kind = type(agent).__name__
+        raise SettingsError(f"build_agent must return a compiled graph, not a {kind}.")
+    if "messages" not in agent.channels:
+        raise SettingsError("The graph of build_agent has no `messages` in its state to answer in.")
 
 
 async def run_turn(
@@ -47,46 +77,76 @@ async def run_turn(
     opened = open_thread(turn.thread_key, turn.response_id) if open_thread else nullcontext()
     async with opened as checkpointer:
         graph = agent.copy({"checkpointer": checkpointer, "store": store})
-        config = _config(turn)
+        teller = Teller(response, _may_change_answers(graph))
+        listener = Listener(teller)
+        run = _Run(graph, _config(turn, listener), turn, listener, teller)
         incoming = to_messages(turn.items)
-        sent: dict[str, Any] | None = {"incoming": incoming, "again": turn.again}
-        if checkpointer and turn.response_id and await _resumes(graph, config, response):
-            sent = None
         try:
-            async with _undone_if_it_fails(graph, config, turn):
-                await _stream(graph, sent, turn, config, response)
-        except GraphRecursionError as error:
-            raise ModelError(f"no answer within {limit('MAX_STEPS')} steps") from error
-        except (openai.BadRequestError, openai.UnprocessableEntityError):
-            if checkpointer and not turn.again:
-                await _forget(graph, config, incoming)
-            raise
-    response.complete()
+            async with _undone_if_it_fails(graph, run.config, turn):
+                await _stream(run, await _input(run, incoming))
+                teller.tell_rest()
+                end(response, teller.last)
+        except Exception as error:
+            await _end_early(run, incoming, response, error)
 
 
-def _config(turn: Turn) -> RunnableConfig:
+async def _end_early(
+    run: _Run, incoming: list[AnyMessage], response: ResponseBuilder, error: Exception
+) -> None:
+    try:
+        end_early(response, error, run.listener)
+    except (ApiError, openai.BadRequestError, openai.UnprocessableEntityError) as failure:
+        refuses = not isinstance(failure, ApiError) or failure.status_code in (400, 413)
+        if refuses and run.graph.checkpointer and not run.turn.again:
+            await _forget(run.graph, run.config, incoming)
+        raise
+
+
+def _config(turn: Turn, listener: Listener) -> RunnableConfig:
     return {
         "configurable": {"thread_id": turn.thread_key},
         "recursion_limit": 2 * limit("MAX_STEPS"),  # calls to the model, and to tools
-        "callbacks": [ToolCallBound()],
+        "callbacks": [listener, ToolCallBound()],
         "metadata": {"response_id": turn.response_id, "turn_id": uuid4().hex},
     }
 
 
-async def _stream(
-    graph: Agent, sent: Any, turn: Turn, config: RunnableConfig, response: ResponseBuilder
-) -> None:
-    options: dict[str, Any] = {"context": turn.user}
-    options["stream_mode"] = ["messages", "updates"] if turn.stream else ["updates"]
-    if graph.checkpointer:
+def _may_change_answers(graph: Agent) -> bool:
+    """Return whether a middleware may change or refuse what the model has said."""
+    after = [name for name in graph.nodes if name.endswith(HOOKS[2:])]
+    return any(not name.startswith(HARMLESS) for name in after)
+
+
+async def _input(run: _Run, incoming: list[AnyMessage]) -> dict[str, Any] | None:
+    """Return what the graph is given: None to go on where an earlier attempt was cut off."""
+    graph, turn = run.graph, run.turn
+    if graph.checkpointer and turn.response_id and await _resumes(run):
+        return None
+    if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
+        return {"incoming": incoming, "again": turn.again}
+    held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
+    messages = held.get("messages", [])
+    return {"messages": added_by_turn(turn.thread_key, messages, incoming, turn.again)}
+
+
+async def _stream(run: _Run, sent: dict[str, Any] | None) -> None:
+    options: dict[str, Any] = {"context": run.turn.user, "subgraphs": True}
+    # With `messages`, models stream; the listener hears what they write.
+    streamed = ["messages"] if run.turn.stream else []
+    options["stream_mode"] = ["values", "updates", *streamed]
+    if run.graph.checkpointer:
         # A background run continues from its last step after a crash.
-        options["durability"] = "sync" if turn.response_id else "exit"
+        options["durability"] = "sync" if run.turn.response_id else "exit"
     # Closed at once, and so the connection to the model, when the response takes no more.
-    stream = cast(AsyncGenerator[Any, None], graph.astream(sent, config, **options))
-    async with aclosing(stream) as chunks:
-        async for mode, chunk in chunks:
-            emit = _emit_text if mode == "messages" else _emit_update
-            emit(chunk, response)
+    stream = cast(AsyncGenerator[Any, None], run.graph.astream(sent, run.config, **options))
+    begun = set()
+    async with aclosing(stream) as events:
+        async for place, mode, event in events:
+            if mode == "updates":
+                run.teller.tell(event)
+            elif mode == "values" and place not in begun:  # the state that this graph begins with
+                begun.add(place)
+                run.teller.know(event)
 
 
 @asynccontextmanager
@@ -123,43 +183,14 @@ async def _forget(graph: Agent, config: RunnableConfig, sent: list[AnyMessage]) 
     await graph.aupdate_state(config, {"messages": gone}, as_node=START)
 
 
-async def _resumes(graph: Agent, config: RunnableConfig, response: ResponseBuilder) -> bool:
+async def _resumes(run: _Run) -> bool:
     """Emit what an earlier attempt left in the thread; return False if it left nothing."""
-    state = await graph.aget_state(config)
-    same = (state.metadata or {}).get("response_id") == config["metadata"]["response_id"]
+    state = await run.graph.aget_state(run.config)
+    same = (state.metadata or {}).get("response_id") == run.turn.response_id
     # Until these steps are done, the user's message is not in the thread.
     if not same or any(node.endswith((START, ".before_agent")) for node in state.next):
         return False
     messages = state.values["messages"]
     last = max(i for i, message in enumerate(messages) if isinstance(message, HumanMessage))
-    for message in messages[last + 1 :]:
-        _emit_message(message, response)
+    run.teller.tell(messages[last + 1 :])
     return True
-
-
-def _emit_text(chunk: Any, response: ResponseBuilder) -> None:
-    message, metadata = chunk
-    # Only text from the agent's own model, not from a model that a tool calls.
-    own = metadata["langgraph_node"] == "model" and isinstance(message, AIMessageChunk)
-    if own and message.text:
-        response.text(message.text)
-
-
-def _emit_update(chunk: Any, response: ResponseBuilder) -> None:
-    for node, update in chunk.items():
-        # A middleware that ends the run may add last messages.
-        ends = isinstance(update, dict) and update.get("jump_to") == "end"
-        if ends or node in ("model", "tools"):
-            for message in (update or {}).get("messages", []):
-                _emit_message(message, response)
-
-
-def _emit_message(message: AnyMessage, response: ResponseBuilder) -> None:
-    if isinstance(message, ToolMessage):
-        response.tool_output(message.tool_call_id, message.text)
-    if isinstance(message, AIMessage):
-        response.end_text(message.text)
-        for call in message.tool_calls:
-            response.tool_call(str(call["id"]), call["name"], json.dumps(call["args"]))
-        if used := message.usage_metadata:
-            response.count(used["input_tokens"], used["output_tokens"])

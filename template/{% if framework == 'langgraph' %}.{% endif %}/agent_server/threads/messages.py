@@ -8,6 +8,7 @@ from langchain_core.messages import (
     AnyMessage,
     BaseMessage,
     HumanMessage,
+    ToolCall,
     ToolMessage,
 )
 from langchain_core.messages.modifier import RemoveMessage
@@ -66,11 +67,16 @@ def silent(messages: Messages) -> list[AnyMessage]:
 
 
 def missing_results(messages: Messages) -> list[AnyMessage]:
-    """Return a result for each tool call that was cut off without one."""
-    calls = [c for m in messages if isinstance(m, AIMessage) for c in m.tool_calls]
-    done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+    """Return a result for each call, of the last that were made, that was cut off without one."""
+    made = max((i for i, m in enumerate(messages) if isinstance(m, AIMessage)), default=-1)
+    calls = _tool_calls(messages[made]) if made >= 0 else []
+    done = [m.tool_call_id for m in messages[made + 1 :] if isinstance(m, ToolMessage)]
     text = "The tool was interrupted; its result is unknown."
     return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]
+
+
+def _tool_calls(message: AnyMessage) -> list[ToolCall]:
+    return message.tool_calls if isinstance(message, AIMessage) else []
 
 
 def _shortened(content: Any, most: int) -> Any:

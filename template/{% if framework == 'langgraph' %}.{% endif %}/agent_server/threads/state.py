@@ -2,18 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, NotRequired
-from uuid import NAMESPACE_OID, uuid5
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 from langchain.agents import AgentState
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
-from langchain_core.messages import AnyMessage, ToolMessage
+from langchain_core.messages import AnyMessage, BaseMessage, ToolMessage
+from langchain_core.messages.modifier import RemoveMessage
 from langgraph.channels import DeltaChannel, UntrackedValue
 from langgraph.config import get_config
 from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agent_server.answers.listener import UNREADABLE
 from agent_server.errors import output_too_large
 from agent_server.mcp_servers.configured import load_mcp_tools
 from agent_server.on_behalf import OnBehalfError
@@ -29,7 +31,11 @@ CallTool = Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
 
 def _merge(messages: list[AnyMessage], writes: Sequence[Any]) -> list[AnyMessage]:
     # Whichever node wrote them: the next call of the model must be able to send them.
-    flat = [clean(m) for write in writes for m in (write if isinstance(write, list) else [write])]
+    flat = [m for write in writes for m in (write if isinstance(write, list) else [write])]
+    for message in flat:
+        if isinstance(message, BaseMessage):
+            message.id = message.id or str(uuid4())  # before a clean copy is kept in its place
+    flat = [clean(message) for message in flat]
     return add_messages(messages, flat)  # type: ignore[arg-type, return-value]
 
 
@@ -60,11 +66,8 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
     ) -> dict[str, Any] | None:
         """Return the new messages, after results for tool calls that a crash left open."""
         held, sent = state.get("messages", []), state.get("incoming", [])
-        kept, new = kept_and_new(held, sent, state.get("again", False))
-        for position, message in enumerate(new, start=len(kept)):
-            message.id = _message_id(message, position)  # lets a turn recognise its own messages
-        gone = [*held[len(kept) :], *silent(kept)]
-        return {"messages": [*removals(gone), *missing_results(kept), *new]}
+        thread_key = get_config()["configurable"].get("thread_id", "")
+        return {"messages": added_by_turn(thread_key, held, sent, state.get("again", False))}
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: CallModel) -> Any:
         """Let the model see the tools of MCP servers, too; return its messages, cleaned."""
@@ -81,20 +84,33 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
 
         Raises a 502 ApiError when it is larger than a whole turn may be.
         """
-        name = request.tool_call["name"]
+        name, arguments = request.tool_call["name"], request.tool_call["args"]
+        if arguments.keys() == {UNREADABLE}:
+            return _failed(request, f"The arguments are no JSON object: {arguments[UNREADABLE]}")
         if request.tool is None and (found := (await load_mcp_tools(self._own)).get(name)):
             request = request.override(tool=found)
         try:
             message, most = await handler(request), limit("OUTPUT_BYTES")
         except OnBehalfError as error:
-            call_id = str(request.tool_call["id"])
-            return ToolMessage(str(error), tool_call_id=call_id, status="error")
+            return _failed(request, str(error))
         if isinstance(message, ToolMessage) and len(message.text) > most:
             raise output_too_large(f"A tool returned more than {most} bytes.")
         return clean(message)
 
 
-def _message_id(message: AnyMessage, position: int) -> str:
-    # Not random: LangGraph may run this step again after a crash, and must not store it twice.
-    thread_key = get_config()["configurable"].get("thread_id", "")
-    return str(uuid5(NAMESPACE_OID, f"{thread_key}\n{position}\n{message.text}"))
+def _failed(request: ToolCallRequest, text: str) -> ToolMessage:
+    return ToolMessage(text, tool_call_id=str(request.tool_call["id"]), status="error")
+
+
+def added_by_turn(
+    thread_key: str, held: Sequence[AnyMessage], sent: Sequence[AnyMessage], again: bool
+) -> list[AnyMessage | RemoveMessage]:
+    """Return what a turn that sends these messages adds to the thread, and removes from it."""
+    kept, new = kept_and_new(held, sent, again)
+    before = str(kept[-1].id) if kept else ""
+    for message in new:
+        # Not random: LangGraph may run this again after a crash, and must not store it twice. Nor
+        # of place and text: they come again when a summary takes the place of earlier messages.
+        before = message.id = str(uuid5(NAMESPACE_OID, f"{thread_key}\n{before}\n{message.text}"))
+    gone = [*held[len(kept) :], *silent(kept)]
+    return [*removals(gone), *missing_results(kept), *new]

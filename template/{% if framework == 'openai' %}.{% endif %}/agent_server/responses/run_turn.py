@@ -15,7 +15,7 @@ from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_items
 from agent_server.responses.requests import Turn
 from agent_server.responses.tool_calls import ToolCallBound
-from agent_server.settings import limit
+from agent_server.settings import SettingsError, limit
 from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer, to_text
 
 MLFLOW_FLAVOR = "mlflow.openai"
@@ -42,6 +42,12 @@ class OpenedThread(Protocol):
 
 # Opens a thread for one turn: takes its key, and the id of the background response or "".
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[OpenedThread]]
+
+
+def check_agent(agent: Agent) -> None:
+    """Raise SettingsError for what can't run turns."""
+    if not isinstance(agent, agents.Agent):
+        raise SettingsError(f"build_agent must return an Agent, not a {type(agent).__name__}.")
 
 
 async def run_turn(
