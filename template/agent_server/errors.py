@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from agent_server.settings import SettingsError
 
 if TYPE_CHECKING:  # it takes long to import
+    import openai
     import psycopg
 
 
@@ -105,6 +106,9 @@ def to_body(error: HTTPException) -> dict[str, Any]:
     return {"error": {"message": error.detail, "type": kind, "code": code, "param": None}}
 
 
+MOST_SECONDS = 3600  # that a client is told to wait
+
+
 def to_api_error(error: BaseException) -> ApiError:
     """Return `error` as a client may see it; the log has the details."""
     if isinstance(error, ApiError):
@@ -127,7 +131,8 @@ def _of_dependency(error: BaseException) -> ApiError | None:
         case SettingsError():
             return ApiError(503, "misconfigured", str(error))
         case openai.RateLimitError():
-            return ApiError(429, "model_rate_limited", "The model is limiting requests.", 5)
+            text = "The model is limiting requests."
+            return ApiError(429, "model_rate_limited", text, _retry_after(error))
         case openai.NotFoundError():
             text = "There is no such model: see MODEL_ENDPOINT and EMBEDDING_ENDPOINT."
             return ApiError(502, "no_such_model", text)
@@ -139,6 +144,12 @@ def _of_dependency(error: BaseException) -> ApiError | None:
         case psycopg.Error():
             return _of_database(error)
     return None
+
+
+def _retry_after(error: "openai.RateLimitError") -> int:
+    """Return the seconds after which the model may be asked again."""
+    said = error.response.headers.get("retry-after", "")
+    return min(int(said), MOST_SECONDS) if said.isascii() and said.isdecimal() else 5
 
 
 def _of_database(error: "psycopg.Error") -> ApiError | None:

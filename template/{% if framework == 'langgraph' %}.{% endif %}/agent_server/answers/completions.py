@@ -4,10 +4,11 @@ LangChain reads only `content`, and takes it for a text: reasoning, refusals, ci
 answer ended stand beside it, or in a list of parts. They are put into the text, marked.
 """
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent_server.answers.content import FINISH, marked
+from agent_server.answers.content import FINISH, UNREADABLE, marked
 from agent_server.errors import ModelError
 from agent_server.transport.model_client import QuickCompletions
 
@@ -29,6 +30,8 @@ class WholeCompletions(QuickCompletions):
             raise ModelError("the endpoint's answer is no chat completion")
         for choice in parsed.choices:
             _put_all_into_content(choice.message, choice.finish_reason)
+            for call in choice.message.tool_calls or ():
+                _mend(call.function)
         return answer
 
 
@@ -49,13 +52,17 @@ class _Stream:
         await self._stream.close()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
+        begun = False
         try:
             async for chunk in self._stream:
+                begun = True
                 for choice in chunk.choices or ():
                     _put_all_into_content(choice.delta, choice.finish_reason)
                 yield chunk
         finally:
             await self.close()
+        if not begun:
+            raise ModelError("the endpoint's answer is no stream of chunks")
 
 
 def _put_all_into_content(said: Any, finish: str | None) -> None:
@@ -73,3 +80,13 @@ def _put_all_into_content(said: Any, finish: str | None) -> None:
     if parts:
         text = content if isinstance(content, str) else ""
         said.content = text + marked(parts)
+
+
+def _mend(function: Any) -> None:
+    """Let arguments that are JSON, but no object, be an object that says so."""
+    try:
+        arguments = json.loads(function.arguments or "{}")
+    except ValueError:  # LangChain takes it for an invalid call
+        return
+    if not isinstance(arguments, dict | None):
+        function.arguments = json.dumps({UNREADABLE: function.arguments})

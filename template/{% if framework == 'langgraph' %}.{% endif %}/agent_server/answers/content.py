@@ -15,6 +15,7 @@ MARK = "\x1e"
 MARKED = re.compile(f"{MARK}([^{MARK}]*){MARK}")
 TEXTS = {"text": "text", "output_text": "text", "refusal": "refusal", "input_text": "text"}
 REASONING = ("reasoning", "thinking", "reasoning_content", "summary_text", "reasoning_text")
+UNREADABLE = "unreadable_arguments"  # the only argument of a call whose arguments are no object
 FINISH = "finish"  # a part that says why the answer ended
 KNOWN = {*TEXTS, *REASONING, FINISH}
 # In a part that its provider wants to be sent back as it was, such as signed thinking.

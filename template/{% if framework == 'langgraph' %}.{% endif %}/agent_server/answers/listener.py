@@ -11,7 +11,7 @@ from langchain_core.outputs import LLMResult
 from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphBubbleUp
 
-from agent_server.answers.content import read_content
+from agent_server.answers.content import UNREADABLE, read_content
 from agent_server.answers.telling import Teller
 from agent_server.errors import ApiError
 
@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 # Nodes of LangChain's middleware, whose models talk to nobody.
 HOOKS = (".before_agent", ".before_model", ".after_model", ".after_agent")
-UNREADABLE = "unreadable_arguments"  # the only argument of a call whose arguments are no JSON
 
 
 class Listener(BaseCallbackHandler):
@@ -110,7 +109,8 @@ class Listener(BaseCallbackHandler):
 def _name_calls(message: AIMessage, taken: set[str]) -> None:
     """Give each call an id of its own; what a model wrote that is no JSON becomes a call, too."""
     for invalid in message.invalid_tool_calls:
-        arguments = {UNREADABLE: str(invalid.get("args"))[:200]}
+        said = str(invalid.get("args") or "")
+        arguments = {UNREADABLE: said[:200]} if said.strip() else {}
         name, call_id = str(invalid.get("name") or "unknown"), invalid.get("id")
         message.tool_calls.append(tool_call(name=name, args=arguments, id=call_id))
     message.invalid_tool_calls = []

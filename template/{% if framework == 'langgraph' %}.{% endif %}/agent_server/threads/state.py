@@ -15,7 +15,7 @@ from langgraph.graph.message import add_messages
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from agent_server.answers.listener import UNREADABLE
+from agent_server.answers.content import UNREADABLE
 from agent_server.errors import output_too_large
 from agent_server.mcp_servers.configured import load_mcp_tools
 from agent_server.on_behalf import OnBehalfError
