@@ -85,6 +85,17 @@ def bad_request(text: str) -> ApiError:
     return ApiError(400, "invalid_request", text)
 
 
+def filtered() -> ApiError:
+    """Return the error for what a filter of the model's provider left nothing of."""
+    text = "The model's provider filtered this. Ask in other words."
+    return ApiError(400, "content_filtered", text)
+
+
+def tool_failed(name: str) -> ApiError:
+    """Return the error for a tool that raised one."""
+    return ApiError(500, "tool_failed", f"The tool {name} failed. The log has the reason.")
+
+
 def output_too_large(text: str) -> ApiError:
     """Return the 502 for output of the model or a tool that is larger than a limit."""
     return ApiError(502, "output_too_large", text)

@@ -8,7 +8,8 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent_server.answers.content import FINISH, UNREADABLE, marked
+from agent_server.answers.content import UNREADABLE, marked
+from agent_server.answers.parts import FINISH
 from agent_server.errors import ModelError
 from agent_server.transport.model_client import QuickCompletions
 

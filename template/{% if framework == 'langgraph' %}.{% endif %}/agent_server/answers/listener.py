@@ -1,6 +1,7 @@
 """Hears what happens in a run: what models write, and which tool fails."""
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,6 +20,12 @@ log = logging.getLogger(__name__)
 
 # Nodes of LangChain's middleware, whose models talk to nobody.
 HOOKS = (".before_agent", ".before_model", ".after_model", ".after_agent")
+
+# Middleware that changes nothing of what the model said, by the names of its nodes.
+HARMLESS = (
+    "HumanInTheLoopMiddleware", "ModelCallLimitMiddleware", "TodoListMiddleware",
+    "ToolCallLimitMiddleware", "TurnInput",
+)  # fmt: skip
 
 
 class Listener(BaseCallbackHandler):
@@ -121,3 +128,9 @@ def _name_calls(message: AIMessage, taken: set[str]) -> None:
             call["id"] = call_id = uuid4().hex[:9]  # Mistral takes no longer ones
         taken.add(call_id)
     message.additional_kwargs.pop("tool_calls", None)  # as the endpoint named them
+
+
+def may_change_answers(nodes: Iterable[str]) -> bool:
+    """Return whether a middleware may change or refuse what the model has said."""
+    after = [name for name in nodes if name.endswith(HOOKS[2:])]
+    return any(not name.startswith(HARMLESS) for name in after)

@@ -8,23 +8,14 @@ from langchain.agents.middleware.model_call_limit import ModelCallLimitExceededE
 from langchain.agents.middleware.tool_call_limit import ToolCallLimitExceededError
 from langgraph.errors import GraphRecursionError
 
-from agent_server.answers.content import Content
 from agent_server.answers.listener import Listener
-from agent_server.errors import ApiError
+from agent_server.answers.parts import CUT_OFF, Content
+from agent_server.errors import ApiError, filtered, tool_failed
 from agent_server.responses.builder import ResponseBuilder
 
 log = logging.getLogger(__name__)
 
 LIMITS = (GraphRecursionError, ModelCallLimitExceededError, ToolCallLimitExceededError)
-# Why an answer ended early, as providers say it, and as the Responses API does.
-CUT_OFF = {
-    "length": "max_output_tokens",
-    "max_tokens": "max_output_tokens",
-    "MAX_TOKENS": "max_output_tokens",
-    "content_filter": "content_filter",
-    "SAFETY": "content_filter",
-}
-FILTERED = "The model's provider filtered this. Ask in other words."
 
 
 def end(response: ResponseBuilder, last: Content | None) -> None:
@@ -34,7 +25,7 @@ def end(response: ResponseBuilder, last: Content | None) -> None:
     """
     reason = CUT_OFF.get(last.finish) if last else None
     if reason == "content_filter" and not response.body["output"]:
-        raise ApiError(400, "content_filtered", FILTERED)
+        raise filtered()
     if reason or (last and last.reasoning and not last.text and _ends_in_thought(response)):
         response.cut_off(reason or "max_output_tokens")
     response.complete()
@@ -49,11 +40,10 @@ def end_early(response: ResponseBuilder, error: Exception, listener: Listener) -
         text = f"The agent does not accept this: it holds what looks like a {error.pii_type}."
         raise ApiError(400, "guardrail_tripped", text) from error
     elif isinstance(error, openai.BadRequestError) and error.code == "content_filter":
-        raise ApiError(400, "content_filtered", FILTERED) from error
+        raise filtered() from error
     elif (failed := listener.failed) and _caused(error, failed[0]):
         log.error("the tool %s failed", failed[1])
-        text = f"The tool {failed[1]} failed. The log has the reason."
-        raise ApiError(500, "tool_failed", text) from error
+        raise tool_failed(failed[1]) from error
     else:
         raise error
 

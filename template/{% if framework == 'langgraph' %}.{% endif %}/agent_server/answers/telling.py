@@ -7,7 +7,8 @@ from uuid import UUID
 
 from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage
 
-from agent_server.answers.content import Content, read_content
+from agent_server.answers.content import read_content
+from agent_server.answers.parts import Content
 from agent_server.responses.builder import ResponseBuilder
 
 

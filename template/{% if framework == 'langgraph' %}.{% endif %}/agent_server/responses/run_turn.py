@@ -8,7 +8,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import openai
-from langchain_core.messages import AnyMessage, HumanMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import START
@@ -16,7 +16,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import StateSnapshot
 
-from agent_server.answers.listener import HOOKS, Listener
+from agent_server.answers.listener import Listener, may_change_answers
 from agent_server.answers.outcomes import end, end_early
 from agent_server.answers.telling import Teller
 from agent_server.errors import ApiError
@@ -34,13 +34,6 @@ Agent = CompiledStateGraph[Any, User, Any, Any]
 Store = BaseStore
 # Opens a thread for one turn: takes its key, and the id of the background response or "".
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[BaseCheckpointSaver[Any]]]
-
-
-# Middleware that changes nothing of what the model said, by the names of its nodes.
-HARMLESS = (
-    "HumanInTheLoopMiddleware", "ModelCallLimitMiddleware", "TodoListMiddleware",
-    "ToolCallLimitMiddleware", "TurnInput",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ async def run_turn(
     opened = open_thread(turn.thread_key, turn.response_id) if open_thread else nullcontext()
     async with opened as checkpointer:
         graph = agent.copy({"checkpointer": checkpointer, "store": store})
-        teller = Teller(response, _may_change_answers(graph))
+        teller = Teller(response, may_change_answers(graph.nodes))
         listener = Listener(teller)
         run = _Run(graph, _config(turn, listener), turn, listener, teller)
         incoming = to_messages(turn.items)
@@ -85,6 +78,7 @@ async def run_turn(
             async with _undone_if_it_fails(graph, run.config, turn):
                 await _stream(run, await _input(run, incoming))
                 teller.tell_rest()
+                await _keep_result(run, response)
                 end(response, teller.last)
         except Exception as error:
             await _end_early(run, incoming, response, error)
@@ -109,12 +103,6 @@ def _config(turn: Turn, listener: Listener) -> RunnableConfig:
         "callbacks": [listener, ToolCallBound()],
         "metadata": {"response_id": turn.response_id, "turn_id": uuid4().hex},
     }
-
-
-def _may_change_answers(graph: Agent) -> bool:
-    """Return whether a middleware may change or refuse what the model has said."""
-    after = [name for name in graph.nodes if name.endswith(HOOKS[2:])]
-    return any(not name.startswith(HARMLESS) for name in after)
 
 
 async def _input(run: _Run, incoming: list[AnyMessage]) -> dict[str, Any] | None:
@@ -181,6 +169,14 @@ async def _forget(graph: Agent, config: RunnableConfig, sent: list[AnyMessage]) 
     messages = (await graph.aget_state(config)).values.get("messages", [])
     gone = removals(refused(messages, sent))
     await graph.aupdate_state(config, {"messages": gone}, as_node=START)
+
+
+async def _keep_result(run: _Run, response: ResponseBuilder) -> None:
+    """Keep the result of a tool that ended the turn as its answer; it would seem unanswered."""
+    output = response.body["output"]
+    if run.graph.checkpointer and output and output[-1]["type"] == "function_call_output":
+        answer = AIMessage(output[-1]["output"], id=str(uuid4()))
+        await run.graph.aupdate_state(run.config, {"messages": [answer]}, as_node=START)
 
 
 async def _resumes(run: _Run) -> bool:
