@@ -91,6 +91,12 @@ def filtered() -> ApiError:
     return ApiError(400, "content_filtered", text)
 
 
+def context_too_long() -> ApiError:
+    """Return the error for a question that does not fit the model."""
+    text = "This is too long for the model, even without the earlier messages. Send less at once."
+    return ApiError(413, "context_too_long", text)
+
+
 def tool_failed(name: str) -> ApiError:
     """Return the error for a tool that raised one."""
     return ApiError(500, "tool_failed", f"The tool {name} failed. The log has the reason.")

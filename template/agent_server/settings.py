@@ -56,6 +56,7 @@ LIMITS = {
     "MCP_TOOLS_SECONDS": 300,  # until the tools of a server are asked for anew
     "EXPORT_SECONDS": 600,  # for a client to read an export
 }
+MAY_BE_0 = ("_KEPT_DAYS", "CONTEXT_TOKENS")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT = PYPROJECT["tool"]["lakebase-agent"]
 DEFAULTS = {**LIMITS, **PROJECT}
@@ -105,9 +106,9 @@ def limit(name: str) -> int:
     """Return a numeric setting, in the unit that its name gives.
 
     Raises SettingsError when it is not a whole number of at least 1. Days to keep something may
-    also be 0, which is for ever.
+    also be 0, which is for ever, and CONTEXT_TOKENS, which is for everything.
     """
-    value, least = setting(name), 0 if name.endswith("_KEPT_DAYS") else 1
+    value, least = setting(name), 0 if name.endswith(MAY_BE_0) else 1
     if not (value.isascii() and value.isdecimal() and int(value) >= least):
         raise SettingsError(f"{name} must be a whole number of at least {least}, not {value!r}.")
     return int(value)

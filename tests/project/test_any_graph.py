@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Renders
-from tests.project.test_any_model_langgraph import (
+from tests.project.test_any_model import (
     WAYS,
     Ask,
     every_way,

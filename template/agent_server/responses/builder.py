@@ -72,6 +72,11 @@ class ResponseBuilder(ItemEmitter):
         """Let the response end as `incomplete`, for example by `max_output_tokens`."""
         self._cut_off_by = reason
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it will end as `incomplete`."""
+        return bool(self._cut_off_by)
+
     def complete(self) -> None:
         """Finish the response, with its usage if the model counted its tokens.
 
@@ -80,7 +85,7 @@ class ResponseBuilder(ItemEmitter):
         """
         self._close_text()
         output = self.body["output"]
-        if output and output[-1]["type"] == "function_call_output":
+        if output and output[-1]["type"] == "function_call_output" and not self._cut_off_by:
             self.end_text(output[-1]["output"])
         if not output and not self._cut_off_by:
             raise ModelError("the model returned nothing")

@@ -9,8 +9,10 @@ import httpx
 import openai
 from openai.resources.chat import AsyncChat, AsyncCompletions
 
-from agent_server.errors import ApiError
+from agent_server.errors import ApiError, context_too_long
 from agent_server.settings import limit, on_this_machine
+from agent_server.threads.lengths import is_too_long
+from agent_server.threads.window import context_tokens, fit, paired, size
 
 # As in the client that the SDK would make.
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
@@ -30,11 +32,28 @@ class QuickCompletions(AsyncCompletions):
     """Chat completions of histories of any length."""
 
     async def create(self, **request: Any) -> Any:
-        """Do what the client does, except that it does not look for what to rename in messages.
+        """Do what the client does, for as much of the messages as the model takes.
 
-        That takes 0.1 ms for each, in one piece, and finds nothing: they are made for the API.
+        Raises a 413 ApiError when the model takes not even half of half of it.
         """
-        messages = request["messages"]
+        messages, tokens = paired(request["messages"]), context_tokens()
+        messages = fit(messages, tokens) if tokens else messages
+        for last in (False, False, True):
+            try:
+                return await self._create(request, messages)
+            except openai.APIStatusError as error:
+                if not is_too_long(error):
+                    raise
+                shorter = fit(messages, sum(map(size, messages)) // 2)
+                if last or len(shorter) == len(messages):
+                    raise context_too_long() from error
+                messages = shorter
+        raise AssertionError  # the last try returns or raises
+
+    async def _create(self, request: dict[str, Any], messages: list[Any]) -> Any:
+        # The client would look for what to rename in messages: for 0.1 ms in each, in one piece.
+        # It finds nothing: they are made for the API.
+        request = {**request, "messages": messages}
         if len(messages) > LONG_HISTORY:
             body = {**(request.get("extra_body") or {}), "messages": messages}
             request = {**request, "messages": (), "extra_body": body}

@@ -7,6 +7,7 @@ from agents import Model, ModelResponse, OpenAIChatCompletionsModel
 from openai import AsyncOpenAI
 from openai.types.responses import ResponseFunctionToolCall
 
+from agent_server.answers.completions import WholeCompletions
 from agent_server.database.text import to_storable_json
 from agent_server.errors import output_too_large
 from agent_server.settings import limit, setting, workspace_configured
@@ -39,6 +40,12 @@ class CleanModel(OpenAIChatCompletionsModel):
             yield event
 
 
+class WholeModelClient(ModelClient):
+    """The client of a chat model, whose answers fit the SDK."""
+
+    COMPLETIONS = WholeCompletions
+
+
 def build_model() -> Model:
     """Return the chat model MODEL_ENDPOINT."""
     return CleanModel(setting("MODEL_ENDPOINT"), build_client())
@@ -47,11 +54,11 @@ def build_model() -> Model:
 def build_client() -> AsyncOpenAI:
     """Return the client of the workspace's serving endpoints, or of OPENAI_BASE_URL."""
     if not workspace_configured():
-        return ModelClient()
+        return WholeModelClient()
     # Imported only when it is needed: it takes seconds.
     from agent_server.server.workspace import workspace_client
 
-    return build_databricks_client(workspace_client())
+    return build_databricks_client(workspace_client(), WholeCompletions)
 
 
 def _clean(output: Iterable[Any]) -> None:

@@ -3,26 +3,29 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import agents
 
 from agent_server import context
+from agent_server.answers.agents import build_run_config, has_guards, last_agent
+from agent_server.answers.completions import Heard, heard
+from agent_server.answers.outcomes import end, end_early
+from agent_server.answers.telling import Teller
 from agent_server.context import Context
-from agent_server.errors import ModelError
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_items
 from agent_server.responses.requests import Turn
 from agent_server.responses.tool_calls import ToolCallBound
 from agent_server.settings import SettingsError, limit
-from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer, to_text
+from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer
 
 MLFLOW_FLAVOR = "mlflow.openai"
 Agent = agents.Agent[Context]
 Store = context.Store
 Items = list[agents.TResponseInputItem]
-Run = agents.result.RunResultBase
+Made = Sequence[agents.items.RunItem]
 
 # The SDK would send conversations to OpenAI. MLflow adds its own processor when it traces.
 agents.set_trace_processors([])
@@ -65,69 +68,86 @@ async def run_turn(
     async with opened as thread:
         held = await thread.get_items() if thread else []
         if stored := stored_answer(held, turn.response_id):
+            teller = Teller(response, Heard(), holds=False)
             for item in stored:
-                _emit_item(item, response)
+                teller.tell(item)
             return response.complete()
         kept, new = kept_and_new(held, to_items(turn.items), turn.again)
-        run = await _run(agent, [*kept, *new], Context(turn.user, store), turn, response)
+        run = _build_run(agent, [*kept, *new], Context(turn.user, store), response)
+        made = await _run(run, turn.stream, response)
+        answer = end(response, run.heard)
         if thread:
             # The whole turn at once: a turn that fails leaves nothing behind.
-            said = [clean(item) for made in run.new_items if says(item := made.to_input_item())]
-            added = [*new, *signed(said, turn.response_id)]
+            said = [clean(item) for one in made if says(item := one.to_input_item())]
+            added = [*new, *signed([*said, *answer], turn.response_id)]
             await thread.add_items(added, instead_of=len(held) - len(kept))
-    usage = run.context_wrapper.usage
-    response.count(usage.input_tokens, usage.output_tokens)
     response.complete()
 
 
-async def _run(
-    agent: Agent, items: Items, context: Context, turn: Turn, response: ResponseBuilder
-) -> Run:
-    run = _run_streamed if turn.stream else _run_whole
+@dataclass(frozen=True)
+class _Run:
+    """One run of an agent for a turn, and who tells of it."""
+
+    agent: Agent
+    items: Items
+    options: dict[str, Any]
+    hooks: ToolCallBound
+    heard: Heard
+    teller: Teller
+
+
+def _build_run(agent: Agent, items: Items, context: Context, response: ResponseBuilder) -> _Run:
+    config, hooks, beside = build_run_config(items), ToolCallBound(), Heard()
+    heard.set(beside)  # the turn has a context of its own
+    options = {"context": context, "max_turns": limit("MAX_STEPS"), "hooks": hooks}
+    teller = Teller(response, beside, has_guards(agent, config))
+    speaks = last_agent(agent, items)
+    return _Run(speaks, items, {**options, "run_config": config}, hooks, beside, teller)
+
+
+async def _run(run: _Run, stream: bool, response: ResponseBuilder) -> Made:
+    """Return what the run made; raises what `end_early` makes of an error."""
     try:
-        return await run(agent, items, context, response)
-    except (agents.MaxTurnsExceeded, agents.ModelBehaviorError) as error:
-        raise ModelError("the model reached no answer") from error
+        result = await (_run_streamed if stream else _run_whole)(run)
+        made, usage = result.new_items, result.context_wrapper.usage
+    except Exception as error:
+        end_early(response, error, run.hooks)
+        details = getattr(error, "run_data", None)
+        if details is None:
+            return []
+        made, usage = details.new_items, details.context_wrapper.usage
+        if not stream:
+            _tell_all(run, made)
+    run.teller.tell_held()
+    cached = usage.input_tokens_details.cached_tokens or 0
+    thought = usage.output_tokens_details.reasoning_tokens or 0
+    response.count(usage.input_tokens, usage.output_tokens, cached=cached, reasoning=thought)
+    return made
 
 
-async def _run_whole(
-    agent: Agent, items: Items, context: Context, response: ResponseBuilder
-) -> Run:
-    run = await agents.Runner.run(
-        agent,
-        items,
-        context=context,
-        max_turns=limit("MAX_STEPS"),
-        hooks=ToolCallBound(),
-        run_config=_config(items),
-    )
-    for item in run.new_items:
-        _emit_item(item.to_input_item(), response)
-    return run
+async def _run_whole(run: _Run) -> agents.result.RunResultBase:
+    result = await agents.Runner.run(run.agent, run.items, **run.options)
+    _tell_all(run, result.new_items)
+    return result
 
 
-async def _run_streamed(
-    agent: Agent, items: Items, context: Context, response: ResponseBuilder
-) -> Run:
-    bound = ToolCallBound()
-    run = agents.Runner.run_streamed(
-        agent,
-        items,
-        context=context,
-        max_turns=limit("MAX_STEPS"),
-        hooks=bound,
-        run_config=_config(items),
-    )
+def _tell_all(run: _Run, made: Made) -> None:
+    for item in made:
+        run.teller.tell(item.to_input_item())
+
+
+async def _run_streamed(run: _Run) -> agents.result.RunResultBase:
+    result = agents.Runner.run_streamed(run.agent, run.items, **run.options)
     try:
-        async for event in run.stream_events():
-            bound.count(event)
-            _emit(event, response)
+        async for event in result.stream_events():
+            run.hooks.count(event)
+            run.teller.hear(event)
     finally:
-        await _end(run)
+        await _end(result)
     turn = asyncio.current_task()
     if turn and turn.cancelling():  # the SDK drops a cancellation that comes when the run ends
         raise asyncio.CancelledError
-    return run
+    return result
 
 
 async def _end(run: agents.RunResultStreaming) -> None:
@@ -138,32 +158,3 @@ async def _end(run: agents.RunResultStreaming) -> None:
     while task and not task.done():
         await asyncio.wait([task], timeout=limit("CANCEL_SECONDS"))
         task.cancel()
-
-
-def _config(held: Items) -> agents.RunConfig:
-    """Return what cleans all that the run adds to `held` before the model is sent it."""
-
-    def clean_new(data: agents.run.CallModelData[Any]) -> agents.run.ModelInputData:
-        sent = data.model_data
-        new = [clean(item) for item in sent.input[len(held) :]]
-        return replace(sent, input=[*sent.input[: len(held)], *new])
-
-    return agents.RunConfig(call_model_input_filter=clean_new)
-
-
-def _emit(event: agents.StreamEvent, response: ResponseBuilder) -> None:
-    if event.type == "raw_response_event":
-        if event.data.type == "response.output_text.delta" and event.data.delta:
-            response.text(event.data.delta)
-    elif event.type == "run_item_stream_event":
-        _emit_item(event.item.to_input_item(), response)
-
-
-def _emit_item(item: Any, response: ResponseBuilder) -> None:
-    match item.get("type", "message"):
-        case "message":
-            response.end_text(to_text(item.get("content")))
-        case "function_call":
-            response.tool_call(item["call_id"], item["name"], item["arguments"])
-        case "function_call_output":
-            response.tool_output(item["call_id"], to_text(item["output"]))

@@ -1,5 +1,7 @@
 """Bounds how many tools a model may call at once: they all run, before anything else is said."""
 
+from typing import Any
+
 import agents
 
 from agent_server.context import Context
@@ -14,6 +16,22 @@ class ToolCallBound(agents.RunHooks[Context]):
 
     def __init__(self) -> None:
         self._begun = 0  # calls of the answer that is streamed
+        self._running: list[str] = []  # names of tools
+
+    @property
+    def failed_tool(self) -> str:
+        """The name of a tool that has not ended, if there is one."""
+        return next(iter(self._running), "")
+
+    async def on_tool_start(self, context: Any, agent: Any, tool: agents.Tool) -> None:
+        """Note a tool that runs."""
+        self._running.append(tool.name)
+
+    async def on_tool_end(
+        self, context: Any, agent: Any, tool: agents.Tool, result: object
+    ) -> None:
+        """Note that a tool has ended."""
+        self._running.remove(tool.name)
 
     def count(self, event: agents.StreamEvent) -> None:
         """Count a call that begins; raises a 502 ApiError as soon as there are too many."""

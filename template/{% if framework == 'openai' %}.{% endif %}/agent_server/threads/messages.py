@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from agents import TResponseInputItem
+from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from agent_server.database.text import shortened, storable, to_storable_json
 from agent_server.settings import limit
@@ -39,7 +40,7 @@ def stored_answer(held: Items, response_id: str) -> Items:
 def to_text(content: Any) -> str:
     """Return the text of an item's content, which is a string or a list of parts."""
     if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content)
+        return "".join(part.get("text") or part.get("refusal") or "" for part in content)
     return content or ""
 
 
@@ -54,8 +55,19 @@ def clean(item: TResponseInputItem) -> TResponseInputItem:
 
 
 def says(item: TResponseInputItem) -> bool:
-    """Return whether to keep the item: some models refuse empty messages in a history."""
+    """Return whether to keep the item: some models refuse empty messages in a history.
+
+    Reasoning is kept only if its provider wants it back.
+    """
+    if item.get("type") == "reasoning":
+        return needs_reasoning(item)
     return item.get("type") != "message" or bool(to_text(item.get("content")).strip())
+
+
+def needs_reasoning(item: TResponseInputItem) -> bool:
+    """Return whether the model must see its reasoning again: it is signed, or kept elsewhere."""
+    known = item.get("id") not in (None, "", FAKE_RESPONSES_ID)
+    return known or bool(item.get("encrypted_content"))
 
 
 def _shortened(output: Any, most: int) -> Any:

@@ -1,4 +1,4 @@
-"""A LangGraph agent answers rightly, whatever a real endpoint answers."""
+"""An agent answers rightly, whatever a real endpoint answers."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,6 +25,7 @@ from tests.standins.answers import (
 from tests.standins.model import StandinModel, open_standin_model
 from tests.support.background_project import Reader, begin, make_project
 from tests.support.project import Server
+from tests.support.rendering import FRAMEWORKS
 
 pytestmark = pytest.mark.generated
 MEMORY = ("short_term", "background", "chat")
@@ -38,14 +39,17 @@ def model() -> Iterator[StandinModel]:
         yield model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=FRAMEWORKS)
 def server(
-    renders: Renders, tmp_path_factory: pytest.TempPathFactory, model: StandinModel
+    request: pytest.FixtureRequest,
+    renders: Renders,
+    tmp_path_factory: pytest.TempPathFactory,
+    model: StandinModel,
 ) -> Iterator[Server]:
     """Yield a running agent."""
     folder = tmp_path_factory.mktemp("any") / "my-agent"
     place = tmp_path_factory.mktemp("environment")
-    project = make_project(renders.template, "langgraph", folder, place, MEMORY)
+    project = make_project(renders.template, request.param, folder, place, MEMORY)
     with Server(project, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="none") as server:
         yield server.until_ready()
 

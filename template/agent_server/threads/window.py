@@ -1,0 +1,128 @@
+"""What the model sees of a thread: the newest whole turns that fit CONTEXT_TOKENS.
+
+It works on the messages of a request to the model, in the shape of the Chat Completions API, so it
+holds for every agent and graph whose model `model.py` builds.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from agent_server.settings import limit
+
+Message = dict[str, Any]
+SYSTEM = ("system", "developer")
+LETTERS = 4  # of UTF-8 for a token, as a rule of thumb
+AROUND = 4  # tokens around each message
+FILE_TOKENS = 1500  # for an image or a file, whatever its size
+INTERRUPTED = "The tool was interrupted; its result is unknown."
+
+
+@dataclass
+class Seen:
+    """What the model was not shown in a turn."""
+
+    left_out: int = 0  # messages before those that it was shown
+
+
+# Of the turn that is running, if it wants to know.
+seen: ContextVar[Seen | None] = ContextVar("seen", default=None)
+
+
+def fit(messages: Sequence[Message], tokens: int) -> list[Message]:
+    """Return the system's messages and the newest whole turns that take at most `tokens`.
+
+    The last turn is always among them, however long. Notes in `seen` how many are left out.
+    """
+    head = [message for message in messages if message["role"] in SYSTEM]
+    rest = [message for message in messages if message["role"] not in SYSTEM]
+    room = tokens - sum(map(size, head))
+    start = len(rest)
+    for begin, end in _turns(rest):
+        room -= sum(map(size, rest[begin:end]))
+        if room < 0 and end != len(rest):
+            break
+        start = begin
+    if noted := seen.get():
+        noted.left_out = max(noted.left_out, start)
+    return [*head, *rest[start:]]
+
+
+def size(message: Message) -> int:
+    """Return about how many tokens a message takes."""
+    letters = sum(len(json.dumps(call)) for call in message.get("tool_calls") or ())
+    content, files = message.get("content"), 0
+    if isinstance(content, str):
+        letters += len(content.encode(errors="replace"))
+    for part in content if isinstance(content, list) else ():
+        text = part.get("text") if isinstance(part, dict) else part
+        if isinstance(text, str):
+            letters += len(text.encode(errors="replace"))
+        else:
+            files += 1
+    return AROUND + letters // LETTERS + files * FILE_TOKENS
+
+
+def context_tokens() -> int:
+    """Return CONTEXT_TOKENS; 0 is for everything."""
+    return limit("CONTEXT_TOKENS")
+
+
+def paired(messages: Sequence[Message]) -> list[Message]:
+    """Return messages that endpoints accept: each call followed by its result, and none without.
+
+    Calls and results are paired by their places: ids may repeat.
+    """
+    found: list[Message] = []
+    place, ids = 0, set[str]()
+    while place < len(messages):
+        message = messages[place]
+        place += 1
+        if message["role"] == "tool":
+            continue  # its call is gone
+        calls = message.get("tool_calls") or []
+        results: list[Message] = []
+        while calls and place < len(messages) and messages[place]["role"] == "tool":
+            results.append(messages[place])
+            place += 1
+        found += _paired(message, calls, results, ids) if calls else [message]
+    return found
+
+
+def _paired(
+    message: Message, calls: Sequence[Message], results: Sequence[Message], ids: set[str]
+) -> Iterator[Message]:
+    answers, named = [*results], []
+    texts: list[Message] = []
+    for call in calls:
+        index = next((i for i, r in enumerate(answers) if r["tool_call_id"] == call["id"]), None)
+        result = answers.pop(index) if index is not None else {"content": INTERRUPTED}
+        known = call["id"] and call["id"] not in ids
+        call_id = call["id"] if known else uuid4().hex[:9]  # Mistral takes no longer ones
+        ids.add(call_id)
+        named.append({**call, "id": call_id, "function": _readable(call["function"])})
+        texts.append({**result, "role": "tool", "tool_call_id": call_id})
+    yield {**message, "tool_calls": named}
+    yield from texts
+
+
+def _readable(function: Message) -> Message:
+    """Return a call's function with arguments that are a JSON object, which endpoints want."""
+    try:
+        if isinstance(json.loads(function.get("arguments") or "null"), dict):
+            return function
+    except ValueError:
+        pass
+    return {**function, "arguments": "{}"}
+
+
+def _turns(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
+    """Yield where each turn begins and ends, the newest first."""
+    end = len(messages)
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index]["role"] == "user" or index == 0:
+            yield index, end
+            end = index
