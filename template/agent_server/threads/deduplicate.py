@@ -6,15 +6,18 @@ RoleAndText = tuple[str, str]  # the role is "user", "assistant", or anything el
 Messages = Sequence[RoleAndText]
 
 
-def first_new(thread: Messages, sent: Messages) -> int:
+def first_new(thread: Messages, sent: Messages, cut: bool = False) -> int:
     """Return the index in `sent` of the first message that `thread` does not hold.
+
+    With `cut`, `thread` is only the end of one.
 
     Many chat clients resend the whole conversation, or its last part, with every turn. If a client
     sends only questions, all are new, even those with equal texts. The last question is always new,
     unless the thread lacks its answer: then the turn failed, and this is its retry.
     """
     answered = after_answer(thread)
-    start = _first_unknown(thread[:answered], sent)
+    start = _after_known_answer(thread[:answered], sent) if cut else 0
+    start = start or _first_unknown(thread[:answered], sent)
     unanswered = _questions(thread[answered:])
     asked = [index for index in _places(sent) if index >= start]
     known = _overlap(unanswered, [sent[index][1] for index in asked])

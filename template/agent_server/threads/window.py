@@ -18,14 +18,21 @@ SYSTEM = ("system", "developer")
 LETTERS = 4  # of UTF-8 for a token, as a rule of thumb
 AROUND = 4  # tokens around each message
 FILE_TOKENS = 1500  # for an image or a file, whatever its size
+EVERYTHING = 2**40  # bytes
 INTERRUPTED = "The tool was interrupted; its result is unknown."
 
 
 @dataclass
 class Seen:
-    """What the model was not shown in a turn."""
+    """Which messages of its thread the model was not shown in a turn."""
 
-    left_out: int = 0  # messages before those that it was shown
+    before: int = 0  # those before what was read of the thread
+    of_read: int = 0  # the first ones of what was read
+
+    @property
+    def left_out(self) -> int:
+        """How many messages the model was not shown."""
+        return self.before + self.of_read
 
 
 # Of the turn that is running, if it wants to know.
@@ -47,7 +54,7 @@ def fit(messages: Sequence[Message], tokens: int) -> list[Message]:
             break
         start = begin
     if noted := seen.get():
-        noted.left_out = max(noted.left_out, start)
+        noted.of_read = max(noted.of_read, start)
     return [*head, *rest[start:]]
 
 
@@ -66,9 +73,21 @@ def size(message: Message) -> int:
     return AROUND + letters // LETTERS + files * FILE_TOKENS
 
 
+def begin() -> Seen:
+    """Return what this turn will have left out, from now on."""
+    noted = Seen()
+    seen.set(noted)
+    return noted
+
+
 def context_tokens() -> int:
     """Return CONTEXT_TOKENS; 0 is for everything."""
     return limit("CONTEXT_TOKENS")
+
+
+def bytes_read() -> int:
+    """Return how many bytes of a thread's items are read: more than the model may see."""
+    return 3 * LETTERS * context_tokens() or EVERYTHING
 
 
 def paired(messages: Sequence[Message]) -> list[Message]:

@@ -28,6 +28,7 @@ from agent_server.responses.tool_calls import ToolCallBound
 from agent_server.settings import SettingsError, limit
 from agent_server.threads.messages import refused, removals
 from agent_server.threads.state import added_by_turn
+from agent_server.threads.window import begin
 
 MLFLOW_FLAVOR = "mlflow.langchain"
 Agent = CompiledStateGraph[Any, User, Any, Any]
@@ -73,12 +74,14 @@ async def run_turn(
         teller = Teller(response, may_change_answers(graph.nodes))
         listener = Listener(teller)
         run = _Run(graph, _config(turn, listener), turn, listener, teller)
-        incoming = to_messages(turn.items)
+        incoming, noted = to_messages(turn.items), begin()
         try:
             async with _undone_if_it_fails(graph, run.config, turn):
                 await _stream(run, await _input(run, incoming))
                 teller.tell_rest()
                 await _keep_result(run, response)
+                if noted.left_out:
+                    response.note(left_out=noted.left_out)
                 end(response, teller.last)
         except Exception as error:
             await _end_early(run, incoming, response, error)

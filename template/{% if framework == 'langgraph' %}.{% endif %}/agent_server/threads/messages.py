@@ -16,6 +16,7 @@ from langchain_core.messages.modifier import RemoveMessage
 from agent_server.database.text import shortened, storable
 from agent_server.settings import limit
 from agent_server.threads.deduplicate import RoleAndText, after_answer, first_new, first_replaced
+from agent_server.threads.window import AROUND, LETTERS, context_tokens
 
 Messages = Sequence[AnyMessage]
 # What a model or a tool may have written.
@@ -25,14 +26,17 @@ WRITTEN = (
 )  # fmt: skip
 
 
-def kept_and_new(held: Messages, sent: Messages, again: bool = False) -> tuple[Messages, Messages]:
+def kept_and_new(
+    held: Messages, sent: Messages, again: bool = False, cut: bool = False
+) -> tuple[Messages, Messages]:
     """Return the messages of the thread to keep, and those in `sent` that it does not hold.
 
     A question that is asked again is not kept, nor is its answer (see `first_replaced`).
+    With `cut`, `held` is only the end of the thread.
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
-    return held[:stays], sent[first_new(thread[:stays], texts) :]
+    return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
 
 
 def clean(message: Any) -> Any:
@@ -73,6 +77,27 @@ def missing_results(messages: Messages) -> list[AnyMessage]:
     done = [m.tool_call_id for m in messages[made + 1 :] if isinstance(m, ToolMessage)]
     text = "The tool was interrupted; its result is unknown."
     return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]
+
+
+def out_of_reach(messages: Messages) -> Messages:
+    """Return the oldest whole turns, when they are more than the model will ever see again.
+
+    They are many at once, and seldom: the thread keeps half as much again as the model sees.
+    """
+    most = LETTERS * context_tokens()
+    if not most or sum(map(_size, messages)) <= most * 3 // 2:
+        return ()
+    room, start = most, len(messages)
+    for index in range(len(messages) - 1, -1, -1):
+        room -= _size(messages[index])
+        if room < 0:
+            break
+        start = index if isinstance(messages[index], HumanMessage) else start
+    return messages[:start] if start < len(messages) else ()
+
+
+def _size(message: AnyMessage) -> int:
+    return len(message.text) + LETTERS * AROUND
 
 
 def _tool_calls(message: AnyMessage) -> list[ToolCall]:

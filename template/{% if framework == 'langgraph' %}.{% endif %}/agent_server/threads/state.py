@@ -20,7 +20,15 @@ from agent_server.errors import output_too_large
 from agent_server.mcp_servers.configured import load_mcp_tools
 from agent_server.on_behalf import OnBehalfError
 from agent_server.settings import limit
-from agent_server.threads.messages import clean, kept_and_new, missing_results, removals, silent
+from agent_server.threads.messages import (
+    clean,
+    kept_and_new,
+    missing_results,
+    out_of_reach,
+    removals,
+    silent,
+)
+from agent_server.threads.window import seen
 
 # A full copy of the thread is stored once in so many steps; in between, only new messages are.
 STEPS_BETWEEN_COPIES = 50
@@ -47,6 +55,7 @@ class ThreadState(AgentState[Any]):
     ]
     incoming: NotRequired[Annotated[list[AnyMessage], UntrackedValue]]
     again: NotRequired[Annotated[bool, UntrackedValue]]
+    dropped: NotRequired[int]  # messages that only earlier checkpoints of the thread hold
 
 
 class TurnInput(AgentMiddleware[ThreadState, Any]):
@@ -67,7 +76,13 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         """Return the new messages, after results for tool calls that a crash left open."""
         held, sent = state.get("messages", []), state.get("incoming", [])
         thread_key = get_config()["configurable"].get("thread_id", "")
-        return {"messages": added_by_turn(thread_key, held, sent, state.get("again", False))}
+        again, dropped = state.get("again", False), state.get("dropped", 0)
+        added = added_by_turn(thread_key, held, sent, again, dropped > 0)
+        old = out_of_reach(held)
+        if noted := seen.get():
+            noted.before = dropped + len(old)
+        gone = {"messages": [*removals(old), *added], "dropped": dropped + len(old)}
+        return gone if old else {"messages": added}
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: CallModel) -> Any:
         """Let the model see the tools of MCP servers, too; return its messages, cleaned."""
@@ -103,10 +118,14 @@ def _failed(request: ToolCallRequest, text: str) -> ToolMessage:
 
 
 def added_by_turn(
-    thread_key: str, held: Sequence[AnyMessage], sent: Sequence[AnyMessage], again: bool
+    thread_key: str,
+    held: Sequence[AnyMessage],
+    sent: Sequence[AnyMessage],
+    again: bool,
+    cut: bool = False,
 ) -> list[AnyMessage | RemoveMessage]:
     """Return what a turn that sends these messages adds to the thread, and removes from it."""
-    kept, new = kept_and_new(held, sent, again)
+    kept, new = kept_and_new(held, sent, again, cut)
     before = str(kept[-1].id) if kept else ""
     for message in new:
         # Not random: LangGraph may run this again after a crash, and must not store it twice. Nor

@@ -20,6 +20,7 @@ from agent_server.responses.requests import Turn
 from agent_server.responses.tool_calls import ToolCallBound
 from agent_server.settings import SettingsError, limit
 from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer
+from agent_server.threads.window import begin
 
 MLFLOW_FLAVOR = "mlflow.openai"
 Agent = agents.Agent[Context]
@@ -34,8 +35,10 @@ agents.set_trace_processors([])
 class OpenedThread(Protocol):
     """A session, which a turn has to itself (see `threads/store.py`)."""
 
+    left_out: int  # items before those that were read
+
     async def get_items(self) -> Items:
-        """Return the items of the session, oldest first."""
+        """Return the newest whole turns of the session, oldest first."""
 
     async def add_items(
         self, items: Sequence[agents.TResponseInputItem], instead_of: int = 0
@@ -72,10 +75,14 @@ async def run_turn(
             for item in stored:
                 teller.tell(item)
             return response.complete()
-        kept, new = kept_and_new(held, to_items(turn.items), turn.again)
+        noted = begin()
+        noted.before = thread.left_out if thread else 0
+        kept, new = kept_and_new(held, to_items(turn.items), turn.again, bool(noted.before))
         run = _build_run(agent, [*kept, *new], Context(turn.user, store), response)
         made = await _run(run, turn.stream, response)
         answer = end(response, run.heard)
+        if noted.left_out:
+            response.note(left_out=noted.left_out)
         if thread:
             # The whole turn at once: a turn that fails leaves nothing behind.
             said = [clean(item) for one in made if says(item := one.to_input_item())]

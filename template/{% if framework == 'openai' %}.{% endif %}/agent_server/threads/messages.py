@@ -13,14 +13,17 @@ from agent_server.threads.deduplicate import RoleAndText, first_new, first_repla
 Items = Sequence[TResponseInputItem]
 
 
-def kept_and_new(held: Items, sent: Items, again: bool = False) -> tuple[Items, Items]:
+def kept_and_new(
+    held: Items, sent: Items, again: bool = False, cut: bool = False
+) -> tuple[Items, Items]:
     """Return the items of the session to keep, and those in `sent` that it does not hold.
 
     A question that is asked again is not kept, nor is its answer (see `first_replaced`).
+    With `cut`, `held` is only the end of the thread.
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
-    return held[:stays], sent[first_new(thread[:stays], texts) :]
+    return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
 
 
 def signed(items: Items, response_id: str) -> list[TResponseInputItem]:
