@@ -26,8 +26,9 @@ LONGEST = (
     "test_update_switches", "test_conversations", "test_for_everybody", "test_doctor",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
-# What they attack is the same code in both frameworks: the second takes its turn in long runs.
+# What they try is the same code in both frameworks: the second takes its turn in long runs.
 SAME_IN_BOTH = (
+    "test_conversations", "test_for_everybody",
     "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_slow_clients",
     "test_stopping", "test_transport", "test_truth",
 )  # fmt: skip
@@ -54,7 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = _part(item)
         group = "rendered" if name in RENDERED else f"{name} {framework}"
         item.add_marker(pytest.mark.xdist_group(group))
-        if name == "abuse" and framework == "openai" and item.path.stem in SAME_IN_BOTH:
+        same = item.path.parent.name in ("abuse", "browser") and item.path.stem in SAME_IN_BOTH
+        if same and framework == "openai":
             item.add_marker(pytest.mark.long)
 
 

@@ -29,8 +29,6 @@ FLAVOUR_SWITCHES = [
     ("autoscaling", "provisioned"),
     ("local", "autoscaling"),
     ("provisioned", "local"),
-    ("provisioned", "autoscaling"),
-    ("autoscaling", "local"),
 ]
 MARK = "   (with your edits in it)"
 

@@ -48,13 +48,14 @@ class _Run:
     teller: Teller
 
 
-def check_agent(agent: Agent) -> None:
-    """Raise SettingsError for what can't run turns."""
+def check_agent(agent: Agent) -> Agent:
+    """Return the agent; raises SettingsError for what can't run turns."""
     if not isinstance(agent, CompiledStateGraph):
         kind = type(agent).__name__
         raise SettingsError(f"build_agent must return a compiled graph, not a {kind}.")
     if "messages" not in agent.channels:
         raise SettingsError("The graph of build_agent has no `messages` in its state to answer in.")
+    return agent
 
 
 async def run_turn(

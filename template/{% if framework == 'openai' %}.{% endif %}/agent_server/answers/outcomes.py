@@ -4,6 +4,7 @@ import logging
 
 import agents
 import openai
+from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from agent_server.answers.completions import Heard
 from agent_server.errors import ApiError, ModelError, filtered, tool_failed
@@ -29,7 +30,7 @@ def end(response: ResponseBuilder, heard: Heard) -> list[agents.TResponseInputIt
     answer: list[agents.TResponseInputItem] = []
     if last["type"] == "function_call_output" and not response.is_cut_off:
         response.end_text(last["output"])
-        answer = [{"role": "assistant", "content": last["output"]}]
+        answer = [_to_message(last["output"])]
     if heard.finish or last["type"] == "reasoning":
         response.cut_off(heard.finish or "max_output_tokens")
     return answer
@@ -54,6 +55,16 @@ def end_early(response: ResponseBuilder, error: Exception, hooks: ToolCallBound)
             raise ModelError("the model reached no answer") from error
         case _:
             raise error
+
+
+def _to_message(text: str) -> agents.TResponseInputItem:
+    return {
+        "type": "message",
+        "id": FAKE_RESPONSES_ID,
+        "role": "assistant",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
 
 
 def _is_told(error: BaseException | None) -> bool:

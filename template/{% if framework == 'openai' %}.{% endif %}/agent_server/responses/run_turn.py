@@ -50,10 +50,11 @@ class OpenedThread(Protocol):
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[OpenedThread]]
 
 
-def check_agent(agent: Agent) -> None:
-    """Raise SettingsError for what can't run turns."""
+def check_agent(agent: Agent) -> Agent:
+    """Return the agent; raises SettingsError for what can't run turns."""
     if not isinstance(agent, agents.Agent):
         raise SettingsError(f"build_agent must return an Agent, not a {type(agent).__name__}.")
+    return agent
 
 
 async def run_turn(

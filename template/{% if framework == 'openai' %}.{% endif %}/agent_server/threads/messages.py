@@ -82,12 +82,12 @@ def _shortened(output: Any, most: int) -> Any:
     return shortened(output, most) if isinstance(output, str) else output
 
 
-def _roles_and_texts(items: Items) -> list[RoleAndText]:
-    return [(str(item.get("role", "tool")), _identity(item.get("content"))) for item in items]
-
-
 def _identity(content: Any) -> str:
     """Return the text with what tells it from others that are the same: its images and files."""
     parts = content if isinstance(content, list) else []
     files = [part.get("image_url") or part.get("file_data") for part in parts]
     return to_text(content) + "".join(f"\0{file}" for file in files if file)
+
+
+def _roles_and_texts(items: Items) -> list[RoleAndText]:
+    return [(str(item.get("role", "tool")), _identity(item.get("content"))) for item in items]
