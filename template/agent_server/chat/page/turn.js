@@ -1,6 +1,7 @@
 /** Shows the output of a run as it arrives. */
 
 import { Failure } from "./api.js";
+import { Thought, cite, noteOn } from "./asides.js";
 import { Answer, ToolCall, markIncomplete } from "./messages.js";
 
 /** Shown to a user who stopped a run, here or elsewhere. */
@@ -17,10 +18,13 @@ export class Turn {
   }
 
   /** Show an event; throws a Failure if the run failed or was stopped. */
-  take({ type, item, item_id, delta, response }) {
+  take({ type, item, item_id, delta, annotation, response }) {
     this.note(type === "response.queued" ? QUEUED : "");
     if (type === "response.in_progress") this.#keep(response.output);
     if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
+    if (type === "response.reasoning_summary_text.delta") this.#part(item_id, Thought).add(delta);
+    if (annotation) cite(this.#part(item_id, Answer).element, annotation);
+    if (["response.completed", "response.incomplete"].includes(type)) this.#noteOn(response);
     if (type === "response.failed") throw new Failure(response.error.message);
     if (type === "response.cancelled") throw new Failure(STOPPED);
     if (item?.type === "function_call") {
@@ -39,6 +43,11 @@ export class Turn {
     for (const part of parts) if (part.output === null) part.returned(null);
     if (!complete && parts.length) markIncomplete(parts.at(-1).element);
     return answers.map((answer) => answer.text).join("\n");
+  }
+
+  #noteOn(response) {
+    const note = noteOn(response);
+    if (note) this.place(note);
   }
 
   /** Remove all but this output, from which another process continues the run. */
