@@ -11,6 +11,8 @@ from agent_server.answers.content import read_content
 from agent_server.answers.parts import Content
 from agent_server.responses.builder import ResponseBuilder
 
+TELLABLE = (AIMessage, ToolMessage, RemoveMessage)
+
 
 class Teller:
     """Emits messages of the model and the tools to the response.
@@ -32,7 +34,7 @@ class Teller:
     def know(self, state: Any) -> None:
         """Take the messages in a state for told."""
         for message in _messages_in(state):
-            self._is_new(message)
+            self._note(message)
 
     def hear(self, run_id: UUID, piece: BaseMessage) -> None:
         """Emit a piece of what a model writes, unless it must wait."""
@@ -117,26 +119,31 @@ class Teller:
             self._response.count(*tokens, cached=cached, reasoning=thought)
 
     def _is_new(self, message: BaseMessage) -> bool:
-        # Whoever keeps a message may give it an id later: the same object then has it, too.
-        ids = {known.id for known in self._known.values() if known.id}
-        self._ids |= ids
-        self._known = {key: known for key, known in self._known.items() if not known.id}
+        if self._known:
+            # Whoever keeps a message may give it an id later: the same object then has it, too.
+            self._ids |= {known.id for known in self._known.values() if known.id}
+            self._known = {key: known for key, known in self._known.items() if not known.id}
         new = id(message) not in self._known and message.id not in self._ids
+        self._note(message)
+        return new
+
+    def _note(self, message: BaseMessage) -> None:
         if message.id:
             self._ids.add(message.id)
         else:
             self._known[id(message)] = message
-        return new
 
 
 def _messages_in(value: Any) -> Iterator[BaseMessage]:
     """Yield the messages in an update or a state: in a field, in a list of a field, or alone."""
-    if isinstance(value, BaseMessage):
+    if isinstance(value, TELLABLE):
         yield value
     elif isinstance(value, dict):
         for field in value.values():
             yield from _messages_in(field)
     elif isinstance(value, list | tuple):
         for one in value:
-            if isinstance(one, BaseMessage | dict):
+            if isinstance(one, TELLABLE):
+                yield one
+            elif isinstance(one, dict):
                 yield from _messages_in(one)
