@@ -183,5 +183,5 @@ def to_bad_request(errors: Sequence[Any]) -> ApiError:
     """Return the 400 for a malformed body: one line that says where and what the mistake is."""
     deepest = max(errors, key=lambda error: len(error["loc"]))
     place = [str(part) for part in deepest["loc"][1:] if re.fullmatch(r"[a-z_]+|\d+", str(part))]
-    text = " ".join(deepest["msg"].split())[:MAX_REASON]
+    text = " ".join(deepest["msg"].split()).removeprefix("Value error, ")[:MAX_REASON]
     return bad_request(f"{'.'.join(place) or 'body'}: {text}")
