@@ -133,6 +133,24 @@ def test_a_client_that_resends_everything_does_not_grow_a_long_thread(
     assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
 
 
+def test_with_summaries_a_fact_of_turn_3_is_known_much_later(
+    project: Project, model: StandinModel
+) -> None:
+    model.keeps, thread = r"FACT-\w+", str(uuid4())
+    places = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    more = {"CONTEXT_TOKENS": str(TOKENS), "CONTEXT_SUMMARY": "true"}
+    with Server(project, **places, **more) as server:
+        server.until_ready()
+        for number in range(1, 121):
+            said = "My code is FACT-heliotrope. " if number == 3 else ""
+            assert server.post(f"{said}{number}: {FILLER}", thread).status_code == 200
+        server.post("What is my code?", thread)
+        asked = next(body for body in reversed(model.requests) if b"Summarise" not in body)
+        assert b"FACT-heliotrope" in asked
+        server.post("What is my code?", thread, user="eve")
+        assert b"FACT-heliotrope" not in model.requests[-1]
+
+
 @pytest.mark.parametrize("provider", TOO_LONG)
 def test_a_model_that_takes_less_is_asked_again_with_less(
     server: Server, model: StandinModel, provider: str

@@ -28,6 +28,8 @@ class Seen:
 
     before: int = 0  # those before what was read of the thread
     of_read: int = 0  # the first ones of what was read
+    fallen: Sequence[Message] = ()  # these
+    summary: str = ""  # of them, and of those before
 
     @property
     def left_out(self) -> int:
@@ -53,9 +55,21 @@ def fit(messages: Sequence[Message], tokens: int) -> list[Message]:
         if room < 0 and end != len(rest):
             break
         start = begin
-    if noted := seen.get():
-        noted.of_read = max(noted.of_read, start)
+    if start and (noted := seen.get()):
+        if start > noted.of_read:
+            noted.of_read, noted.fallen = start, rest[:start]
+        head = _with_summary(head, noted.summary)
     return [*head, *rest[start:]]
+
+
+def _with_summary(head: list[Message], summary: str) -> list[Message]:
+    """Return the system's messages with the summary at the end; some models take only one."""
+    if not summary:
+        return head
+    said = f"What was said earlier in this conversation, in short:\n{summary}"
+    if not head or not isinstance(head[-1].get("content"), str):
+        return [*head, {"role": "system", "content": said}]
+    return [*head[:-1], {**head[-1], "content": f"{head[-1]['content']}\n\n{said}"}]
 
 
 def size(message: Message) -> int:
@@ -75,8 +89,8 @@ def size(message: Message) -> int:
 
 def begin() -> Seen:
     """Return what this turn will have left out, from now on."""
-    noted = Seen()
-    seen.set(noted)
+    if (noted := seen.get()) is None:
+        seen.set(noted := Seen())
     return noted
 
 

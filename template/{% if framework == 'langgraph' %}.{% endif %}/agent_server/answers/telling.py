@@ -28,6 +28,7 @@ class Teller:
         self._waiting: dict[str, BaseMessage] = {}  # while another model speaks, or until final
         self._speaking: UUID | None = None
         self._said: list[str] = []  # by that model
+        self._broken = False  # it failed: what it said stays open, unless the turn goes on
         self._spoken: dict[str, Content] = {}  # what models said, by the ids of their messages
         self.last: Content | None = None  # of the model's last message
 
@@ -38,6 +39,7 @@ class Teller:
 
     def hear(self, run_id: UUID, piece: BaseMessage) -> None:
         """Emit a piece of what a model writes, unless it must wait."""
+        self._close_broken()
         if self._holds or self._speaking not in (None, run_id):
             return
         found = read_content(piece)
@@ -50,9 +52,8 @@ class Teller:
             self._response.text(found.text)
 
     def stop_hearing(self, run_id: UUID) -> None:
-        """Close what a model wrote before it failed."""
-        if self._speaking == run_id:
-            self._close("")
+        """Note that a model failed; if the turn goes on, what it wrote is closed."""
+        self._broken = self._speaking == run_id
 
     def keep(self, message: AIMessage, content: Content) -> None:
         """Remember what a message held before only its text was kept."""
@@ -75,7 +76,12 @@ class Teller:
             self._emit(message)
         self._waiting.clear()
 
+    def _close_broken(self) -> None:
+        if self._broken:
+            self._close("")
+
     def _tell(self, message: BaseMessage) -> None:
+        self._close_broken()
         if self._holds and isinstance(message, ToolMessage):
             self.tell_rest()  # its call is final
             self._emit(message)
@@ -109,7 +115,7 @@ class Teller:
     def _close(self, text: str, annotations: Any = ()) -> None:
         self._response.end_text("" if self._speaking else text, annotations)
         self._response.end_reasoning()
-        self._speaking, self._said = None, []
+        self._speaking, self._said, self._broken = None, [], False
 
     def _count(self, message: AIMessage) -> None:
         if used := message.usage_metadata:

@@ -14,7 +14,7 @@ from langchain_core.messages import (
 from langchain_core.messages.modifier import RemoveMessage
 
 from agent_server.database.text import shortened, storable
-from agent_server.settings import limit
+from agent_server.settings import limit, setting
 from agent_server.threads.deduplicate import RoleAndText, after_answer, first_new, first_replaced
 from agent_server.threads.window import AROUND, LETTERS, context_tokens
 
@@ -85,7 +85,9 @@ def out_of_reach(messages: Messages) -> Messages:
     They are many at once, and seldom: the thread keeps half as much again as the model sees.
     """
     most = LETTERS * context_tokens()
-    if not most or sum(map(_size, messages)) <= most * 3 // 2:
+    # What a summary is to cover stays for longer.
+    room = most * 3 if setting("CONTEXT_SUMMARY") == "true" else most * 3 // 2
+    if not most or sum(map(_size, messages)) <= room:
         return ()
     room, start = most, len(messages)
     for index in range(len(messages) - 1, -1, -1):

@@ -17,6 +17,7 @@ NEXT_THREADS = """
         SELECT (SELECT min(thread_id) FROM checkpoints WHERE thread_id > key), place + 1
         FROM next WHERE key IS NOT NULL AND place < %(page)s)
     SELECT key FROM next WHERE key IS NOT NULL"""
+IS_THERE = "SELECT FROM checkpoints WHERE thread_id = %(thread)s"
 LAST_USED = """(
     SELECT (checkpoint->>'ts')::timestamptz FROM checkpoints
     WHERE thread_id = key AND checkpoint_ns = '' ORDER BY checkpoint_id DESC LIMIT 1)"""

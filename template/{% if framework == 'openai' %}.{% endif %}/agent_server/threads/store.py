@@ -54,6 +54,7 @@ MOST_ITEMS = 2000  # that are read of a session
 NEXT_THREADS = """
     SELECT session_id AS key FROM agent_sessions WHERE session_id > %(after)s
     ORDER BY session_id LIMIT %(page)s"""
+IS_THERE = "SELECT FROM agent_sessions WHERE session_id = %(thread)s"
 LAST_USED = "(SELECT updated_at::timestamptz FROM agent_sessions WHERE session_id = key)"
 
 
