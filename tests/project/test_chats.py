@@ -79,7 +79,7 @@ def test_a_question_that_the_database_refuses_to_answer_is_not_kept(
     with project.open_database() as url, Server(project, DATABASE_URL=url, **schema) as server:
         chat, _ = ask(server.until_ready(), "first")
         again = {"message": "second", "chatId": chat}
-        with Database(url, "my_agent").without_table("turn_leases"):
+        with Database(url).without_table("turn_leases"):
             refused = server.http.post("/api/chat", json=again, headers=ADA)
         assert refused.json()["error"]["code"] == "database_schema"
         assert len(messages(server, chat)) == 2

@@ -3,10 +3,11 @@
 The model writes them after a turn, when nobody waits for it any more, and many messages at once.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import openai
@@ -20,7 +21,7 @@ from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import RunTurn
 from agent_server.settings import setting
-from agent_server.threads.store import IS_THERE
+from agent_server.threads import store
 from agent_server.threads.window import LETTERS, Message, Seen, begin, context_tokens, size
 
 log = logging.getLogger(__name__)
@@ -43,16 +44,18 @@ PROMPT = (
 )
 
 
-async def create_summary_table(connection: Connection) -> None:
-    """Create the table of summaries."""
+async def create_thread_tables(connection: Connection) -> None:
+    """Create the tables of threads, and of their summaries."""
+    await store.create_thread_tables(connection)
     await migrate(connection, "summaries", [TABLE])
 
 
 class Summaries:
-    """The summaries of threads, written by the model behind `client`."""
+    """The summaries of threads, written by the model of the client that `build_client` returns."""
 
-    def __init__(self, pool: Pool, client: openai.AsyncOpenAI) -> None:
-        self._pool, self._client = pool, client
+    def __init__(self, pool: Pool, build_client: Callable[[], openai.AsyncOpenAI]) -> None:
+        self._pool, self._build_client = pool, build_client
+        self._client: openai.AsyncOpenAI | None = None
 
     def around(self, run_turn: RunTurn) -> RunTurn:
         """Return what runs turns as `run_turn` does, with the thread's summary before the window.
@@ -88,11 +91,13 @@ class Summaries:
         ]
         try:
             model = setting("MODEL_ENDPOINT")
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._build_client)
             answer = await self._client.chat.completions.create(model=model, messages=messages)
             summary = shortened(_text(answer), context_tokens() * LETTERS // SHARE)
             place = {"thread": thread_key, "summary": summary, "last": _mark(new[-1])}
             async with self._pool.connection() as connection:
-                await connection.execute(PUT.format(IS_THERE), {**place, "before": before})
+                await connection.execute(PUT.format(store.IS_THERE), {**place, "before": before})
         except (openai.OpenAIError, psycopg.Error, ApiError) as error:
             log.warning("a thread was not summarised; the next turn tries again: %r", error)
 
