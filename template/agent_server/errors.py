@@ -1,5 +1,6 @@
 """Errors as clients see them: a status, a code and one sentence."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -47,6 +48,7 @@ STATES = {
 }
 
 FILES_REFUSED = "files_refused"
+MOST_SECONDS = 3600  # that a client is told to wait
 
 
 class ApiError(HTTPException):
@@ -123,17 +125,18 @@ def to_body(error: HTTPException) -> dict[str, Any]:
     return {"error": {"message": error.detail, "type": kind, "code": code, "param": None}}
 
 
-MOST_SECONDS = 3600  # that a client is told to wait
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error, what caused it, what caused that, and so on."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def to_api_error(error: BaseException) -> ApiError:
     """Return `error` as a client may see it; the log has the details."""
-    if isinstance(error, ApiError):
-        return error
-    if known := _of_dependency(error):
-        return known
-    if cause := error.__cause__ or error.__context__:
-        return to_api_error(cause)
+    for cause in causes(error):
+        if known := cause if isinstance(cause, ApiError) else _of_dependency(cause):
+            return known
     return ApiError(500, "internal_error", "The agent failed. The log has the reason.")
 
 

@@ -14,7 +14,7 @@ OF_THE_FRAMEWORK = "agent_server/responses/run_turn.py"
 OF_THE_MEMORY = "agent_server/server/runtime.py"
 # What `lakebase-agent adopt` takes from a project of either framework.
 ADOPTED = {
-    "answers/__init__.py", "answers/completions.py", "answers/parts.py",
+    "answers/__init__.py", "answers/completions.py", "answers/parts.py", "answers/shaped.py",
     "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py",
     "opening.py", "settings.py", "turn.py",
     "database/__init__.py", "database/connections.py", "database/embeddings.py",

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 Part = dict[str, Any]
 
@@ -64,6 +65,11 @@ def unpacked(text: str) -> list[str | Part]:
         parts, text = read
         found += parts
     return [*found, text]
+
+
+def new_call_id() -> str:
+    """Return an id for a tool call whose own is taken or missing."""
+    return uuid4().hex[:9]  # Mistral takes no longer ones
 
 
 def to_annotation(cited: Any) -> Part:

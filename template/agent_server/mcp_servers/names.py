@@ -4,9 +4,10 @@ import asyncio
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from mcp.types import CallToolResult, Tool
+if TYPE_CHECKING:  # it takes long to import, and most agents have no servers
+    from mcp.types import CallToolResult, Tool
 
 UNFIT = re.compile(r"[^a-zA-Z0-9_-]")  # in a name that models accept
 MOST = 64  # characters in one
@@ -19,10 +20,10 @@ class Listed(Protocol):
     as_user: bool
     degraded: bool  # it could not be reached when it was last tried
 
-    async def list_tools(self, *place: Any) -> list[Tool]:
+    async def list_tools(self, *place: Any) -> "list[Tool]":
         """Return its tools, for a run and an agent where the framework has these."""
 
-    async def call_tool(self, name: str, arguments: Any) -> CallToolResult:
+    async def call_tool(self, name: str, arguments: Any) -> "CallToolResult":
         """Return the result of a tool, or a sentence that says why there is none."""
 
     async def close(self) -> None:
@@ -34,10 +35,10 @@ class NamedTool:
     """A tool of a server, and the name that the model calls it by."""
 
     name: str
-    tool: Tool
+    tool: "Tool"
     server: Listed
 
-    async def call(self, arguments: Any) -> CallToolResult:
+    async def call(self, arguments: Any) -> "CallToolResult":
         """Return its result, or a sentence that says why there is none."""
         return await self.server.call_tool(self.tool.name, arguments)
 
@@ -56,12 +57,26 @@ async def named_tools(
     return found
 
 
-def to_text(result: CallToolResult) -> str:
+def to_text(result: "CallToolResult") -> str:
     """Return what a tool answered as text; of what is no text, its kind."""
     parts = [getattr(part, "text", None) or f"[{part.type}]" for part in result.content]
     if not parts and result.structuredContent is not None:
         return str(result.structuredContent)
     return "\n".join(parts)
+
+
+def absent_tool(server: str, why: str) -> "Tool":
+    """Return what a server has in place of its tools: it only says why they are not there."""
+    from mcp.types import Tool
+
+    return Tool(name=server, description=why, inputSchema={"type": "object", "properties": {}})
+
+
+def failed_result(said: str) -> "CallToolResult":
+    """Return the result of a call that failed, for the model to read."""
+    from mcp.types import CallToolResult, TextContent
+
+    return CallToolResult(content=[TextContent(type="text", text=said)], isError=True)
 
 
 def _names(server: str, tool: str) -> Iterator[str]:

@@ -6,14 +6,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import httpx
-from mcp.types import CallToolResult, TextContent, Tool
 from pydantic import ValidationError
 
+from agent_server.mcp_servers.names import absent_tool, failed_result
 from agent_server.mcp_servers.session import Headers, McpAnswerError, McpError, McpSession
 from agent_server.on_behalf import OVER, OnBehalfError
 from agent_server.settings import limit
+
+if TYPE_CHECKING:  # it takes long to import, and most agents have no servers
+    from mcp.types import CallToolResult, Tool
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ class _Known:
     """What is known of the server as one identity sees it."""
 
     session: McpSession
-    tools: list[Tool] | None = None
+    tools: "list[Tool] | None" = None
     asked_at: float = float("-inf")  # for its tools, as `time.monotonic()` has it
     asking: asyncio.Task[None] | None = None
 
@@ -43,7 +47,7 @@ class ToolServer:
         self._http: httpx.AsyncClient | None = None
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    async def list_tools(self, *_: object) -> list[Tool]:
+    async def list_tools(self, *_: object) -> "list[Tool]":
         """Return the tools that the identity of the moment may use; it raises nothing.
 
         They are asked for anew after MCP_TOOLS_SECONDS, without waiting. The first time, it waits
@@ -53,7 +57,7 @@ class ToolServer:
             identity, headers = await self._sign_in()
             known = self._of(identity)
         except Exception as error:  # of signing in, whatever that takes; it costs no turn
-            return [self._absent(self._say(error))]
+            return [absent_tool(self.name, f"Not available: {self._say(error)}")]
         age = time.monotonic() - known.asked_at
         fresh = known.tools is not None and not self.degraded
         rest = limit("MCP_TOOLS_SECONDS" if fresh else "MCP_LIST_SECONDS")
@@ -63,10 +67,10 @@ class ToolServer:
         if known.asking and known.tools is None:
             await asyncio.wait([known.asking], timeout=max(0, limit("MCP_LIST_SECONDS") - age))
         if known.tools is None:
-            return [self._absent(f"{self.name} can't be reached now.")]
+            return [absent_tool(self.name, f"Not available: {self.name} can't be reached now.")]
         return known.tools
 
-    async def call_tool(self, name: str, arguments: object) -> CallToolResult:
+    async def call_tool(self, name: str, arguments: object) -> "CallToolResult":
         """Return the result of a tool, or a sentence that says why there is none."""
         try:
             async with asyncio.timeout(limit("MCP_TIMEOUT_SECONDS")):
@@ -74,8 +78,7 @@ class ToolServer:
                 session = self._of(identity).session
                 result = await session.call_tool(name, arguments, headers)
         except Exception as error:  # a foreign server and what stands before it; the model is told
-            said = self._say(error)
-            return CallToolResult(content=[TextContent(type="text", text=said)], isError=True)
+            return failed_result(self._say(error))
         self.degraded = False
         return result
 
@@ -105,10 +108,6 @@ class ToolServer:
             self._say(error)
         finally:
             known.asked_at, known.asking = time.monotonic(), None
-
-    def _absent(self, why: str) -> Tool:
-        schema = {"type": "object", "properties": {}}
-        return Tool(name=self.name, description=f"Not available: {why}", inputSchema=schema)
 
     def _say(self, error: Exception) -> str:
         """Return what the model is told of a failure; the log has the rest."""

@@ -8,12 +8,14 @@ import asyncio
 import json
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from mcp.types import LATEST_PROTOCOL_VERSION, CallToolResult, ListToolsResult, Tool
 
 from agent_server.settings import limit
+
+if TYPE_CHECKING:  # it takes long to import, and most agents have no servers
+    from mcp.types import CallToolResult, Tool
 
 SESSION = "mcp-session-id"
 ACCEPT = {"Accept": "application/json, text/event-stream"}
@@ -43,8 +45,10 @@ class McpSession:
         self._opening = asyncio.Lock()
         self._head: dict[str, str] | None = None  # once it is open
 
-    async def list_tools(self, headers: Headers) -> list[Tool]:
+    async def list_tools(self, headers: Headers) -> "list[Tool]":
         """Return all tools, page after page."""
+        from mcp.types import ListToolsResult
+
         tools: list[Tool] = []
         cursor: str | None = None
         while True:
@@ -54,8 +58,10 @@ class McpSession:
             if not (cursor := page.nextCursor) or not page.tools:
                 return tools
 
-    async def call_tool(self, name: str, arguments: Any, headers: Headers) -> CallToolResult:
+    async def call_tool(self, name: str, arguments: Any, headers: Headers) -> "CallToolResult":
         """Return the result of a tool."""
+        from mcp.types import CallToolResult
+
         asked = {"name": name, "arguments": arguments or {}}
         return CallToolResult.model_validate(await self._ask("tools/call", asked, headers))
 
@@ -71,6 +77,8 @@ class McpSession:
         raise AssertionError  # the second try returns or raises
 
     async def _open(self, headers: Headers) -> dict[str, str]:
+        from mcp.types import LATEST_PROTOCOL_VERSION
+
         async with self._opening:
             if self._head is None:
                 client = {"name": "lakebase-agent", "version": "1"}

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
+from agent_server.answers.parts import new_call_id
 from agent_server.settings import limit
 
 Message = dict[str, Any]
@@ -134,7 +134,7 @@ def _paired(
         index = next((i for i, r in enumerate(answers) if r["tool_call_id"] == call["id"]), None)
         result = answers.pop(index) if index is not None else {"content": INTERRUPTED}
         known = call["id"] and call["id"] not in ids
-        call_id = call["id"] if known else uuid4().hex[:9]  # Mistral takes no longer ones
+        call_id = call["id"] if known else new_call_id()
         ids.add(call_id)
         named.append({**call, "id": call_id, "function": _readable(call["function"])})
         texts.append({**result, "role": "tool", "tool_call_id": call_id})

@@ -23,7 +23,8 @@ def read_content(message: BaseMessage) -> Content:
     found.text = found.text or str(more.get("refusal") or "")
     if isinstance(message, AIMessage):
         said = message.response_metadata
-        found.finish = str(found.finish or said.get("finish_reason") or said.get("stop_reason"))
+        why = found.finish or said.get("finish_reason") or said.get("stop_reason")
+        found.finish = str(why or "")
     return found
 
 

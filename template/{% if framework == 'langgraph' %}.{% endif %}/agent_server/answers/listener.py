@@ -1,6 +1,5 @@
 """Hears what happens in a run: what models write, and which tool fails."""
 
-import logging
 from collections.abc import Iterable
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,10 +12,9 @@ from langgraph.constants import TAG_NOSTREAM
 from langgraph.errors import GraphBubbleUp
 
 from agent_server.answers.content import UNREADABLE, read_content
+from agent_server.answers.parts import new_call_id
 from agent_server.answers.telling import Teller
 from agent_server.errors import ApiError
-
-log = logging.getLogger(__name__)
 
 # Nodes of LangChain's middleware, whose models talk to nobody.
 HOOKS = (".before_agent", ".before_model", ".after_model", ".after_agent")
@@ -89,7 +87,7 @@ class Listener(BaseCallbackHandler):
             self._teller.hear(run_id, message)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """Close a message that breaks off."""
+        """Note that a message breaks off."""
         self._teller.stop_hearing(run_id)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
@@ -125,7 +123,7 @@ def _name_calls(message: AIMessage, taken: set[str]) -> None:
         return
     for call in message.tool_calls:
         if (call_id := call["id"] or "") in {"", *taken}:
-            call["id"] = call_id = uuid4().hex[:9]  # Mistral takes no longer ones
+            call["id"] = call_id = new_call_id()
         taken.add(call_id)
     message.additional_kwargs.pop("tool_calls", None)  # as the endpoint named them
 

@@ -10,7 +10,7 @@ from langgraph.errors import GraphRecursionError
 
 from agent_server.answers.listener import Listener
 from agent_server.answers.parts import CUT_OFF, Content
-from agent_server.errors import ApiError, filtered, tool_failed
+from agent_server.errors import ApiError, causes, filtered, tool_failed
 from agent_server.responses.builder import ResponseBuilder
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def end_early(response: ResponseBuilder, error: Exception, listener: Listener) -
         raise ApiError(400, "guardrail_tripped", text) from error
     elif isinstance(error, openai.BadRequestError) and error.code == "content_filter":
         raise filtered() from error
-    elif (failed := listener.failed) and _caused(error, failed[0]):
+    elif (failed := listener.failed) and failed[0] in causes(error):
         log.error("the tool %s failed", failed[1])
         raise tool_failed(failed[1]) from error
     else:
@@ -51,11 +51,3 @@ def end_early(response: ResponseBuilder, error: Exception, listener: Listener) -
 def _ends_in_thought(response: ResponseBuilder) -> bool:
     output = response.body["output"]
     return bool(output) and output[-1]["type"] == "reasoning"
-
-
-def _caused(error: BaseException | None, cause: BaseException) -> bool:
-    while error:
-        if error is cause:
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -89,7 +89,7 @@ class Teller:
             self._waiting[str(message.id or id(message))] = message
         else:
             self._emit(message)
-            self.tell_rest() if not self._holds else None
+            self.tell_rest()
 
     def _is_spoken(self, message: BaseMessage) -> bool:
         text = self._read(message).text if isinstance(message, AIMessage) else None

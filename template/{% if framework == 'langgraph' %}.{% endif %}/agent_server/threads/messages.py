@@ -16,7 +16,7 @@ from langchain_core.messages.modifier import RemoveMessage
 from agent_server.database.text import shortened, storable
 from agent_server.settings import limit, setting
 from agent_server.threads.deduplicate import RoleAndText, after_answer, first_new, first_replaced
-from agent_server.threads.window import AROUND, LETTERS, context_tokens
+from agent_server.threads.window import AROUND, INTERRUPTED, LETTERS, context_tokens
 
 Messages = Sequence[AnyMessage]
 # What a model or a tool may have written.
@@ -75,8 +75,8 @@ def missing_results(messages: Messages) -> list[AnyMessage]:
     made = max((i for i, m in enumerate(messages) if isinstance(m, AIMessage)), default=-1)
     calls = _tool_calls(messages[made]) if made >= 0 else []
     done = [m.tool_call_id for m in messages[made + 1 :] if isinstance(m, ToolMessage)]
-    text = "The tool was interrupted; its result is unknown."
-    return [ToolMessage(text, tool_call_id=str(c["id"])) for c in calls if c["id"] not in done]
+    open_ids = [str(call["id"]) for call in calls if call["id"] not in done]
+    return [ToolMessage(INTERRUPTED, tool_call_id=call_id) for call_id in open_ids]
 
 
 def out_of_reach(messages: Messages) -> Messages:

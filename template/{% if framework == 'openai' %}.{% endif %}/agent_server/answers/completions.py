@@ -4,14 +4,21 @@ The SDK takes the content for a text, the ids of calls for unique, and does not 
 ended.
 """
 
-from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
-from agent_server.answers.parts import CUT_OFF, Content, Part, read_parts, to_annotation, unpacked
-from agent_server.errors import ModelError, filtered
+from agent_server.answers.parts import (
+    CUT_OFF,
+    Content,
+    Part,
+    new_call_id,
+    read_parts,
+    to_annotation,
+    unpacked,
+)
+from agent_server.answers.shaped import ShapedStream, cited_beside, shape_whole
+from agent_server.errors import filtered
 from agent_server.transport.model_client import QuickCompletions
 
 
@@ -23,7 +30,7 @@ class Heard:
     annotations: list[Part] = field(default_factory=list)
 
 
-# Of the turn that is running: see `open_heard`.
+# Of the turn that is running.
 heard: ContextVar[Heard | None] = ContextVar("heard", default=None)
 
 
@@ -40,13 +47,8 @@ class WholeCompletions(QuickCompletions):
         shaped = _Shaped({str(call["id"]) for call in calls}, structured)
         answer = await super().create(**request)
         if request.get("stream"):
-            return _Stream(answer, shaped)
-        if not getattr(answer, "choices", None):
-            raise ModelError("the endpoint's answer is no chat completion")
-        for choice in answer.choices:
-            shaped.shape(choice.message, choice.finish_reason)
-            shaped.end()
-        return answer
+            return ShapedStream(answer, shaped.shape)
+        return shape_whole(answer, shaped.shape)
 
 
 class _Shaped:
@@ -60,7 +62,10 @@ class _Shaped:
         self._heard.finish, self._heard.annotations = "", []
 
     def shape(self, said: Any, finish: str | None) -> None:
-        """Let a message, or a piece of one, hold its text as content, and reasoning beside it."""
+        """Let a message, or a piece of one, hold its text as content, and reasoning beside it.
+
+        Raises a 400 ApiError at the end of an answer of which a filter left nothing.
+        """
         found = _read(said)
         if not self._structured and (refusal := getattr(said, "refusal", None)):
             found.text, said.refusal = found.text + refusal, None
@@ -68,10 +73,8 @@ class _Shaped:
             said.content = found.text or None
         if found.reasoning:
             said.reasoning_content, said.reasoning = found.reasoning, None
-        cited = getattr(said, "annotations", None) or ()
-        if cited:
-            plain = [one if isinstance(one, dict) else one.model_dump() for one in cited]
-            found.annotations += map(to_annotation, plain)
+        if cited := cited_beside(said):
+            found.annotations += map(to_annotation, cited)
             said.annotations = None
         self._heard.annotations += found.annotations
         self._heard.finish = CUT_OFF.get(finish or "", self._heard.finish)
@@ -79,45 +82,16 @@ class _Shaped:
         self._begun |= bool(found.text or calls or getattr(said, "refusal", None))
         for place, call in enumerate(calls):
             self._name(call, getattr(call, "index", place))
-
-    def end(self) -> None:
-        """Raise what an answer without a word comes to."""
-        if self._heard.finish == "content_filter" and not self._begun:
+        if finish and self._heard.finish == "content_filter" and not self._begun:
             raise filtered()
 
     def _name(self, call: Any, place: int) -> None:
         # Only the first piece of a call has an id, or each has the same.
         if place not in self._ids and (call.id or getattr(call.function, "name", None)):
             new = not call.id or call.id in self._taken
-            self._ids[place] = uuid4().hex[:9] if new else call.id  # Mistral takes no longer ones
+            self._ids[place] = new_call_id() if new else call.id
             self._taken.add(self._ids[place])
         call.id = self._ids.get(place, call.id)
-
-
-class _Stream:
-    """A stream of chunks that fit the SDK."""
-
-    def __init__(self, stream: Any, shaped: _Shaped) -> None:
-        self._stream, self._shaped = stream, shaped
-
-    async def close(self) -> None:
-        """Close the connection to the model."""
-        await self._stream.close()
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        begun = False
-        try:
-            async for chunk in self._stream:
-                begun = True
-                for choice in chunk.choices or ():
-                    self._shaped.shape(choice.delta, choice.finish_reason)
-                    if choice.finish_reason:
-                        self._shaped.end()
-                yield chunk
-        finally:
-            await self.close()
-        if not begun:
-            raise ModelError("the endpoint's answer is no stream of chunks")
 
 
 def _read(said: Any) -> Content:

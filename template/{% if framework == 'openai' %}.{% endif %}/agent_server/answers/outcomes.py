@@ -7,7 +7,7 @@ import openai
 from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from agent_server.answers.completions import Heard
-from agent_server.errors import ApiError, ModelError, filtered, tool_failed
+from agent_server.errors import ApiError, ModelError, causes, filtered, tool_failed
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.tool_calls import ToolCallBound
 
@@ -67,10 +67,6 @@ def _to_message(text: str) -> agents.TResponseInputItem:
     }
 
 
-def _is_told(error: BaseException | None) -> bool:
+def _is_told(error: Exception) -> bool:
     """Return whether what caused an error is already what the client may know of it."""
-    while error:
-        if isinstance(error, ApiError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(isinstance(cause, ApiError) for cause in causes(error))

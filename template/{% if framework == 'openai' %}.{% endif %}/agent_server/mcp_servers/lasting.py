@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from agents.mcp import MCPServer
 from mcp.shared.exceptions import McpError
-from mcp.types import CallToolResult, TextContent, Tool
+from mcp.types import CallToolResult, Tool
 
+from agent_server.mcp_servers.names import absent_tool, failed_result
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,7 @@ class LastingServer:
             self._tools = await self._use(lambda: self._server.list_tools(*place), 1)
         except Exception as error:  # a foreign server; it costs no turn
             said = self._say(error)
-            schema = {"type": "object", "properties": {}}
-            absent = Tool(name=self.name, description=said, inputSchema=schema)
-            return [absent] if self._tools is None else self._tools
+            return [absent_tool(self.name, said)] if self._tools is None else self._tools
         return self._tools
 
     async def call_tool(self, name: str, arguments: dict[str, Any] | None) -> CallToolResult:
@@ -55,8 +54,7 @@ class LastingServer:
         try:
             return await self._use(lambda: self._server.call_tool(name, arguments), 0)
         except Exception as error:  # a foreign server; the model is told
-            said = TextContent(type="text", text=self._say(error))
-            return CallToolResult(content=[said], isError=True)
+            return failed_result(self._say(error))
 
     async def _use(self, work: Callable[[], Awaitable[Result]], tries: int) -> Result:
         seconds = limit("MCP_LIST_SECONDS" if tries else "MCP_TIMEOUT_SECONDS")
@@ -89,7 +87,10 @@ class LastingServer:
             await broken.wait()
         except Exception as error:  # whoever waits for the connection is told
             broken.set()
-            opened.set_exception(error) if not opened.done() else log.warning("%r", error)
+            if opened.done():
+                log.warning("MCP server %s: %r", self.name, error)
+            else:
+                opened.set_exception(error)
         finally:
             await self._server.cleanup()  # type: ignore[no-untyped-call]
 
