@@ -18,6 +18,13 @@ def rows() -> Rows:
         return {name: _texts(connection, f"{schema}.{name}") for name in tables}
 
 
+def insert(table: str, *values: str) -> None:
+    """Insert a row of texts into one of the app's tables."""
+    schema, places = os.environ["LAKEBASE_AGENT_MEMORY_SCHEMA"], ", ".join(["%s"] * len(values))
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        connection.execute(f"INSERT INTO {schema}.{table} VALUES ({places})", values)
+
+
 def added_since(before: Rows) -> Rows:
     """Return the rows that were not there before."""
     return {name: found - before.get(name, set()) for name, found in rows().items()}

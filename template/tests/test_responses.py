@@ -1,5 +1,7 @@
 """What a client of the Responses API may rely on."""
 
+import asyncio
+import contextlib
 import json
 from typing import Any
 from uuid import uuid4
@@ -7,6 +9,9 @@ from uuid import uuid4
 import pytest
 from openai import BadRequestError, OpenAI
 
+from agent_server.errors import bad_request
+from agent_server.responses.builder import ResponseBuilder
+from agent_server.responses.task import ResponseTask
 from tests.agent import Agent, needs_sample_tool, text_of
 
 USER = {"role": "user", "content": "hello"}
@@ -50,6 +55,24 @@ def test_an_answer_is_a_response_with_an_id_of_its_own(agent: Agent) -> None:
     assert first["object"] == "response" and first["status"] == "completed"
     assert "hello" in text_of(first)
     assert first["id"].startswith("resp_") and first["id"] != second["id"]
+
+
+def test_a_run_that_was_ended_says_nothing_more() -> None:
+    async def talk(response: ResponseBuilder) -> None:
+        while not response.finished:
+            response.text("and ")
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        response.text("more")
+
+    async def read() -> list[str]:
+        response = ResponseBuilder("t")
+        task = ResponseTask(talk(response), response)
+        assert await response.events.reach(9) and task.stop(bad_request("enough"))
+        await asyncio.sleep(0.01)
+        return [kind async for kind, _ in response.events.read()]
+
+    assert asyncio.run(read())[-1] == "response.failed"
 
 
 def test_the_official_client_streams_the_same_text(server: str) -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from agent_server import settings
+from agent_server.identity import User
 from tests.agent import Agent
-from tests.rows import rows
+from tests.rows import insert, rows
 
 # Tables with nothing about a user: the versions of tables, and the leases of turns, which are
 # released when the turn ends.
@@ -17,6 +19,8 @@ def live(agent: Agent) -> None:
         answer = agent.http.post("/api/chat", json={"message": message}, headers=agent.headers)
         assert answer.status_code == 200, answer.text
     agent.ask("What time is it?", thread="t")
+    if settings.has("short_term"):  # which writes summaries where the owner wants them
+        insert("thread_summaries", User(agent.user).thread_key("t"), "Likes teal", "a hash")
     # A 400, and nothing stored, in an agent without background responses.
     agent.post({"input": "hello", "background": True, "stream": True})
 

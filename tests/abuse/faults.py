@@ -119,29 +119,28 @@ class Database:
                 admin.execute(f"CREATE TABLESPACE small LOCATION '{folder}'")
                 admin.execute("CREATE DATABASE small TABLESPACE small")
             try:
-                yield SmallDisk(f"{self.url.removesuffix('/postgres')}/small", self.schema)
+                url = f"{self.url.removesuffix('/postgres')}/small"
+                yield SmallDisk(url, self.schema, ballast=folder / "ballast")
             finally:
                 self.execute("DROP DATABASE small WITH (FORCE)", "DROP TABLESPACE small")
 
 
+@dataclass(frozen=True)
 class SmallDisk(Database):
     """A database on a disk that can be filled."""
 
+    ballast: Path = Path()
+
     @contextmanager
     def full(self) -> Iterator[None]:
-        """Fill the disk, to its last page."""
-        self.execute("CREATE TABLE public.filler (x text)")
-        for rows in (10_000, 100, 1):
-            with contextlib.suppress(psycopg.errors.DiskFull):
-                while True:
-                    self.execute(
-                        "INSERT INTO public.filler SELECT repeat(md5(random()::text), 60)"
-                        f" FROM generate_series(1, {rows})"
-                    )
+        """Fill the disk, to its last page; not with rows, which a full Postgres may not drop."""
+        with contextlib.suppress(OSError), self.ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
         try:
             yield
         finally:
-            self.execute("DROP TABLE public.filler")
+            self.ballast.unlink()
 
 
 @contextmanager

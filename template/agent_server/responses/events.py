@@ -27,9 +27,10 @@ class EventLog:
         return self.start + len(self._events)
 
     def append(self, event: Event) -> None:
-        """Add the next event."""
-        self._events.append(event)
-        self._wake()
+        """Add the next event, unless the log is closed: a run that was ended may go on a little."""
+        if not self._closed:
+            self._events.append(event)
+            self._wake()
 
     def close(self) -> None:
         """Close the log: readers stop when they reach its end."""
