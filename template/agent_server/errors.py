@@ -93,6 +93,11 @@ def filtered() -> ApiError:
     return ApiError(400, "content_filtered", text)
 
 
+def no_such_approval() -> ApiError:
+    """Return the 404 for an answer to what this user was not asked in this thread."""
+    return ApiError(404, "no_such_approval", "Nothing in this thread waits for this approval.")
+
+
 def context_too_long() -> ApiError:
     """Return the error for a question that does not fit the model."""
     text = "This is too long for the model, even without the earlier messages. Send less at once."

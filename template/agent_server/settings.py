@@ -23,6 +23,7 @@ LIMITS = {
     "READY_SECONDS": 2,  # for /ready to answer
     "SETUP_SECONDS": 60,  # to wait while another process creates tables
     "SETUP_STATEMENT_SECONDS": 3600,  # for one statement that creates or changes tables
+    "APPROVAL_DAYS": 7,  # to approve a tool call
     "START_WAIT_SECONDS": 30,  # for a request to wait for a server that is starting
     "START_RETRY_SECONDS": 3,  # between tries to start
     "STOP_SECONDS": 8,  # to finish answers at shutdown; Databricks Apps kills after 15

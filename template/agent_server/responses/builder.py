@@ -9,7 +9,7 @@ from agent_server.database.text import shortened, to_storable, to_storable_json
 from agent_server.errors import ModelError, output_too_large
 from agent_server.responses.emitter import ItemEmitter
 from agent_server.responses.written import Item
-from agent_server.settings import limit, setting
+from agent_server.settings import PYPROJECT, limit, setting
 
 UNFINISHED = ("queued", "in_progress")
 UNSET = dict.fromkeys(("error", "incomplete_details", "instructions", "usage"))
@@ -56,6 +56,14 @@ class ResponseBuilder(ItemEmitter):
         self._close_text()
         item = {"type": "function_call_output", "call_id": to_storable(call_id), "output": output}
         self._close(self._open("fco", item))
+
+    def approval_request(self, request_id: str, name: str, arguments: str) -> None:
+        """Emit a request to approve a tool call; `arguments` is JSON."""
+        self._refuse_beyond(arguments)
+        self._close_text()
+        call = {"id": request_id, "name": name, "arguments": arguments}
+        kind = {"type": "mcp_approval_request", "server_label": PYPROJECT["project"]["name"]}
+        self._close(self._open("mcpr", {**kind, **call}))
 
     def count(
         self, input_tokens: int, output_tokens: int, cached: int = 0, reasoning: int = 0

@@ -120,7 +120,8 @@ class ItemEmitter:
 
     def _open(self, prefix: str, item: Item) -> Item:
         self._begin()
-        item.update(id=f"{prefix}_{uuid4().hex}", status="in_progress")
+        item["id"] = item.get("id") or f"{prefix}_{uuid4().hex}"
+        item["status"] = "in_progress"
         self.body["output"].append(item)
         self._opened += 1
         self._emit_of_item("output_item.added", item=item)

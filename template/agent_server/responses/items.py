@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, Field, StrictStr
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictStr,
+)
 from pydantic_core import from_json
 
 from agent_server.database.text import to_storable
@@ -15,7 +23,7 @@ UnusedType = Literal[
     "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output",
     "apply_patch_call", "apply_patch_call_output", "custom_tool_call", "custom_tool_call_output",
     "tool_search_call", "tool_search_output", "mcp_list_tools", "mcp_call",
-    "mcp_approval_request", "mcp_approval_response", "program", "program_output",
+    "mcp_approval_request", "program", "program_output",
 ]  # fmt: skip
 
 
@@ -165,6 +173,15 @@ class FunctionCallOutput(BaseModel):
     output: Annotated[Text, BeforeValidator(_to_text)]
 
 
+class ApprovalResponse(BaseModel):
+    """The user's answer to a request to approve a tool call."""
+
+    type: Literal["mcp_approval_response"]
+    approval_request_id: Id
+    approve: StrictBool
+    reason: Annotated[Text, Field(max_length=2000)] | None = None
+
+
 class UnusedItem(BaseModel):
     """An item that clients resend with a history, and that is left out."""
 
@@ -173,5 +190,6 @@ class UnusedItem(BaseModel):
 
 Item = Message | FunctionCall | FunctionCallOutput
 AnyItem = Annotated[
-    Annotated[Item | UnusedItem, Field(discriminator="type")], BeforeValidator(_typed)
+    Annotated[Item | ApprovalResponse | UnusedItem, Field(discriminator="type")],
+    BeforeValidator(_typed),
 ]

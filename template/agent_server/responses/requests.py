@@ -9,10 +9,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, ValidationInfo
 from uuid_utils.compat import uuid7
 
+from agent_server.approvals.answers import answers_in
 from agent_server.errors import ApiError, bad_request
 from agent_server.identity import User
 from agent_server.responses.items import (
     AnyItem,
+    ApprovalResponse,
     FunctionCall,
     FunctionCallOutput,
     Id,
@@ -122,6 +124,8 @@ class Turn:
     response_id: str = ""  # of its background response, which may take several attempts
     metadata: dict[str, str] = field(default_factory=dict)
     again: bool = False  # asks the last question of the thread again, to replace its answer
+    # Answers to what the last run of the thread waits for; then there are no items.
+    approvals: list[ApprovalResponse] = field(default_factory=list)
 
     @property
     def thread_key(self) -> str:
@@ -151,7 +155,9 @@ class ResponseRequest(Parameters):
         if self.previous_response_id is not None or self.conversation is not None:
             raise bad_request("only custom_inputs.thread_id can continue a thread.")
         thread, labels = self._thread_id(), self.metadata or {}
-        return Turn(user, thread, self._items(), bool(self.stream), metadata=labels)
+        said = [] if isinstance(self.input, str) else answers_in(self.input)
+        items = [] if said else self._items()
+        return Turn(user, thread, items, bool(self.stream), metadata=labels, approvals=said)
 
     def _thread_id(self) -> str:
         place, context = self.custom_inputs or Place(), self.context or Place()
@@ -163,7 +169,7 @@ class ResponseRequest(Parameters):
         sent = self.input
         if isinstance(sent, str):
             sent = [Message(type="message", role="user", content=sent)]
-        used = [item for item in sent if not isinstance(item, UnusedItem)]
+        used = [item for item in sent if not isinstance(item, UnusedItem | ApprovalResponse)]
         items = [item for item in used if not isinstance(item, Message) or item.counts]
         if not any(isinstance(item, Message) and item.role == "user" for item in items):
             raise bad_request("input: must hold a message that is not empty, with the role user.")

@@ -49,9 +49,18 @@ class Listener(BaseCallbackHandler):
         self._enter(run_id, parent_run_id)
 
     def on_tool_start(
-        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: Any = None, **_: Any
+        self,
+        serialized: Any,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: Any = None,
+        tool_call_id: str | None = None,
+        **_: Any,
     ) -> None:
-        """Note a tool."""
+        """Tell that a tool begins."""
+        if parent_run_id not in self._inside:
+            self._teller.begin_call(tool_call_id)
         self._inside.add(run_id)
         self._tools[run_id] = str((serialized or {}).get("name", "a tool"))
 

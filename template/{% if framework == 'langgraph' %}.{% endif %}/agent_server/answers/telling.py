@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, RemoveMessage, ToolCall, ToolMessage
 
 from agent_server.answers.content import read_content
 from agent_server.answers.parts import Content
@@ -30,12 +30,27 @@ class Teller:
         self._said: list[str] = []  # by that model
         self._broken = False  # it failed: what it said stays open, unless the turn goes on
         self._spoken: dict[str, Content] = {}  # what models said, by the ids of their messages
+        self._calls: dict[str, ToolCall] = {}  # whose tools have not begun: they may have to wait
         self.last: Content | None = None  # of the model's last message
 
     def know(self, state: Any) -> None:
         """Take the messages in a state for told."""
         for message in _messages_in(state):
             self._note(message)
+
+    def expect(self, state: Any) -> None:
+        """Take the calls without results in a state for those that the turn makes."""
+        messages = [*_messages_in(state)]
+        done = {m.tool_call_id for m in messages if isinstance(m, ToolMessage)}
+        calls = [call for m in messages[-1:] if isinstance(m, AIMessage) for call in m.tool_calls]
+        self._calls = {str(call["id"]): call for call in calls if call["id"] not in done}
+
+    def begin_call(self, call_id: str | None) -> None:
+        """Emit a call whose tool begins; all calls, if it can't be said which."""
+        for key in [call_id] if call_id else [*self._calls]:
+            if call := self._calls.pop(key, None):
+                name, arguments = call["name"], json.dumps(call["args"])
+                self._response.tool_call(key, name, arguments)
 
     def hear(self, run_id: UUID, piece: BaseMessage) -> None:
         """Emit a piece of what a model writes, unless it must wait."""
@@ -44,6 +59,8 @@ class Teller:
             return
         found = read_content(piece)
         if found.reasoning or found.text:
+            if self._speaking is None:
+                self.begin_call(None)
             self._speaking = run_id
         if found.reasoning:
             self._response.reasoning(found.reasoning)
@@ -69,8 +86,13 @@ class Teller:
             elif self._is_new(message):
                 self._tell(message)
 
-    def tell_rest(self) -> None:
-        """Emit what is still waiting, at the end of the turn."""
+    def tell_rest(self, waits: bool = False) -> None:
+        """Emit what is still waiting, at the end of the turn; not calls that wait for approval."""
+        self._tell_waiting()
+        if not waits:
+            self.begin_call(None)
+
+    def _tell_waiting(self) -> None:
         self._close("")
         for message in [*self._waiting.values()]:
             self._emit(message)
@@ -83,13 +105,13 @@ class Teller:
     def _tell(self, message: BaseMessage) -> None:
         self._close_broken()
         if self._holds and isinstance(message, ToolMessage):
-            self.tell_rest()  # its call is final
+            self._tell_waiting()  # its call is final
             self._emit(message)
         elif self._holds or (self._speaking and not self._is_spoken(message)):
             self._waiting[str(message.id or id(message))] = message
         else:
             self._emit(message)
-            self.tell_rest()
+            self._tell_waiting()
 
     def _is_spoken(self, message: BaseMessage) -> bool:
         text = self._read(message).text if isinstance(message, AIMessage) else None
@@ -100,16 +122,17 @@ class Teller:
 
     def _emit(self, message: BaseMessage) -> None:
         if isinstance(message, ToolMessage):
+            self.begin_call(message.tool_call_id)
             self._response.tool_output(message.tool_call_id, read_content(message).text)
         elif isinstance(message, AIMessage):
             self.last = content = self._read(message)
             if not self._speaking:
+                self.begin_call(None)
                 self._response.end_reasoning(content.reasoning)
             # What a middleware made of the text, if it changed it.
             text = read_content(message).text if self._holds else content.text
             self._close(text, content.annotations)
-            for call in message.tool_calls:
-                self._response.tool_call(str(call["id"]), call["name"], json.dumps(call["args"]))
+            self._calls.update({str(call["id"]): call for call in message.tool_calls})
             self._count(message)
 
     def _close(self, text: str, annotations: Any = ()) -> None:

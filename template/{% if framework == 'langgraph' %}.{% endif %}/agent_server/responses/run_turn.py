@@ -1,35 +1,37 @@
 """Runs the agent for one turn, and emits its output to the response."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
 import openai
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.constants import START
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
-from langgraph.types import StateSnapshot
+from langgraph.types import Command
 
 from agent_server.answers.listener import Listener, may_change_answers
 from agent_server.answers.outcomes import end, end_early
 from agent_server.answers.telling import Teller
+from agent_server.approvals.calls import NOT_APPROVED, Approvals, Pause, ask_for
+from agent_server.approvals.pausing import may_pause, to_calls, to_command
 from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_messages
 from agent_server.responses.requests import Turn
 from agent_server.responses.tool_calls import ToolCallBound
-from agent_server.settings import SettingsError, limit
-from agent_server.threads.messages import refused, removals
+from agent_server.settings import SettingsError, has, limit
+from agent_server.threads.changes import answer_open_calls, forget, keep_answer, undone_if_it_fails
 from agent_server.threads.state import added_by_turn
 from agent_server.threads.window import begin
 
+INTERRUPT = "__interrupt__"  # in an update, beside the names of nodes
 MLFLOW_FLAVOR = "mlflow.langchain"
 Agent = CompiledStateGraph[Any, User, Any, Any]
 Store = BaseStore
@@ -46,6 +48,7 @@ class _Run:
     turn: Turn
     listener: Listener
     teller: Teller
+    approvals: Approvals | None
 
 
 def check_agent(agent: Agent) -> Agent:
@@ -55,6 +58,8 @@ def check_agent(agent: Agent) -> Agent:
         raise SettingsError(f"build_agent must return a compiled graph, not a {kind}.")
     if "messages" not in agent.channels:
         raise SettingsError("The graph of build_agent has no `messages` in its state to answer in.")
+    if may_pause(agent) and not has("short_term"):
+        raise SettingsError("HumanInTheLoopMiddleware needs short_term memory: see README.md.")
     return agent
 
 
@@ -62,6 +67,7 @@ async def run_turn(
     agent: Agent,
     open_thread: OpenThread | None,
     store: Store | None,
+    approvals: Approvals | None,
     turn: Turn,
     response: ResponseBuilder,
 ) -> None:
@@ -74,18 +80,30 @@ async def run_turn(
         graph = agent.copy({"checkpointer": checkpointer, "store": store})
         teller = Teller(response, may_change_answers(graph.nodes))
         listener = Listener(teller)
-        run = _Run(graph, _config(turn, listener), turn, listener, teller)
+        run = _Run(graph, _config(turn, listener), turn, listener, teller, approvals)
         incoming, noted = to_messages(turn.items), begin()
         try:
-            async with _undone_if_it_fails(graph, run.config, turn):
-                await _stream(run, await _input(run, incoming))
-                teller.tell_rest()
-                await _keep_result(run, response)
+            async with undone_if_it_fails(graph, run.config, turn):
+                await _run_or_wait(run, incoming, response)
                 if noted.left_out:
                     response.note(left_out=noted.left_out)
                 end(response, teller.last)
         except Exception as error:
             await _end_early(run, incoming, response, error)
+
+
+async def _run_or_wait(run: _Run, incoming: list[AnyMessage], response: ResponseBuilder) -> None:
+    """Run the graph to its end, or until it waits for approvals, which the response asks for."""
+    pause = Pause()
+    if run.approvals and run.turn.approvals:
+        pause = await run.approvals.decide(run.turn)
+    if not pause.undecided and await _stream(run, await _input(run, incoming, pause)):
+        pause = await _pause(run)
+    run.teller.tell_rest(waits=bool(pause.undecided))
+    ask_for(response, pause.undecided)
+    output = response.body["output"]
+    if run.graph.checkpointer and output and output[-1]["type"] == "function_call_output":
+        await keep_answer(run.graph, run.config, output[-1]["output"])
 
 
 async def _end_early(
@@ -96,7 +114,7 @@ async def _end_early(
     except (ApiError, openai.BadRequestError, openai.UnprocessableEntityError) as failure:
         refuses = not isinstance(failure, ApiError) or failure.status_code in (400, 413)
         if refuses and run.graph.checkpointer and not run.turn.again:
-            await _forget(run.graph, run.config, incoming)
+            await forget(run.graph, run.config, incoming)
         raise
 
 
@@ -109,11 +127,17 @@ def _config(turn: Turn, listener: Listener) -> RunnableConfig:
     }
 
 
-async def _input(run: _Run, incoming: list[AnyMessage]) -> dict[str, Any] | None:
+async def _input(
+    run: _Run, incoming: list[AnyMessage], pause: Pause
+) -> dict[str, Any] | Command[Any] | None:
     """Return what the graph is given: None to go on where an earlier attempt was cut off."""
     graph, turn = run.graph, run.turn
-    if graph.checkpointer and turn.response_id and await _resumes(run):
+    if graph.checkpointer and turn.response_id and await _resumes(run, pause.state):
         return None
+    if turn.approvals:
+        return await _answers(run, pause)
+    if run.approvals and may_pause(graph) and await run.approvals.dismiss(turn):
+        await answer_open_calls(graph, run.config, NOT_APPROVED)
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
         return {"incoming": incoming, "again": turn.again}
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
@@ -121,7 +145,28 @@ async def _input(run: _Run, incoming: list[AnyMessage]) -> dict[str, Any] | None
     return {"messages": added_by_turn(turn.thread_key, messages, incoming, turn.again)}
 
 
-async def _stream(run: _Run, sent: dict[str, Any] | None) -> None:
+async def _answers(run: _Run, pause: Pause) -> Command[Any]:
+    """Return what tells the graph what was decided; raises a 409 ApiError if it does not wait."""
+    state, command = await run.graph.aget_state(run.config), to_command(pause)
+    waits = {interrupt.id for interrupt in state.interrupts}
+    if not waits >= cast(dict[str, Any], command.resume).keys():
+        raise ApiError(409, "already_decided", "The conversation has gone on since this was asked.")
+    run.teller.expect(state.values)
+    return command
+
+
+async def _pause(run: _Run) -> Pause:
+    """Keep what the graph waits for."""
+    state = await run.graph.aget_state(run.config)
+    messages = state.values.get("messages") or []
+    last = str(messages[-1].id) if messages else ""
+    if run.approvals is None:
+        raise SettingsError("A graph that waits for approvals needs short_term memory.")
+    return await run.approvals.pause(run.turn, last, to_calls(state.interrupts))
+
+
+async def _stream(run: _Run, sent: dict[str, Any] | Command[Any] | None) -> bool:
+    """Run the graph, and tell what it says; return whether it waits for somebody."""
     options: dict[str, Any] = {"context": run.turn.user, "subgraphs": True}
     # With `messages`, models stream; the listener hears what they write.
     streamed = ["messages"] if run.turn.stream else []
@@ -131,66 +176,31 @@ async def _stream(run: _Run, sent: dict[str, Any] | None) -> None:
         options["durability"] = "sync" if run.turn.response_id else "exit"
     # Closed at once, and so the connection to the model, when the response takes no more.
     stream = cast(AsyncGenerator[Any, None], run.graph.astream(sent, run.config, **options))
-    begun = set()
+    begun, waits = set(), False
     async with aclosing(stream) as events:
         async for place, mode, event in events:
             if mode == "updates":
+                waits = waits or INTERRUPT in event
                 run.teller.tell(event)
             elif mode == "values" and place not in begun:  # the state that this graph begins with
                 begun.add(place)
                 run.teller.know(event)
+    return waits
 
 
-@asynccontextmanager
-async def _undone_if_it_fails(
-    graph: Agent, config: RunnableConfig, turn: Turn
-) -> AsyncIterator[None]:
-    """Give the thread its last answer back if the body, which is to replace it, does not."""
-    if not (turn.again and graph.checkpointer):
-        yield
-        return
-    before = await graph.aget_state(config)
-    while turn.response_id and (before.metadata or {}).get("response_id") == turn.response_id:
-        before = await graph.aget_state(before.parent_config or {})  # that of an earlier attempt
-    done = False
-    try:
-        yield
-        done = True
-    finally:
-        if not done:
-            await asyncio.shield(_restore(graph, config, before))
+async def _resumes(run: _Run, told: str = "") -> bool:
+    """Emit what an earlier attempt left in the thread; return False if it left nothing.
 
-
-async def _restore(graph: Agent, config: RunnableConfig, before: StateSnapshot) -> None:
-    """Make the thread what it was, unless another turn has changed it since."""
-    latest = (await graph.aget_state(config)).metadata or {}
-    if before.values and latest.get("turn_id") == config["metadata"]["turn_id"]:
-        await graph.aupdate_state(before.config, None)
-
-
-async def _forget(graph: Agent, config: RunnableConfig, sent: list[AnyMessage]) -> None:
-    """Remove from the thread what the model refused: it would refuse every later turn, too."""
-    messages = (await graph.aget_state(config)).values.get("messages", [])
-    gone = removals(refused(messages, sent))
-    await graph.aupdate_state(config, {"messages": gone}, as_node=START)
-
-
-async def _keep_result(run: _Run, response: ResponseBuilder) -> None:
-    """Keep the result of a tool that ended the turn as its answer; it would seem unanswered."""
-    output = response.body["output"]
-    if run.graph.checkpointer and output and output[-1]["type"] == "function_call_output":
-        answer = AIMessage(output[-1]["output"], id=str(uuid4()))
-        await run.graph.aupdate_state(run.config, {"messages": [answer]}, as_node=START)
-
-
-async def _resumes(run: _Run) -> bool:
-    """Emit what an earlier attempt left in the thread; return False if it left nothing."""
+    `told` is the id of the last message before this turn, if it began with no question.
+    """
     state = await run.graph.aget_state(run.config)
     same = (state.metadata or {}).get("response_id") == run.turn.response_id
     # Until these steps are done, the user's message is not in the thread.
     if not same or any(node.endswith((START, ".before_agent")) for node in state.next):
         return False
     messages = state.values["messages"]
-    last = max(i for i, message in enumerate(messages) if isinstance(message, HumanMessage))
+    last = max(
+        i for i, m in enumerate(messages) if (m.id == told if told else isinstance(m, HumanMessage))
+    )
     run.teller.tell(messages[last + 1 :])
     return True

@@ -70,13 +70,13 @@ def silent(messages: Messages) -> list[AnyMessage]:
     return [m for m in messages if isinstance(m, AIMessage) and not (m.text.strip() or _calls(m))]
 
 
-def missing_results(messages: Messages) -> list[AnyMessage]:
-    """Return a result for each call, of the last that were made, that was cut off without one."""
+def missing_results(messages: Messages, text: str = INTERRUPTED) -> list[AnyMessage]:
+    """Return a result for each call, of the last that were made, that has none."""
     made = max((i for i, m in enumerate(messages) if isinstance(m, AIMessage)), default=-1)
     calls = _tool_calls(messages[made]) if made >= 0 else []
     done = [m.tool_call_id for m in messages[made + 1 :] if isinstance(m, ToolMessage)]
     open_ids = [str(call["id"]) for call in calls if call["id"] not in done]
-    return [ToolMessage(INTERRUPTED, tool_call_id=call_id) for call_id in open_ids]
+    return [ToolMessage(text, tool_call_id=call_id) for call_id in open_ids]
 
 
 def out_of_reach(messages: Messages) -> Messages:

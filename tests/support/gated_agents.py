@@ -1,0 +1,77 @@
+"""Agents whose owner switched approval on, as the frameworks have it: each a whole `agent.py`.
+
+`send` writes down whom it was told to write to, in the file that SENT names.
+"""
+
+SEND = """
+import os
+from pathlib import Path
+
+
+def write_down(to: str) -> str:
+    with Path(os.environ["SENT"]).open("a") as file:
+        file.write(f"{to}\\n")
+    return f"Sent to {to}."
+"""
+
+LANGGRAPH = (
+    SEND
+    + '''
+from langchain.agents import create_agent
+from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain.tools import tool
+
+from agent_server.identity import User
+from agent_server.model import build_model
+from agent_server.threads import ThreadState, TurnInput
+
+
+@tool
+def send(to: str) -> str:
+    """Send a letter."""
+    return write_down(to)
+
+
+@tool
+def echo(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+async def build_agent():
+    return create_agent(
+        build_model(),
+        tools=[send, echo],
+        middleware=[TurnInput(), HumanInTheLoopMiddleware(interrupt_on={"send": True})],
+        state_schema=ThreadState,
+        context_schema=User,
+    )
+'''
+)
+
+OPENAI = (
+    SEND
+    + '''
+from agents import Agent, function_tool
+
+from agent_server.model import build_model
+
+
+@function_tool(needs_approval=True)
+def send(to: str) -> str:
+    """Send a letter."""
+    return write_down(to)
+
+
+@function_tool
+def echo(text: str) -> str:
+    """Return the text."""
+    return text
+
+
+async def build_agent():
+    return Agent(name="clerk", model=build_model(), tools=[send, echo])
+'''
+)
+
+GATED = {"langgraph": LANGGRAPH, "openai": OPENAI}
