@@ -1,7 +1,7 @@
 """What is dangerous waits for the user's yes, however long that takes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.conftest import Renders
 from tests.project.test_any_model import in_background, last_of, text_of
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel, open_standin_model
-from tests.support.background_project import Reader, begin, make_project
+from tests.support.background_project import Reader, make_project
 from tests.support.gated_agents import GATED
 from tests.support.project import Project, Server
 from tests.support.rendering import FRAMEWORKS

@@ -31,7 +31,7 @@ def last_agent(first: Agent, held: Items) -> Agent:
 def has_guards(first: Agent, config: agents.RunConfig) -> bool:
     """Return whether a guardrail may refuse what is asked or answered in a run."""
     guards = [config.input_guardrails, config.output_guardrails]
-    for agent in _reachable(first):
+    for agent in reachable(first):
         guards += [agent.input_guardrails, agent.output_guardrails]
     return any(guards)
 
@@ -61,6 +61,19 @@ def build_run_config(held: Items) -> agents.RunConfig:
     return replace(config, call_model_input_filter=clean_new, **ours)
 
 
+def reachable(first: Agent) -> Iterator[Agent]:
+    """Yield the agent, and those that handoffs lead to."""
+    seen, waiting = {id(first)}, deque([first])
+    while waiting:
+        agent = waiting.popleft()
+        yield agent
+        for handoff in agent.handoffs:
+            found = handoff if isinstance(handoff, agents.Agent) else _agent_of(handoff)
+            if found and id(found) not in seen:
+                seen.add(id(found))
+                waiting.append(found)
+
+
 def _handed_to(agent: Agent, tool: str) -> Agent | None:
     for handoff in agent.handoffs:
         if isinstance(handoff, agents.Agent):
@@ -74,15 +87,3 @@ def _handed_to(agent: Agent, tool: str) -> Agent | None:
 def _agent_of(handoff: Any) -> Agent | None:
     found = getattr(handoff, "_agent_ref", lambda: None)
     return cast(Agent | None, found() if callable(found) else None)
-
-
-def _reachable(first: Agent) -> Iterator[Agent]:
-    seen, waiting = {id(first)}, deque([first])
-    while waiting:
-        agent = waiting.popleft()
-        yield agent
-        for handoff in agent.handoffs:
-            found = handoff if isinstance(handoff, agents.Agent) else _agent_of(handoff)
-            if found and id(found) not in seen:
-                seen.add(id(found))
-                waiting.append(found)

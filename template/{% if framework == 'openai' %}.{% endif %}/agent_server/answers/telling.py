@@ -7,6 +7,7 @@ import agents
 
 from agent_server.answers.completions import Heard
 from agent_server.answers.parts import Part, to_annotation
+from agent_server.approvals.calls import Call
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.threads.messages import to_text
 
@@ -21,12 +22,24 @@ class Teller:
         self._response, self._heard, self._holds = response, heard, holds
         self._written: set[str] = set()  # kinds of items that were told piece by piece
         self._held: list[Any] = []
+        self._calls: dict[str, Any] = {}  # whose tools have not begun: they may have to wait
+        self._begun: set[str] = set()
+
+    def expect(self, call: Call) -> None:
+        """Take a call that waited for one that the turn makes."""
+        self._calls[call.place] = {"name": call.name, "arguments": call.arguments}
+
+    def tell_rest(self, waits: bool = False) -> None:
+        """Emit what is still held, at the end of a run; not calls that wait for approval."""
+        self.tell_held()
+        for call_id in [] if waits else [*self._calls]:
+            self.begin_call(call_id)
 
     def hear(self, event: agents.StreamEvent) -> None:
         """Emit an event of a run that is streamed."""
         if event.type == "raw_response_event":
             self._hear_piece(event.data)
-        elif event.type == "run_item_stream_event":
+        elif event.type == "run_item_stream_event" and event.name != "mcp_approval_requested":
             self.tell(event.item.to_input_item())
 
     def tell(self, item: Any) -> None:
@@ -38,6 +51,12 @@ class Teller:
         if kind in ("function_call", "function_call_output"):
             self.tell_held()
         self._emit(kind, item)
+
+    def begin_call(self, call_id: str) -> None:
+        """Emit a call whose tool begins, now or as soon as it is known."""
+        self._begun.add(call_id)
+        if item := self._calls.pop(call_id, None):
+            self._response.tool_call(call_id, item["name"], item["arguments"])
 
     def tell_held(self) -> None:
         """Emit what was held: nothing refuses it any more."""
@@ -67,8 +86,11 @@ class Teller:
                 text = "" if kind in self._written else _thought(item)
                 self._response.end_reasoning(text)
             case "function_call":
-                self._response.tool_call(item["call_id"], item["name"], item["arguments"])
+                self._calls[item["call_id"]] = item
+                if item["call_id"] in self._begun:
+                    self.begin_call(item["call_id"])
             case "function_call_output":
+                self.begin_call(item["call_id"])
                 self._response.tool_output(item["call_id"], to_text(item["output"]))
 
     def _cited(self, item: Any) -> Sequence[Part]:

@@ -1,24 +1,33 @@
 """Runs the agent for one turn, and emits its output to the response."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 import agents
 
 from agent_server import context
-from agent_server.answers.agents import build_run_config, has_guards, last_agent
-from agent_server.answers.completions import Heard, heard
-from agent_server.answers.outcomes import end, end_early
+from agent_server.answers.agents import last_agent
+from agent_server.answers.completions import Heard
+from agent_server.answers.outcomes import end
+from agent_server.answers.running import Run, build_run, run_agent
 from agent_server.answers.telling import Teller
+from agent_server.approvals.calls import Approvals, Pause, ask_for
+from agent_server.approvals.pausing import (
+    Result,
+    may_pause,
+    refused,
+    to_calls,
+    to_run,
+    to_state,
+)
 from agent_server.context import Context
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_items
 from agent_server.responses.requests import Turn
-from agent_server.responses.tool_calls import ToolCallBound
-from agent_server.settings import SettingsError, limit
+from agent_server.settings import SettingsError, has
 from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer
 from agent_server.threads.window import begin
 
@@ -54,6 +63,8 @@ def check_agent(agent: Agent) -> Agent:
     """Return the agent; raises SettingsError for what can't run turns."""
     if not isinstance(agent, agents.Agent):
         raise SettingsError(f"build_agent must return an Agent, not a {type(agent).__name__}.")
+    if may_pause(agent) and not has("short_term"):
+        raise SettingsError("A tool that needs approval needs short_term memory: see README.md.")
     return agent
 
 
@@ -61,6 +72,7 @@ async def run_turn(
     agent: Agent,
     open_thread: OpenThread | None,
     store: Store | None,
+    approvals: Approvals | None,
     turn: Turn,
     response: ResponseBuilder,
 ) -> None:
@@ -70,99 +82,96 @@ async def run_turn(
     """
     opened = open_thread(turn.thread_key, turn.response_id) if open_thread else nullcontext()
     async with opened as thread:
-        held = await thread.get_items() if thread else []
-        if stored := stored_answer(held, turn.response_id):
-            teller = Teller(response, Heard(), holds=False)
-            for item in stored:
-                teller.tell(item)
-            return response.complete()
-        noted = begin()
-        noted.before = thread.left_out if thread else 0
-        kept, new = kept_and_new(held, to_items(turn.items), turn.again, bool(noted.before))
-        run = _build_run(agent, [*kept, *new], Context(turn.user, store), response)
-        made = await _run(run, turn.stream, response)
-        answer = end(response, run.heard)
-        if noted.left_out:
-            response.note(left_out=noted.left_out)
-        if thread:
-            # The whole turn at once: a turn that fails leaves nothing behind.
-            said = [clean(item) for one in made if says(item := one.to_input_item())]
-            added = [*new, *signed([*said, *answer], turn.response_id)]
-            await thread.add_items(added, instead_of=len(held) - len(kept))
+        session = _Session(turn, thread, await thread.get_items() if thread else [], approvals)
+        if stored := stored_answer(session.held, turn.response_id):
+            _tell_again(stored, response)
+        elif (pause := await session.decide()).undecided:
+            ask_for(response, pause.undecided)
+        else:
+            noted, context = begin(), Context(turn.user, store)
+            noted.before = session.left_out
+            if pause.approvals:
+                run = await _continue(agent, session, pause, context, response)
+            else:
+                run = await _begin(agent, session, context, response)
+            await _run_and_keep(run, session, response)
+            if noted.left_out:
+                response.note(left_out=noted.left_out)
     response.complete()
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One run of an agent for a turn, and who tells of it."""
+class _Session:
+    """The session of a turn, as it is when the turn begins."""
 
-    agent: Agent
-    items: Items
-    options: dict[str, Any]
-    hooks: ToolCallBound
-    heard: Heard
-    teller: Teller
+    turn: Turn
+    thread: OpenedThread | None
+    held: Items  # of it, as far as they were read
+    approvals: Approvals | None
 
+    @property
+    def left_out(self) -> int:
+        """How many items are before those."""
+        return self.thread.left_out if self.thread else 0
 
-def _build_run(agent: Agent, items: Items, context: Context, response: ResponseBuilder) -> _Run:
-    config, hooks, beside = build_run_config(items), ToolCallBound(), Heard()
-    heard.set(beside)  # the turn has a context of its own
-    options = {"context": context, "max_turns": limit("MAX_STEPS"), "hooks": hooks}
-    teller = Teller(response, beside, has_guards(agent, config))
-    speaks = last_agent(agent, items)
-    return _Run(speaks, items, {**options, "run_config": config}, hooks, beside, teller)
+    async def decide(self) -> Pause:
+        """Return the run that this turn has answers for, if it has any."""
+        if self.approvals and self.turn.approvals:
+            return await self.approvals.decide(self.turn)
+        return Pause()
 
-
-async def _run(run: _Run, stream: bool, response: ResponseBuilder) -> Made:
-    """Return what the run made; raises what `end_early` makes of an error."""
-    try:
-        result = await (_run_streamed if stream else _run_whole)(run)
-        made, usage = result.new_items, result.context_wrapper.usage
-    except Exception as error:
-        end_early(response, error, run.hooks)
-        details = getattr(error, "run_data", None)
-        if details is None:
-            return []
-        made, usage = details.new_items, details.context_wrapper.usage
-        if not stream:
-            _tell_all(run, made)
-    run.teller.tell_held()
-    cached = usage.input_tokens_details.cached_tokens or 0
-    thought = usage.output_tokens_details.reasoning_tokens or 0
-    response.count(usage.input_tokens, usage.output_tokens, cached=cached, reasoning=thought)
-    return made
+    async def pause(self, result: Result, held: int) -> Pause:
+        """Keep a run that waits for approvals, and whose session has `held` items by now."""
+        if self.approvals is None:
+            raise SettingsError("A tool that needs approval needs short_term memory.")
+        state, calls = to_state(result, held), to_calls(result.interruptions)
+        return await self.approvals.pause(self.turn, state, calls)
 
 
-async def _run_whole(run: _Run) -> agents.result.RunResultBase:
-    result = await agents.Runner.run(run.agent, run.items, **run.options)
-    _tell_all(run, result.new_items)
-    return result
+async def _begin(
+    agent: Agent, session: _Session, context: Context, response: ResponseBuilder
+) -> Run:
+    """Return the run for what the turn asks."""
+    turn, cut = session.turn, bool(session.left_out)
+    kept, new = kept_and_new(session.held, to_items(turn.items), turn.again, cut)
+    if session.approvals and may_pause(agent) and await session.approvals.dismiss(turn):
+        new = [*refused(kept), *new]
+    items = [*kept, *new]
+    build = partial(Run, last_agent(agent, items), items, kept=len(kept), new=new)
+    return build_run(build, agent, items, context, response)
 
 
-def _tell_all(run: _Run, made: Made) -> None:
-    for item in made:
-        run.teller.tell(item.to_input_item())
+async def _continue(
+    agent: Agent, session: _Session, pause: Pause, context: Context, response: ResponseBuilder
+) -> Run:
+    """Return the run that waited for the turn's answers."""
+    held = len(session.held)
+    state, made = await to_run(agent, pause, context, session.left_out + held)
+    build = partial(Run, agent, state, kept=held, new=[], made=made)
+    run = build_run(build, agent, [], context, response)
+    for approval in pause.approvals:
+        run.teller.expect(approval.call)
+    return run
 
 
-async def _run_streamed(run: _Run) -> agents.result.RunResultBase:
-    result = agents.Runner.run_streamed(run.agent, run.items, **run.options)
-    try:
-        async for event in result.stream_events():
-            run.hooks.count(event)
-            run.teller.hear(event)
-    finally:
-        await _end(result)
-    turn = asyncio.current_task()
-    if turn and turn.cancelling():  # the SDK drops a cancellation that comes when the run ends
-        raise asyncio.CancelledError
-    return result
+async def _run_and_keep(run: Run, session: _Session, response: ResponseBuilder) -> None:
+    """Run the agent, and add what it makes to the session; ask for the approvals it waits for."""
+    made, result = await run_agent(run, session.turn.stream, response)
+    answer = [] if result else end(response, run.heard)
+    # The whole turn at once: a turn that fails leaves nothing behind.
+    said = [clean(item) for one in made[run.made :] if says(item := one.to_input_item())]
+    added = [*run.new, *signed([*said, *answer], session.turn.response_id)]
+    if session.thread:
+        await session.thread.add_items(added, instead_of=len(session.held) - run.kept)
+    if session.approvals and session.turn.approvals:
+        await session.approvals.finish(session.turn)
+    if result:
+        pause = await session.pause(result, session.left_out + run.kept + len(added))
+        ask_for(response, pause.undecided)
 
 
-async def _end(run: agents.RunResultStreaming) -> None:
-    """Wait for the end of a run, whose model would otherwise go on without reader and lease."""
-    task = run.run_loop_task
-    if task and not task.cancelling():
-        run.cancel()
-    while task and not task.done():
-        await asyncio.wait([task], timeout=limit("CANCEL_SECONDS"))
-        task.cancel()
+def _tell_again(stored: Sequence[agents.TResponseInputItem], response: ResponseBuilder) -> None:
+    teller = Teller(response, Heard(), holds=False)
+    for item in stored:
+        teller.tell(item)
+    teller.tell_rest()

@@ -1,5 +1,6 @@
 """Bounds how many tools a model may call at once: they all run, before anything else is said."""
 
+from collections.abc import Callable
 from typing import Any
 
 import agents
@@ -17,6 +18,7 @@ class ToolCallBound(agents.RunHooks[Context]):
     def __init__(self) -> None:
         self._begun = 0  # calls of the answer that is streamed
         self._running: list[str] = []  # names of tools
+        self.on_begin: Callable[[str], None] = _ignore  # a call, by its id
 
     @property
     def failed_tool(self) -> str:
@@ -26,6 +28,7 @@ class ToolCallBound(agents.RunHooks[Context]):
     async def on_tool_start(self, context: Any, agent: Any, tool: agents.Tool) -> None:
         """Note a tool that runs."""
         self._running.append(tool.name)
+        self.on_begin(str(getattr(context, "tool_call_id", "")))
 
     async def on_tool_end(
         self, context: Any, agent: Any, tool: agents.Tool, result: object
@@ -50,6 +53,10 @@ class ToolCallBound(agents.RunHooks[Context]):
     ) -> None:
         """Raise a 502 ApiError if the answer has too many calls."""
         _check(sum(item.type.endswith("_call") for item in response.output))
+
+
+def _ignore(call_id: str) -> None:
+    """Tell nobody."""
 
 
 def _check(calls: int) -> None:
