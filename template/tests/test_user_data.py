@@ -1,5 +1,7 @@
 """What the app stores about a user can be seen, exported and deleted, table by table."""
 
+from uuid import uuid4
+
 import pytest
 
 from agent_server import settings
@@ -19,8 +21,10 @@ def live(agent: Agent) -> None:
         answer = agent.http.post("/api/chat", json={"message": message}, headers=agent.headers)
         assert answer.status_code == 200, answer.text
     agent.ask("What time is it?", thread="t")
-    if settings.has("short_term"):  # which writes summaries where the owner wants them
-        insert("thread_summaries", User(agent.user).thread_key("t"), "Likes teal", "a hash")
+    if settings.has("short_term"):  # which an agent writes only if its owner wants it to
+        thread = User(agent.user).thread_key("t")
+        insert("thread_summaries", thread, "Likes teal", "a hash")
+        insert("approvals", str(uuid4()), agent.user, thread, "0", "send", "{}", "a place")
     # A 400, and nothing stored, in an agent without background responses.
     agent.post({"input": "hello", "background": True, "stream": True})
 

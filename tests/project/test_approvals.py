@@ -2,28 +2,36 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from hypothesis.strategies import DataObject, booleans, data, integers, sampled_from
 
 from tests.conftest import Renders
-from tests.project.test_any_model import in_background, last_of, text_of
+from tests.project.test_any_model import in_background, text_of
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel, open_standin_model
 from tests.support.background_project import Reader, make_project
-from tests.support.gated_agents import GATED
-from tests.support.project import Project, Server
+from tests.support.desk import ADA, ASKED, EVE, Body, Desk, code, kinds, requests, response
+from tests.support.gated_agents import AS_TOOL, GATED, HANDOFF, OWN_QUESTION, PER_CALL, SUBGRAPH
+from tests.support.project import Server
 from tests.support.rendering import FRAMEWORKS
 
 pytestmark = pytest.mark.generated
 MEMORY = ("short_term", "background", "chat")
-ADA, EVE = ({"X-Forwarded-User": name} for name in ("ada", "eve"))
-ASKED = "mcp_approval_request"
-Body = dict[str, Any]
+FEW = settings(max_examples=15, stateful_step_count=8, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -41,56 +49,6 @@ def strict(model: StandinModel) -> Iterator[None]:
     model.reset()
 
 
-@dataclass
-class Desk:
-    """A running agent that asks before it sends letters, and whom it has sent some."""
-
-    project: Project
-    server: Server
-    model: StandinModel
-    letters: Path
-    variables: dict[str, str]
-
-    @property
-    def sent(self) -> list[str]:
-        """Whom letters were sent to."""
-        return self.letters.read_text().split() if self.letters.exists() else []
-
-    def ask(self, *to: str, thread: str = "", say: str = "Write to them", **more: Any) -> Body:
-        """Let the model call `send`, and return what the client is told."""
-        calls = [Call("send", json.dumps({"to": one}), f"call_{one}") for one in to]
-        self.model.script = [Answer("Well.", tuple(calls))]
-        return self.say(thread or str(uuid4()), say, **more)
-
-    def say(self, thread: str, what: Any, headers: Any = ADA, **more: Any) -> Body:
-        """Return the response to an input."""
-        body = {"input": what, "custom_inputs": {"thread_id": thread}, **more}
-        answer = self.server.http.post("/responses", json=body, headers=headers)
-        return last_of(answer) if more.get("stream") else dict(answer.json())
-
-    def answer(self, asked: Body, *approve: bool, **more: Any) -> Body:
-        """Answer the requests in a response, in order."""
-        said = [response(one, yes) for one, yes in zip(requests(asked), approve, strict=False)]
-        return self.say(asked["custom_outputs"]["thread_id"], said, **more)
-
-
-def requests(body: Body) -> list[Body]:
-    return [item for item in body["output"] if item["type"] == ASKED]
-
-
-def response(asked: Body, approve: bool, **more: Any) -> Body:
-    kind = {"type": "mcp_approval_response", "approval_request_id": asked["id"]}
-    return {**kind, "approve": approve, **more}
-
-
-def kinds(body: Body) -> list[str]:
-    return [item["type"] for item in body["output"]]
-
-
-def code(body: Body) -> str:
-    return str(body["error"]["code"])
-
-
 @pytest.fixture(scope="module", params=FRAMEWORKS)
 def desk(
     request: pytest.FixtureRequest,
@@ -105,7 +63,8 @@ def desk(
     (folder / "agent_server" / "agent.py").write_text(GATED[request.param])
     letters = folder.parent / "letters"
     variables = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none", "SENT": str(letters)}
-    with project.open_database() as variables["DATABASE_URL"]:
+    with project.open_database() as url:
+        variables["DATABASE_URL"] = url
         with Server(project, **variables) as server:
             yield Desk(project, server.until_ready(), model, letters, variables)
 
@@ -225,3 +184,126 @@ def test_after_a_week_it_is_too_late(desk: Desk) -> None:
         admin.execute("UPDATE my_agent.approvals SET created_at = now() - interval '8 days'")
     assert code(desk.answer(asked, True)) == "approval_expired"
     assert "late@x" not in desk.sent
+
+
+def test_another_process_decides_what_a_dead_one_asked(desk: Desk) -> None:
+    with Server(desk.project, **desk.variables) as other:
+        asking = replace(desk, server=other.until_ready())
+        asked = asking.ask("later@x")
+        other.process.kill()
+    assert "Sent to later@x." in text_of(desk.answer(asked, True))
+    assert desk.sent.count("later@x") == 1
+
+
+def test_two_clicks_at_once_make_one_call(desk: Desk) -> None:
+    asked = desk.ask("twice@x")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: desk.answer(asked, True), range(4)))
+    assert desk.sent.count("twice@x") == 1
+    codes = {code(answer) for answer in answers if answer.get("error")}
+    assert codes <= {"already_decided", "thread_busy"} and len(answers) == 4
+
+
+class Clerk(RuleBasedStateMachine):
+    """A thread in which calls wait, and all that may happen to them, in any order."""
+
+    desk: Desk
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread, self.asked, self.decided = str(uuid4()), list[Body](), dict[str, bool]()
+
+    @rule(calls=integers(1, 2))
+    def ask(self, calls: int) -> None:
+        self._refuse_open()
+        to = [f"{uuid4().hex}@x" for _ in range(calls)]
+        body = self.desk.ask(*to, thread=self.thread, say=f"Write to {to}")
+        self.asked += requests(body)
+
+    @rule(what=sampled_from(["Never mind", "Something else"]))
+    def say_something_else(self, what: str) -> None:
+        self._refuse_open()
+        assert self.desk.say(self.thread, f"{what} {uuid4()}")["status"] == "completed"
+
+    @precondition(lambda self: self.asked)
+    @rule(data=data(), approve=booleans(), headers=sampled_from([ADA, ADA, EVE]))
+    def answer(self, data: DataObject, approve: bool, headers: Body) -> None:
+        one = data.draw(sampled_from(self.asked))
+        body = self.desk.say(self.thread, [response(one, approve)], headers=headers)
+        if headers is EVE:
+            assert code(body) == "no_such_approval"
+        elif one["id"] in self.decided:
+            assert code(body) == "already_decided"
+        else:
+            assert body["status"] == "completed"
+            self.decided[one["id"]] = approve
+
+    @invariant()
+    def sends_what_was_approved_once_and_nothing_else(self) -> None:
+        for asked in self.asked:
+            made = self.desk.sent.count(json.loads(asked["arguments"])["to"])
+            assert made <= (self.decided.get(asked["id"]) is True)
+
+    def _refuse_open(self) -> None:
+        for asked in self.asked:
+            self.decided.setdefault(asked["id"], False)
+
+
+def test_whatever_happens_no_call_is_made_unapproved_or_twice(desk: Desk) -> None:
+    Clerk.desk = desk
+    run_state_machine_as_test(Clerk, settings=FEW)
+
+
+# Its framework, the agent, and what the model says before it calls `send`.
+ELSEWHERE = {
+    "per call": ("langgraph", PER_CALL, []),
+    "subgraph": ("langgraph", SUBGRAPH, []),
+    "handoff": ("openai", HANDOFF, [Call("transfer_to_clerk", "{}", "call_h")]),
+    "agent as a tool": ("openai", AS_TOOL, [Call("ask_clerk", '{"input": "Write"}', "call_t")]),
+}
+
+
+@pytest.mark.parametrize(
+    ("desk", "agent", "before"), ELSEWHERE.values(), ids=ELSEWHERE, indirect=["desk"]
+)
+def test_it_waits_wherever_the_agent_asks(desk: Desk, agent: str, before: list[Call]) -> None:
+    with another(desk, agent) as other:
+        for to, yes in (("yes@x", True), ("no@x", False)):
+            calls = [*before, Call("send", json.dumps({"to": to}), "call_s")]
+            other.model.script = [Answer(calls=(call,)) for call in calls]
+            asked = other.say(str(uuid4()), "Write to them")
+            assert kinds(asked)[-1] == ASKED and to not in other.sent
+            done = other.answer(asked, yes)
+            assert done["status"] == "completed" and other.sent.count(to) == yes
+
+
+@pytest.mark.parametrize("desk", ["langgraph"], indirect=True)
+def test_a_node_may_ask_in_its_own_words(desk: Desk) -> None:
+    with another(desk, OWN_QUESTION) as other:
+        asked = other.say(str(uuid4()), "Write to them")
+        assert requests(asked)[0]["name"] == "approve"
+        assert text_of(other.answer(asked, False)) == "I did not write."
+        asked = other.say(str(uuid4()), "Write to them")
+        assert "Sent to ada@x." in text_of(other.answer(asked, True))
+
+
+@pytest.mark.parametrize("desk", ["langgraph"], indirect=True)
+def test_what_a_node_asked_before_another_message_is_not_done(desk: Desk) -> None:
+    with another(desk, OWN_QUESTION) as other:
+        thread = str(uuid4())
+        asked, _ = other.say(thread, "Write to them"), other.say(thread, "Never mind")
+        assert code(other.answer(asked, True)) == "already_decided"
+        assert other.sent == []
+
+
+@contextmanager
+def another(desk: Desk, agent: str) -> Iterator[Desk]:
+    """Yield the same project with another agent, and letters of its own."""
+    place = desk.project.folder / "agent_server" / "agent.py"
+    usual, letters = place.read_text(), desk.letters.with_name(str(uuid4()))
+    place.write_text(agent)
+    try:
+        with Server(desk.project, **{**desk.variables, "SENT": str(letters)}) as server:
+            yield replace(desk, server=server.until_ready(), letters=letters)
+    finally:
+        place.write_text(usual)

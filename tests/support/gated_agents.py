@@ -75,3 +75,65 @@ async def build_agent():
 )
 
 GATED = {"langgraph": LANGGRAPH, "openai": OPENAI}
+
+# LangChain asks for each call on its own, as the call starts.
+PER_CALL = LANGGRAPH.replace('{"send": True}', '{"send": True}, interrupt_mode="per_call"')
+
+# The agent that asks is a node of somebody else's graph.
+SUBGRAPH = (
+    LANGGRAPH.replace("build_agent", "build_clerk")
+    + """
+
+from langgraph.graph import START, MessagesState, StateGraph
+
+
+async def build_agent():
+    graph = StateGraph(MessagesState)
+    graph.add_node("clerk", await build_clerk())
+    graph.add_edge(START, "clerk")
+    return graph.compile()
+"""
+)
+
+# A node of the owner's asks in its own words.
+OWN_QUESTION = (
+    SEND
+    + """
+from langchain_core.messages import AIMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
+
+
+async def clerk(state):
+    if interrupt({"to": "ada@x"}):
+        return {"messages": [AIMessage(write_down("ada@x"))]}
+    return {"messages": [AIMessage("I did not write.")]}
+
+
+async def build_agent():
+    graph = StateGraph(MessagesState)
+    graph.add_node("clerk", clerk)
+    graph.add_edge(START, "clerk")
+    return graph.compile()
+"""
+)
+
+# The agent that asks is one that another hands over to, or uses as a tool.
+HANDOFF = (
+    OPENAI.replace("build_agent", "build_clerk")
+    + """
+
+async def build_agent():
+    clerk = await build_clerk()
+    return Agent(name="desk", model=build_model(), handoffs=[clerk])
+"""
+)
+AS_TOOL = (
+    OPENAI.replace("build_agent", "build_clerk")
+    + """
+
+async def build_agent():
+    clerk = (await build_clerk()).as_tool("ask_clerk", "Ask the clerk.")
+    return Agent(name="desk", model=build_model(), tools=[clerk])
+"""
+)

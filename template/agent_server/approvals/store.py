@@ -49,11 +49,6 @@ DISMISS = """
     WHERE thread_key = %(thread)s AND coalesce(closed_by = %(turn)s, true)"""
 
 
-async def create_approval_table(connection: Connection) -> None:
-    """Create the table of calls that wait, or bring it up to date."""
-    await migrate(connection, "approvals", [TABLE])
-
-
 class StoredApprovals:
     """The calls that wait in all threads; whoever uses it for a turn holds its thread's lease."""
 
@@ -76,8 +71,10 @@ class StoredApprovals:
             }
             for number, approval in enumerate(approvals)
         ]  # fmt: skip
-        async with self._pool.connection() as connection, connection.cursor() as cursor:
-            await cursor.executemany(PAUSE, rows)
+        async with self._pool.connection() as connection, connection.transaction():
+            # What was left open before: the thread has gone on.
+            await connection.execute(DISMISS, _values(turn))
+            await connection.cursor().executemany(PAUSE, rows)
         return Pause(state, approvals)
 
     async def decide(self, turn: Turn) -> Pause:
@@ -107,6 +104,12 @@ class StoredApprovals:
         """Return whether an earlier attempt at this turn has taken its answers."""
         query = "SELECT FROM approvals WHERE thread_key = %(thread)s AND closed_by = %(turn)s"
         return bool(await (await connection.execute(query, values)).fetchall())
+
+
+async def open_approvals(pool: Pool, connection: Connection) -> StoredApprovals:
+    """Return the calls that wait, after creating their table, or bringing it up to date."""
+    await migrate(connection, "approvals", [TABLE])
+    return StoredApprovals(pool)
 
 
 async def _check(connection: Connection, turn: Turn) -> None:

@@ -1,35 +1,54 @@
 """Where a graph waits for a person's yes, and how it is told the answer."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, Interrupt
 
 from agent_server.approvals.calls import Approval, Call, Pause
 from agent_server.database.text import to_storable
+from agent_server.errors import ApiError
 
+Graph = CompiledStateGraph[Any, Any, Any, Any]
 # The name of its nodes; the graph itself can't be asked.
 MIDDLEWARE = "HumanInTheLoopMiddleware"
 # How a call is named that a node of the owner's, and not that middleware, asks to approve.
 UNNAMED = "approve"
 
 
-def may_pause(graph: CompiledStateGraph[Any, Any, Any, Any]) -> bool:
+def may_pause(graph: Graph) -> bool:
     """Return whether LangChain's `HumanInTheLoopMiddleware` may stop the graph, or one in it."""
     inner = [found for _, found in graph.get_subgraphs(recurse=True)]
     names = [name for found in (graph, *inner) for name in getattr(found, "nodes", ())]
     return any(name.startswith(MIDDLEWARE) for name in names)
 
 
-def to_calls(interrupts: Iterable[Interrupt]) -> list[Call]:
-    """Return the calls that a graph waits for, in order."""
-    return [call for interrupt in interrupts for call in _calls(interrupt)]
+async def waiting_calls(graph: Graph, config: RunnableConfig) -> tuple[str, list[Call]]:
+    """Return the id of the last message of a graph that waits, and the calls it waits for."""
+    state = await graph.aget_state(config)
+    messages = state.values.get("messages") or []
+    calls = [call for interrupt in state.interrupts for call in _calls(interrupt)]
+    return str(messages[-1].id) if messages else "", calls
 
 
-def to_command(pause: Pause) -> Command[Any]:
-    """Return what tells a graph the answers, once there are all."""
+async def to_answers(
+    graph: Graph, config: RunnableConfig, pause: Pause
+) -> tuple[Command[Any], dict[str, Any]]:
+    """Return what tells a graph the answers, and the state it waits in.
+
+    Raises a 409 ApiError if it does not wait for them any more.
+    """
+    state, command = await graph.aget_state(config), _to_command(pause)
+    waits = {interrupt.id for interrupt in state.interrupts}
+    if not waits >= cast(dict[str, Any], command.resume).keys():
+        raise ApiError(409, "already_decided", "The conversation has gone on since this was asked.")
+    return command, state.values
+
+
+def _to_command(pause: Pause) -> Command[Any]:
     answers: dict[str, Any] = {}
     for approval in pause.approvals:
         place = json.loads(approval.call.place)

@@ -19,7 +19,7 @@ from agent_server.answers.listener import Listener, may_change_answers
 from agent_server.answers.outcomes import end, end_early
 from agent_server.answers.telling import Teller
 from agent_server.approvals.calls import NOT_APPROVED, Approvals, Pause, ask_for
-from agent_server.approvals.pausing import may_pause, to_calls, to_command
+from agent_server.approvals.pausing import may_pause, to_answers, waiting_calls
 from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.responses.builder import ResponseBuilder
@@ -98,7 +98,10 @@ async def _run_or_wait(run: _Run, incoming: list[AnyMessage], response: Response
     if run.approvals and run.turn.approvals:
         pause = await run.approvals.decide(run.turn)
     if not pause.undecided and await _stream(run, await _input(run, incoming, pause)):
-        pause = await _pause(run)
+        last, calls = await waiting_calls(run.graph, run.config)
+        if run.approvals is None:
+            raise SettingsError("A graph that waits for approvals needs short_term memory.")
+        pause = await run.approvals.pause(run.turn, last, calls)
     run.teller.tell_rest(waits=bool(pause.undecided))
     ask_for(response, pause.undecided)
     output = response.body["output"]
@@ -135,7 +138,9 @@ async def _input(
     if graph.checkpointer and turn.response_id and await _resumes(run, pause.state):
         return None
     if turn.approvals:
-        return await _answers(run, pause)
+        command, state = await to_answers(graph, run.config, pause)
+        run.teller.expect(state)
+        return command
     if run.approvals and may_pause(graph) and await run.approvals.dismiss(turn):
         await answer_open_calls(graph, run.config, NOT_APPROVED)
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
@@ -143,26 +148,6 @@ async def _input(
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
     messages = held.get("messages", [])
     return {"messages": added_by_turn(turn.thread_key, messages, incoming, turn.again)}
-
-
-async def _answers(run: _Run, pause: Pause) -> Command[Any]:
-    """Return what tells the graph what was decided; raises a 409 ApiError if it does not wait."""
-    state, command = await run.graph.aget_state(run.config), to_command(pause)
-    waits = {interrupt.id for interrupt in state.interrupts}
-    if not waits >= cast(dict[str, Any], command.resume).keys():
-        raise ApiError(409, "already_decided", "The conversation has gone on since this was asked.")
-    run.teller.expect(state.values)
-    return command
-
-
-async def _pause(run: _Run) -> Pause:
-    """Keep what the graph waits for."""
-    state = await run.graph.aget_state(run.config)
-    messages = state.values.get("messages") or []
-    last = str(messages[-1].id) if messages else ""
-    if run.approvals is None:
-        raise SettingsError("A graph that waits for approvals needs short_term memory.")
-    return await run.approvals.pause(run.turn, last, to_calls(state.interrupts))
 
 
 async def _stream(run: _Run, sent: dict[str, Any] | Command[Any] | None) -> bool:

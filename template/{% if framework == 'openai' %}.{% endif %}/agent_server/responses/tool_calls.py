@@ -34,7 +34,8 @@ class ToolCallBound(agents.RunHooks[Context]):
         self, context: Any, agent: Any, tool: agents.Tool, result: object
     ) -> None:
         """Note that a tool has ended."""
-        self._running.remove(tool.name)
+        if tool.name in self._running:  # not of a run that waited: its tool has begun before
+            self._running.remove(tool.name)
 
     def count(self, event: agents.StreamEvent) -> None:
         """Count a call that begins; raises a 502 ApiError as soon as there are too many."""
