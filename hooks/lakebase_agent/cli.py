@@ -9,6 +9,7 @@ from urllib.request import getproxies_environment
 
 from copier.errors import CopierError
 
+from lakebase_agent.add_tool.command import COMMAND as ADD_TOOL
 from lakebase_agent.adopt.command import COMMAND as ADOPT
 from lakebase_agent.doctor.command import COMMAND as DOCTOR
 from lakebase_agent.errors import SourceError, WorkspaceError
@@ -19,7 +20,7 @@ from lakebase_agent.terminal import complain
 from lakebase_agent.update.command import COMMAND as UPDATE
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-COMMANDS = (NEW, UPDATE, ADOPT, LINK, DOCTOR)
+COMMANDS = (NEW, UPDATE, ADOPT, LINK, DOCTOR, ADD_TOOL)
 EXAMPLES = """\
 examples:
   lakebase-agent new my-agent
