@@ -112,13 +112,15 @@ def _config(turn: Turn, listener: Listener) -> RunnableConfig:
 async def _input(run: _Run, incoming: list[AnyMessage]) -> dict[str, Any] | None:
     """Return what the graph is given: None to go on where an earlier attempt was cut off."""
     graph, turn = run.graph, run.turn
+    replaced = to_messages([turn.replaces.question]) if turn.replaces else []
     if graph.checkpointer and turn.response_id and await _resumes(run):
         return None
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
-        return {"incoming": incoming, "again": turn.again}
+        return {"incoming": incoming, "again": turn.again, "replaced": replaced}
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
     messages = held.get("messages", [])
-    return {"messages": added_by_turn(turn.thread_key, messages, incoming, turn.again)}
+    key, again = turn.thread_key, turn.again
+    return {"messages": added_by_turn(key, messages, incoming, again, replaced=replaced)}
 
 
 async def _stream(run: _Run, sent: dict[str, Any] | None) -> None:

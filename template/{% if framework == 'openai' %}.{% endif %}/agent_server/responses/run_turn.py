@@ -78,7 +78,9 @@ async def run_turn(
             return response.complete()
         noted = begin()
         noted.before = thread.left_out if thread else 0
-        kept, new = kept_and_new(held, to_items(turn.items), turn.again, bool(noted.before))
+        replaced = to_items([turn.replaces.question]) if turn.replaces else []
+        sent, cut = to_items(turn.items), bool(noted.before)
+        kept, new = kept_and_new(held, sent, turn.again, cut, replaced)
         run = _build_run(agent, [*kept, *new], Context(turn.user, store), response)
         made = await _run(run, turn.stream, response)
         answer = end(response, run.heard)
