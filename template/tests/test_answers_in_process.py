@@ -25,7 +25,8 @@ def begin(agent: Agent, message: str, **more: str) -> str:
 
 def running(agent: Agent, chat: str) -> str | None:
     answer = agent.http.get(f"/api/chats/{chat}/messages", headers=agent.headers)
-    return answer.headers.get("x-response-id")
+    response_id: str | None = answer.headers.get("x-response-id")
+    return response_id
 
 
 def stop(agent: Agent, chat: str) -> None:

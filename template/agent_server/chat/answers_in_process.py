@@ -32,7 +32,7 @@ from agent_server.transport.stopping import end_when_stopping
 
 POLL_SECONDS = 0.1
 FOLLOW_SECONDS = 0.5  # between looks at an answer that another process writes
-STOPPED = "stopped"
+STOPPED, STOPPED_TEXT = "stopped", "You stopped this answer."
 
 
 async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIterator[str]:
@@ -46,11 +46,14 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     question_id = await _ask_when_free(runtime.pool, turn)
     response.body["id"] = f"{RESPONSE_PREFIX}{question_id.hex}"
     work = _answer(runtime.run_turn, runtime.pool, turn, question_id, response)
-    task = running[turn.thread_key] = ResponseTask(_until_done(work, running, turn), response)
+    task = running[turn.thread_key] = ResponseTask(
+        _until_done(work, running, turn, response), response
+    )
     end_when_stopping(request, task)
     try:
         if not await response.events.reach(0):
             await task.wait()
+            raise ApiError(409, STOPPED, STOPPED_TEXT)
     except ApiError as error:
         if _was_refused(error):
             with suppress(psycopg.Error):  # the error to tell is the first one
@@ -84,8 +87,8 @@ async def follow_answer(
 
 async def stop_answer(request: Request, chats: Chats, chat_id: UUID) -> None:
     """Stop the answer that is running in a chat; its output so far is stored."""
-    if task := _running(request).pop(chats.user.thread_key(str(chat_id)), None):
-        task.stop(ApiError(409, STOPPED, "You stopped this answer."))
+    if task := _running(request).get(chats.user.thread_key(str(chat_id))):
+        task.cancel()
         with suppress(ApiError):
             await task.wait()
     else:
@@ -101,16 +104,22 @@ def _running(request: Request) -> dict[str, ResponseTask]:
 
 
 async def _until_done(
-    work: Coroutine[None, None, None], running: dict[str, ResponseTask], turn: Turn
+    work: Coroutine[None, None, None],
+    running: dict[str, ResponseTask],
+    turn: Turn,
+    response: ResponseBuilder,
 ) -> None:
+    """Do the work while its task is among those that are running; tell readers of a stop."""
     mine = running.get(turn.thread_key)
     try:
         async with asyncio.timeout(limit("CHAT_ANSWER_SECONDS")):
             await work
     except TimeoutError as error:
-        raise ApiError(
-            504, "answer_too_slow", "The answer took too long, and was ended."
-        ) from error
+        text = "The answer took longer than CHAT_ANSWER_SECONDS, and was ended."
+        raise ApiError(504, "answer_too_slow", text) from error
+    except asyncio.CancelledError:
+        response.fail(STOPPED, STOPPED_TEXT)  # now that what there is of it is stored
+        raise
     finally:
         if running.get(turn.thread_key) is mine:
             del running[turn.thread_key]

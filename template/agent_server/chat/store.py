@@ -65,7 +65,8 @@ LIST = f"""
     ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
 # The excerpt is of the first message that has the words, if the title does not have the text.
 SEARCH = f"""
-    SELECT id, title, created_at, updated_at, {RUNNING} AS running, excerpt FROM (
+    SELECT id, title, created_at, updated_at, {RUNNING} AS running,
+        CASE WHEN strpos(lower(title), lower(%(search)s)) = 0 THEN excerpt END AS excerpt FROM (
         SELECT * FROM chats WHERE user_id = %(user)s AND (
             strpos(lower(title), lower(%(search)s)) > 0 OR id IN (
                 SELECT m.chat_id FROM messages m JOIN chats c ON c.id = m.chat_id

@@ -2,6 +2,7 @@
 
 import { request } from "./api.js";
 import * as chats from "./chats.js";
+import * as composer from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { $, attempt, element, trouble } from "./dom.js";
 import { edit } from "./editing.js";
@@ -9,27 +10,24 @@ import { listen } from "./keys.js";
 import "./memory.js";
 import { openList, toggleList } from "./sidebar.js";
 import { follow, toEnd } from "./scrolling.js";
-import { keep, kept } from "./storage.js";
 import { print, save } from "./transcript.js";
 import { t } from "./words.js";
 
 const on = (target, event, action) => target.addEventListener(event, action);
 const name = document.title; // defined only in index.html
 const running = new Map(); // by id: conversations continue while another is open
-const [box, scroller] = [$("message"), $("scroller")];
 let here; // the conversation that is open
 
 const idInUrl = () => new URLSearchParams(location.search).get("chat");
-const draft = () => `draft ${here.id ?? "new"}`;
 
 function open() {
   here = running.get(idInUrl()) ?? new Conversation(idInUrl(), changed);
   $("conversation").replaceChildren(here.list);
-  box.value = kept(draft()) ?? "";
+  composer.open(here.id);
   openList(false);
   toEnd();
   draw();
-  rest();
+  composer.rest();
   if (!here.loaded) reload();
 }
 
@@ -48,6 +46,7 @@ function changed(conversation) {
   const { id, run } = conversation;
   if (id && run) running.set(id, conversation);
   else running.delete(id);
+  chats.setRunning(running);
   const named = conversation === here && id && id !== idInUrl();
   if (named) history.pushState(null, "", `?chat=${id}`);
   if (named || !run) chats.refresh().then(draw);
@@ -64,31 +63,17 @@ function draw() {
   $("stop").hidden = !here.run;
   $("download").hidden = $("print").hidden = !here.id;
   chats.setCurrent(here.id);
-  fit();
+  composer.settle(here.id, here.loaded);
 }
 
 function send(text) {
   if (here.run || !here.loaded || !text.trim()) return;
-  keep(draft(), null);
   toEnd();
   here.send(text.trim());
-  box.value = "";
-  fit();
+  composer.clear();
 }
 
-/** Make the message box as high as its text, which not every browser can do in CSS. */
-function fit() {
-  box.style.height = "auto";
-  box.style.height = `${box.scrollHeight}px`;
-  $("send").disabled = !here.loaded || !box.value.trim();
-}
-
-/** Focus the message box, or the messages where the box would open an on-screen keyboard. */
-function rest() {
-  (matchMedia("(pointer: coarse)").matches ? scroller : box).focus();
-}
-
-const stop = () => attempt($("trouble"), () => here.run?.stop()).then(rest);
+const stop = () => attempt($("trouble"), () => here.run?.stop()).then(composer.rest);
 
 /** Look again after a while elsewhere: another page may have changed something. */
 async function lookAgain() {
@@ -102,13 +87,14 @@ async function lookAgain() {
 
 async function meet() {
   const me = await (await request("GET", "api/me")).json();
-  $("user").textContent = $("open-you").textContent = me.user;
+  $("open-you").textContent = me.user;
   $("offline").hidden = !me.offline;
   for (const part of document.querySelectorAll(".remembers")) part.hidden = !me.long_term;
 }
 
 on(window, "popstate", open);
 on(window, "focus", lookAgain);
+on(window, "online", lookAgain);
 on(document, "visibilitychange", lookAgain);
 on(window, "unhandledrejection", () => {
   $("trouble").replaceChildren(trouble(t("broken"), t("reload"), () => location.reload()));
@@ -118,20 +104,6 @@ on(document.body, "click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   go(new URL(link.href).searchParams.get("chat"));
-});
-const submit = (event) => {
-  event.preventDefault();
-  send(box.value);
-};
-on($("composer"), "submit", submit);
-on(box, "input", () => {
-  keep(draft(), box.value);
-  fit();
-});
-on(box, "keydown", (event) => {
-  // While an input method composes a word, Enter accepts it; Safari shows it only by the key code.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  submit(event);
 });
 on($("stop"), "click", stop);
 on($("welcome"), "click", ({ target }) => target.matches(".prompt") && send(target.textContent));
@@ -144,6 +116,7 @@ listen({
   escape: () => (document.body.classList.contains("list-open") ? openList(false) : here.run && stop()),
   edit: () => edit(here),
 });
+composer.onSend(send);
 follow($("conversation"));
 chats.onChange((id) => (id === here.id && !chats.titleOf(id) ? go(null) : draw()));
 

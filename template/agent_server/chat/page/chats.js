@@ -11,6 +11,7 @@ const AGAIN = 4000; // milliseconds between looks, while an answer is written el
 const chats = new Map(); // by id: all known conversations
 const listed = new Set(); // the ids of the listed ones
 const rows = new Map(); // by id: reused, so that a dialog can return the focus to a row's button
+let runs = new Map(); // by id: those that this page has answered
 let current = null;
 let changed = () => {};
 let next = null;
@@ -25,6 +26,9 @@ export const find = (id) => chats.get(id);
 
 /** Return a conversation's title, if it is known. */
 export const titleOf = (id) => find(id)?.title;
+
+/** Mark conversations as being answered. */
+export const setRunning = (running) => (runs = running);
 
 /** Mark a conversation as open; null for a new one. */
 export function setCurrent(id) {
@@ -82,8 +86,9 @@ function dayOf(moment) {
 }
 
 function rowOf(chat) {
-  const { id, title, running, excerpt = null } = chat;
-  const state = running ? "running" : isUnread(chat) && id !== current ? "unread" : "";
+  const { id, title, excerpt = null } = chat;
+  const running = chat.running || runs.has(id);
+  const state = id === current ? "" : running ? "running" : isUnread(chat) ? "unread" : "";
   const key = JSON.stringify([title, state, excerpt]);
   const row = rows.get(id)?.key === key ? rows.get(id) : toRow(id, title, state, excerpt);
   row.firstChild.setAttribute("aria-current", id === current ? "page" : "false");

@@ -55,7 +55,7 @@ export class Conversation {
     if (responseId && last) {
       delete this.removeAnswer()?.dataset.id; // both are stored anew, if it was asked again
       const run = new Run(this.wanted, responseId);
-      return this.#answer(run, () => run.resume(), null, true);
+      return this.#answer(run, () => run.resume(), null, true, problem);
     }
     const asked = items.findLast(({ role }) => role === "user")?.content;
     if (unsent && asked !== unsent.text) showUnsent(this, unsent);
@@ -99,7 +99,7 @@ export class Conversation {
     return asked;
   }
 
-  async #answer(run, open, again, replaces) {
+  async #answer(run, open, again, replaces, known = null) {
     const waiting = new Waiting();
     const place = (made) => waiting.element.before(made);
     const turn = new Turn(place, (text) => waiting.note(text));
@@ -108,7 +108,7 @@ export class Conversation {
     this.changed();
     dress(this);
     announce(t("answering"));
-    let problem = null;
+    let problem = known; // why it ended, if it is only being stored
     try {
       for await (const event of run.events(open, () => waiting.note(t("reconnecting")))) {
         waiting.restart();
