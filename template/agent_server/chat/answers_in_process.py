@@ -30,6 +30,7 @@ from agent_server.server.startup import opened_runtime
 from agent_server.settings import limit
 from agent_server.transport.stopping import end_when_stopping
 
+Running = dict[str, ResponseTask]  # by the keys of their threads
 POLL_SECONDS = 0.1
 FOLLOW_SECONDS = 0.5  # between looks at an answer that another process writes
 STOPPED, STOPPED_TEXT = "stopped", "You stopped this answer."
@@ -45,10 +46,9 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     response, running = ResponseBuilder(turn.thread_id), _running(request)
     question_id = await _ask_when_free(runtime.pool, turn)
     response.body["id"] = f"{RESPONSE_PREFIX}{question_id.hex}"
-    work = _answer(runtime.run_turn, runtime.pool, turn, question_id, response)
-    task = running[turn.thread_key] = ResponseTask(
-        _until_done(work, running, turn, response), response
-    )
+    key, pool = turn.thread_key, runtime.pool
+    work = _answer(runtime.run_turn, pool, turn, question_id, response)
+    task = running[key] = ResponseTask(_until_done(work, running, key, response), response)
     end_when_stopping(request, task)
     try:
         if not await response.events.reach(0):
@@ -95,22 +95,19 @@ async def stop_answer(request: Request, chats: Chats, chat_id: UUID) -> None:
         await release(chats.pool, chats.user, chat_id)  # the process that writes it sees that
 
 
-def _running(request: Request) -> dict[str, ResponseTask]:
+def _running(request: Request) -> Running:
     """Return the answers that this process is writing, by the keys of their threads."""
     if not hasattr(request.app.state, "answers"):
         request.app.state.answers = {}
-    answers: dict[str, ResponseTask] = request.app.state.answers
+    answers: Running = request.app.state.answers
     return answers
 
 
 async def _until_done(
-    work: Coroutine[None, None, None],
-    running: dict[str, ResponseTask],
-    turn: Turn,
-    response: ResponseBuilder,
+    work: Coroutine[None, None, None], running: Running, key: str, response: ResponseBuilder
 ) -> None:
     """Do the work while its task is among those that are running; tell readers of a stop."""
-    mine = running.get(turn.thread_key)
+    mine = running.get(key)
     try:
         async with asyncio.timeout(limit("CHAT_ANSWER_SECONDS")):
             await work
@@ -121,8 +118,8 @@ async def _until_done(
         response.fail(STOPPED, STOPPED_TEXT)  # now that what there is of it is stored
         raise
     finally:
-        if running.get(turn.thread_key) is mine:
-            del running[turn.thread_key]
+        if running.get(key) is mine:
+            del running[key]
 
 
 async def _to_sse(task: ResponseTask, position: int) -> AsyncIterator[str]:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
@@ -17,7 +18,11 @@ from agent_server.chat.branding import HERE, read_branding
 
 PAGE = HERE / "page"
 LOGO = HERE.parent / "logo.svg"
-CLASSIC = {"theme.js", "dompurify.js"}  # scripts that are no modules
+# Scripts that are no modules, and those that are seldom used.
+CLASSIC = {"theme.js", "dompurify.js"}
+SELDOM = {"code.js", "editing.js", "memory.js", "transcript.js", "you.js"}
+# Comments that have lines of their own, and indentation: for those who read the files.
+UNSENT = re.compile(r"^[ ]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n|\n)|^[ ]+", re.MULTILINE | re.DOTALL)
 MADE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "brand.css": ("text/css", lambda: read_branding().style.encode()),
     "texts.js": ("text/javascript", lambda: _as_module(read_branding().words)),
@@ -45,13 +50,15 @@ class PageFiles(StaticFiles):
         found = await super().get_response(path, scope)
         if not isinstance(found, FileResponse):
             return found
-        return self._pack(_read(found), found.media_type or "", scope)
+        body = Path(found.path).read_bytes()  # noqa: ASYNC240 - of this project: it is there at once
+        own = path.endswith((".js", ".css")) and not path.startswith("vendor/")
+        return self._pack(_compact(body) if own else body, found.media_type or "", scope)
 
     def show(self, request: Request) -> Response:
         """Return the page itself."""
         places = {**read_branding().shown, "preloads": _preloads()}
         text = Template((PAGE / "index.html").read_text("utf-8")).substitute(places)
-        return self._pack(text.encode(), "text/html", request.scope)
+        return self._pack(_compact(text.encode()), "text/html", request.scope)
 
     def _pack(self, body: bytes, kind: str, scope: Scope) -> Response:
         asked, digest = Headers(scope=scope), hashlib.sha256(body).hexdigest()[:32]
@@ -65,8 +72,8 @@ class PageFiles(StaticFiles):
         return Response(body, headers=headers, media_type=kind)
 
 
-def _read(found: FileResponse) -> bytes:
-    return Path(found.path).read_bytes()  # of this project: it is there at once
+def _compact(body: bytes) -> bytes:
+    return UNSENT.sub("", body.decode()).encode()
 
 
 def _as_module(words: dict[str, str]) -> bytes:
@@ -76,6 +83,6 @@ def _as_module(words: dict[str, str]) -> bytes:
 def _preloads() -> str:
     """Return the links that let the browser fetch all modules at once."""
     names = [path.relative_to(PAGE).as_posix() for path in sorted(PAGE.rglob("*.js"))]
-    modules = [name for name in names if Path(name).name not in CLASSIC]
+    modules = [name for name in names if Path(name).name not in CLASSIC | SELDOM]
     link = '<link rel="modulepreload" href="static/{}">'
     return "".join(link.format(name) for name in [*modules, "texts.js"])

@@ -2,7 +2,6 @@
 
 import { answerOf, setBar } from "./bars.js";
 import { copyText, iconButton } from "./dom.js";
-import { edit } from "./editing.js";
 import { thumbs } from "./thumbs.js";
 import { leaf } from "./versions.js";
 import { t } from "./words.js";
@@ -45,3 +44,6 @@ function copyButton(message, text) {
 function editButton(conversation, question) {
   return iconButton("rename", t("edit_question"), () => edit(conversation, question));
 }
+
+/** Let the user edit a question, or else the last one. */
+export const edit = async (...what) => (await import("./editing.js")).edit(...what);

@@ -1,16 +1,14 @@
 /** The page: the open conversation, and the buttons around it. */
 
+import { edit } from "./actions.js";
 import { request } from "./api.js";
 import * as chats from "./chats.js";
 import * as composer from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { $, attempt, element, trouble } from "./dom.js";
-import { edit } from "./editing.js";
 import { listen } from "./keys.js";
-import "./memory.js";
 import { openList, toggleList } from "./sidebar.js";
 import { follow, toEnd } from "./scrolling.js";
-import { print, save } from "./transcript.js";
 import { t } from "./words.js";
 
 const on = (target, event, action) => target.addEventListener(event, action);
@@ -73,6 +71,10 @@ function send(text) {
   composer.clear();
 }
 
+// Not loaded before they are needed.
+const transcript = () => import("./transcript.js");
+const help = async () => (await import("./you.js")).showYou();
+const showMemories = async () => (await import("./memory.js")).showMemories();
 const stop = () => attempt($("trouble"), () => here.run?.stop()).then(composer.rest);
 
 /** Look again after a while elsewhere: another page may have changed something. */
@@ -107,9 +109,12 @@ on(document.body, "click", (event) => {
 });
 on($("stop"), "click", stop);
 on($("welcome"), "click", ({ target }) => target.matches(".prompt") && send(target.textContent));
-on($("download"), "click", () => attempt($("trouble"), () => save(here, $("title").textContent)));
-on($("print"), "click", () => attempt($("trouble"), () => print(here)));
+on($("download"), "click", () => attempt($("trouble"), async () => (await transcript()).save(here, $("title").textContent)));
+on($("print"), "click", () => attempt($("trouble"), async () => (await transcript()).print(here)));
+on($("open-you"), "click", help);
+on($("open-memory"), "click", showMemories);
 listen({
+  help,
   search: () => openList(true, $("search")),
   begin: () => go(null),
   toggleList,

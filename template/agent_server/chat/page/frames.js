@@ -1,6 +1,5 @@
 /** The frames of code and tables: what scrolls on its own, its name, and how to take it along. */
 
-import { paint } from "./code.js";
 import { copyText, element, saveFile } from "./dom.js";
 import { t } from "./words.js";
 
@@ -21,7 +20,8 @@ function frameCode(box, pre, token) {
   Object.assign(pre, { tabIndex: 0, role: "region", ariaLabel: language || t("code") });
   box.append(head, pre);
   // While it grows it is rendered again and again.
-  if (CLOSED.test(token.raw)) paint(pre.firstElementChild ?? pre, language);
+  if (!language || !CLOSED.test(token.raw)) return;
+  import("./code.js").then(({ paint }) => paint(pre.firstElementChild ?? pre, language));
 }
 
 function frameTable(box, table) {

@@ -1,7 +1,6 @@
 /** The shortcuts of the page. */
 
 import { $ } from "./dom.js";
-import { showYou } from "./you.js";
 
 const WRITES = "input, textarea";
 
@@ -15,7 +14,7 @@ export function listen(actions) {
     const main = (event.ctrlKey || event.metaKey) && !event.altKey;
     const writes = event.target.matches(WRITES);
     let action = main && withMain[shift + event.key.toLowerCase()];
-    if (event.key === "?" && !writes) action = showYou;
+    if (event.key === "?" && !writes) action = actions.help;
     if (event.key === "Escape") action = event.shiftKey ? () => $("message").focus() : actions.escape;
     if (event.key === "ArrowUp" && event.target === $("message") && !event.target.value) {
       action = actions.edit;

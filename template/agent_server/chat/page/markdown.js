@@ -8,6 +8,7 @@ import { marked } from "./vendor/marked.js";
 
 const { DOMPurify } = globalThis; // a classic script, which index.html loads first
 const BUDGET = 30; // milliseconds of a frame
+const ROWS = 40; // of a table, in a frame
 const ALLOWED = {
   ALLOWED_TAGS: [
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
@@ -80,11 +81,16 @@ function showBlocks(place, blocks, end) {
     const old = place.children[index];
     if (old?.source === token.raw) continue;
     if (performance.now() > end || (old && isSelected(old))) return false;
-    if (old && growTable(old, token)) continue;
-    const block = element("div", {}, toElements(token));
-    Object.assign(block, { source: token.raw, token });
+    if (old && growTable(old, token)) {
+      if (old.source !== token.raw) return false; // more rows follow in the next frame
+      continue;
+    }
+    const first = token.type === "table" ? firstRows(token, 0) : token;
+    const block = element("div", {}, toElements(first));
+    Object.assign(block, { source: first === token ? token.raw : null, token: first });
     if (old) old.replaceWith(block);
     else place.append(block);
+    if (first !== token) return false;
   }
   while (place.children.length > blocks.length) place.lastElementChild.remove();
   return true;
@@ -96,16 +102,23 @@ function isSelected(block) {
   return !selection.isCollapsed && selection.containsNode(block, true);
 }
 
-/** Add the new rows of a table to those that are shown; return whether that is all it takes. */
+/** Return a table with no more of its rows than can be added in one frame to those there are. */
+function firstRows(token, there) {
+  const some = there + ROWS;
+  return token.rows.length > some ? { ...token, rows: token.rows.slice(0, some) } : token;
+}
+
+/** Add new rows of a table to those that are shown; return whether that is all that changes. */
 function growTable(block, token) {
   const was = block.token;
   const grows = was?.type === "table" && token.type === "table" && token.raw.startsWith(was.raw);
   const body = grows && block.querySelector("tbody");
   if (!body) return false;
   const kept = was.rows.length - 1; // the last one may have been cut off
-  const rows = toElements({ ...token, rows: token.rows.slice(kept) }).querySelectorAll("tbody tr");
+  const now = firstRows(token, kept);
+  const rows = toElements({ ...now, rows: now.rows.slice(kept) }).querySelectorAll("tbody tr");
   body.lastElementChild.replaceWith(...rows);
-  Object.assign(block, { source: token.raw, token });
+  Object.assign(block, { source: now === token ? token.raw : null, token: now });
   return true;
 }
 

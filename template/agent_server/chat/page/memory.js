@@ -25,10 +25,12 @@ const forget = (path) =>
     await show();
   });
 
-$("open-memory").addEventListener("click", () => {
+/** Show the panel. */
+export function showMemories() {
   $("memory").showModal();
   show();
-});
+}
+
 $("close-memory").addEventListener("click", () => $("memory").close());
 $("forget-all").addEventListener("click", async () => {
   const options = { detail: t("forget_detail"), action: t("forget_all"), style: "danger" };

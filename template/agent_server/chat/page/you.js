@@ -31,7 +31,6 @@ $("keys").append(
     element("dd", {}, t(name)),
   ]),
 );
-$("open-you").addEventListener("click", showYou);
 $("close-you").addEventListener("click", () => $("you").close());
 $("forget-me").addEventListener("click", async () => {
   const options = { detail: t("forget_me_detail"), action: t("forget_me"), style: "danger" };
