@@ -115,6 +115,6 @@ def test_the_demo_starts_on_a_bare_machine(tmp_path: Path) -> None:
 
 @pytest.mark.generated
 def test_the_test_command_starts_on_a_bare_machine(tmp_path: Path) -> None:
-    command = [REPOSITORY / "scripts" / "test", "--version"]
+    command = [str(REPOSITORY / "scripts" / "test"), "--version"]
     done = subprocess.run(command, env=bare(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "pytest" in done.stdout, done.stderr
