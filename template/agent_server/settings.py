@@ -40,6 +40,7 @@ LIMITS = {
     "LEASE_RENEWAL_SECONDS": 3,  # between renewals of a lease
     "SAVE_SECONDS": 5,  # to try to save what runs emit, before they fail
     "UNSAVED_SECONDS": 600,  # to try to save that they failed; later, other attempts follow
+    "CHAT_ANSWER_SECONDS": 3600,  # for an answer of a chat, with or without a reader
     "CHAT_WAIT_SECONDS": 15,  # for a question to wait for the answer to the last one
     "HEARTBEAT_SECONDS": 3,  # between heartbeats of a background run
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run

@@ -113,7 +113,7 @@ def test_a_whole_visit_needs_no_mouse(visit: Open) -> None:
     say_by_keyboard(here)
     expect(here.box).to_be_focused()
     here.chats.first.focus()
-    press(here, "Tab", "Tab", "Enter")
+    press(here, "ArrowRight", "ArrowRight", "Enter")
     expect(here.dialog.get_by_role("button", name="Cancel")).to_be_focused()
     here.page.keyboard.press("Escape")
     expect(here.button("Delete")).to_be_focused()
@@ -165,7 +165,7 @@ def test_the_list_is_a_drawer_on_a_phone(visit: Open) -> None:
     here.page.keyboard.press("Escape")
     expect(here.chats.first).to_be_hidden()
     here.button("Show conversations").tap()
-    here.page.get_by_role("link", name="New conversation").tap()
+    here.page.get_by_role("complementary").get_by_role("link", name="New").tap()
     expect(here.chats.first).to_be_hidden()
     expect(here.page.get_by_role("heading", name="How can I help?")).to_be_visible()
 
@@ -214,7 +214,7 @@ NOT_READY: dict[str, Any] = {"error": {"message": "It is starting.", "code": "no
 def test_code_can_be_copied(visit: Open) -> None:
     here = visit(permissions=["clipboard-read", "clipboard-write"])
     here.say("Look:\n\n```\na < b\n```\n\nBye")
-    here.button("Copy").click()
+    here.page.get_by_role("button", name="Copy", exact=True).click()
     expect(here.button("Copied")).to_be_visible()
     assert here.page.evaluate("navigator.clipboard.readText()") == "a < b\n"
 

@@ -53,6 +53,11 @@ class Visit:
         return self.page.get_by_role("navigation").get_by_role("link")
 
     @property
+    def bar(self) -> Locator:
+        """The buttons below the last answer."""
+        return self.answers.last.get_by_role("toolbar")
+
+    @property
     def dialog(self) -> Locator:
         """The dialog that is open."""
         return self.page.get_by_role("dialog").last
@@ -76,7 +81,8 @@ class Visit:
 
     def until_idle(self) -> None:
         """Return when nothing is being answered."""
-        expect(self.button("Send")).to_be_visible(timeout=FINISHED)
+        send = self.page.get_by_role("button", name="Send", exact=True)
+        expect(send).to_be_visible(timeout=FINISHED)
 
     def reload_when_idle(self) -> None:
         """Wait until nothing is being answered, and load the page again."""

@@ -1,7 +1,7 @@
 """The files of the chat page: what they weigh, where they come from, what they must not do."""
 
-import gzip
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -13,11 +13,6 @@ from tests.support.rendering import REPOSITORY
 STATIC = in_template(PAGE, REPOSITORY)
 VENDORED = {"marked.js", "dompurify.js"}
 OWN = sorted(path for path in STATIC.iterdir() if path.is_file())
-
-
-def test_the_whole_page_is_at_most_60_kb_over_the_wire() -> None:
-    files = [*OWN, *(STATIC / "vendor" / name for name in VENDORED)]
-    assert sum(len(gzip.compress(path.read_bytes())) for path in files) <= 60 * 1024
 
 
 def test_the_pages_own_files_are_short() -> None:
@@ -58,6 +53,21 @@ def test_text_becomes_markup_only_through_the_sanitiser(path: Path) -> None:
 def test_the_shell_has_no_inline_script_or_style() -> None:
     html = (STATIC / "index.html").read_text("utf-8")
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", html)
+
+
+def test_every_word_of_the_page_is_one_of_its_texts() -> None:
+    known = json.loads((STATIC / "texts" / "en.json").read_text("utf-8"))
+    code = "\n".join(path.read_text("utf-8") for path in STATIC.glob("*.js"))
+    used = {*re.findall(r"\bt\(\"(\w+)\"", code)}
+    in_shell = re.findall(r"\$\{(\w+)\}", (STATIC / "index.html").read_text("utf-8"))
+    assert used - known.keys() == set()
+    assert set(in_shell) - known.keys() == {"disclaimer", "language", "name", "preloads", "prompts"}
+
+
+def test_no_text_of_the_page_is_left_over() -> None:
+    known = json.loads((STATIC / "texts" / "en.json").read_text("utf-8"))
+    own = "\n".join(path.read_text("utf-8") for path in OWN)
+    assert [name for name in known if not re.search(rf"\b{name}\b", own)] == []
 
 
 def _head(name: str) -> str:

@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import Request
 
 from agent_server.background import store
 from agent_server.background.stream import stream_events, stream_text
 from agent_server.chat.questions import ask
-from agent_server.chat.store import RESPONSE_PREFIX
+from agent_server.chat.store import Chats
+from agent_server.chat.stored_answers import RESPONSE_PREFIX
 from agent_server.database.pool import Connection
+from agent_server.errors import ApiError
 from agent_server.responses.requests import Turn
 from agent_server.server.startup import opened_runtime
 
@@ -24,15 +26,33 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     turn = replace(turn, response_id=f"{RESPONSE_PREFIX}{question_id.hex}")
 
     async def ask_question(connection: Connection) -> None:
-        await ask(connection, turn, question_id)
+        await ask(connection, turn, question_id, turn.replaces.id if turn.replaces else None)
 
     await runs.create(turn, on_create=ask_question)
     stream = stream_events if as_events else stream_text
     return stream(runs, turn.response_id, 0)
 
 
-async def running_answer(request: Request, thread_key: str) -> str | None:
-    """Return the id of the response that is running in a thread, if any."""
-    pool = (await opened_runtime(request)).pool
-    rows = await store.rows(pool, store.BUSY, thread_key=thread_key)
+async def running_answer(request: Request, chats: Chats, chat_id: UUID) -> str | None:
+    """Return the id of the response that is running in a chat, in whichever process, if any."""
+    key = chats.user.thread_key(str(chat_id))
+    rows = await store.rows(chats.pool, store.BUSY, thread_key=key)
     return str(rows[0]["id"]) if rows else None
+
+
+async def follow_answer(
+    request: Request, chats: Chats, chat_id: UUID, response_id: str, position: int
+) -> AsyncIterator[str]:
+    """Return the stream of a running answer's events from `position`.
+
+    Raises a 404 ApiError when it is not running.
+    """
+    if await running_answer(request, chats, chat_id) != response_id:
+        raise ApiError(404, "no_such_answer", "This answer is not being written.")
+    return stream_events((await opened_runtime(request)).background, response_id, position)
+
+
+async def stop_answer(request: Request, chats: Chats, chat_id: UUID) -> None:
+    """Stop the answer that is running in a chat; its output so far is stored."""
+    if response_id := await running_answer(request, chats, chat_id):
+        await (await opened_runtime(request)).background.cancel(response_id, chats.user.id)

@@ -1,17 +1,20 @@
 """Stores the questions of chats: in each chat one at a time, until it is answered."""
 
 import json
+import re
 from typing import Any
 from uuid import UUID
 
 from agent_server.chat.requests import TITLE_LENGTH
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError
+from agent_server.identity import User
 from agent_server.responses.items import File, Message
 from agent_server.responses.requests import Turn
 from agent_server.settings import has, limit
 from agent_server.transport.data_urls import media_type
 
+MARKS = re.compile(r"^\s{0,3}(?:#{1,6}\s|>\s?|[-*+]\s)|[*`]+|~~~+", re.M)  # of Markdown
 RETRY_SECONDS = 60  # for a limit that only deleting something helps against
 
 # Locked before a question is asked again, so that what the next statement reads can't change.
@@ -29,7 +32,8 @@ ASK = """
         ON CONFLICT (id) DO UPDATE SET updated_at = now(), answering = excluded.answering,
             answering_until = excluded.answering_until
         WHERE held.user_id = excluded.user_id AND coalesce(held.answering_until < now(), true)
-            AND %(max_messages)s > (SELECT count(*) FROM messages WHERE chat_id = %(chat)s)
+            AND %(max_messages)s > (SELECT count(*) FROM messages WHERE chat_id = %(chat)s) + (
+                SELECT count(*) FROM earlier_messages WHERE chat_id = %(chat)s)
             AND (%(replaces)s::uuid IS NULL OR %(replaces)s = (
                 SELECT id FROM messages WHERE chat_id = %(chat)s AND role = 'user'
                 ORDER BY created_at DESC, id DESC LIMIT 1))
@@ -43,17 +47,26 @@ ASK = """
                     ORDER BY created_at DESC, id DESC LIMIT 1) question,
                 (SELECT role = 'user' OR partial AS wanting FROM messages
                     WHERE chat_id = %(chat)s ORDER BY created_at DESC, id DESC LIMIT 1) last
-            WHERE (content = %(text)s AND files IS NOT DISTINCT FROM %(files)s) OR wanting)))
+            WHERE (content = %(text)s AND files IS NOT DISTINCT FROM %(files)s) OR wanting
+                OR %(edited)s)))
     SELECT id FROM chat"""
 WHY = """
     SELECT user_id = %(user)s AS own,
-        %(max_messages)s <= (SELECT count(*) FROM messages WHERE chat_id = %(chat)s) AS full,
+        %(max_messages)s <= (SELECT count(*) FROM messages WHERE chat_id = %(chat)s) + (
+            SELECT count(*) FROM earlier_messages WHERE chat_id = %(chat)s) AS full,
+        coalesce(answering_until < now(), true) AS free,
         (SELECT id FROM messages WHERE chat_id = %(chat)s AND role = 'user'
             ORDER BY created_at DESC, id DESC LIMIT 1) AS asked
     FROM chats WHERE id = %(chat)s"""
 RENEW = """
     UPDATE chats SET answering_until = now() + make_interval(secs => %(seconds)s)
     WHERE id = %(chat)s AND answering = %(question)s"""
+ANSWERED = """
+    SELECT answering FROM chats
+    WHERE id = %(chat)s AND user_id = %(user)s AND answering_until > now()"""
+RELEASE = """
+    UPDATE chats SET answering = NULL, answering_until = NULL
+    WHERE id = %(chat)s AND user_id = %(user)s"""
 WITHDRAW = """
     WITH gone AS (DELETE FROM messages WHERE id = %(question)s RETURNING chat_id)
     DELETE FROM chats USING gone WHERE chats.id = gone.chat_id AND user_id = %(user)s AND NOT EXISTS
@@ -86,10 +99,27 @@ async def ask(
         raise await _refusal(connection, values)
 
 
-async def renew(pool: Pool, turn: Turn, question_id: UUID) -> None:
-    """Say that the question is still being answered; otherwise another may soon be asked."""
+async def renew(pool: Pool, turn: Turn, question_id: UUID) -> bool:
+    """Say that the question is still being answered; otherwise another may soon be asked.
+
+    Return whether it still is the question that the chat waits for.
+    """
     async with pool.connection() as connection:
-        await connection.execute(RENEW, _values(turn, question_id))
+        return (await connection.execute(RENEW, _values(turn, question_id))).rowcount > 0
+
+
+async def answered_question(pool: Pool, user: User, chat_id: UUID) -> UUID | None:
+    """Return the id of the question that is being answered in a chat, if any."""
+    async with pool.connection() as connection:
+        cursor = await connection.execute(ANSWERED, {"chat": chat_id, "user": user.id})
+        row = await cursor.fetchone()
+    return row["answering"] if row else None
+
+
+async def release(pool: Pool, user: User, chat_id: UUID) -> None:
+    """Say that the chat waits for no answer."""
+    async with pool.connection() as connection:
+        await connection.execute(RELEASE, {"chat": chat_id, "user": user.id})
 
 
 async def withdraw(connection: Connection, turn: Turn, question_id: UUID) -> None:
@@ -118,6 +148,7 @@ def _values(turn: Turn, question_id: UUID) -> dict[str, Any]:
     return {
         "chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id,
         "title": _title(_question(turn)), **to_columns(turn), "again": turn.again,
+        "edited": turn.replaces is not None,
         "max_chats": limit("CHATS_PER_USER"), "max_messages": limit("MESSAGES_PER_CHAT"),
         # A background run is the only one of its thread anyway, however long it takes.
         "seconds": None if has("background") else limit("LEASE_SECONDS"),
@@ -126,7 +157,8 @@ def _values(turn: Turn, question_id: UUID) -> dict[str, Any]:
 
 def _title(question: Message) -> str:
     names = ", ".join(file.filename or "Image" for file in question.files)
-    return " ".join((question.text.strip() or names).split())[:TITLE_LENGTH]
+    words = " ".join(MARKS.sub("", question.text.strip() or names).split())
+    return (words or question.text.strip() or names)[:TITLE_LENGTH]
 
 
 async def _refusal(connection: Connection, values: dict[str, Any]) -> ApiError:
@@ -140,4 +172,7 @@ async def _refusal(connection: Connection, values: dict[str, Any]) -> ApiError:
     if chat["full"]:
         text = f"This chat has {values['max_messages']} messages, the limit. Begin another chat."
         return ApiError(429, "too_many_messages", text, RETRY_SECONDS)
+    if chat["free"] and values["replaces"] not in (None, chat["asked"]):
+        text = "This is no longer the last question of the chat. Load it again."
+        return ApiError(409, "question_replaced", text)
     return ChatBusyError(chat["asked"])

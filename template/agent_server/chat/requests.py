@@ -1,5 +1,6 @@
 """What a client of the chat API may send."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -39,6 +40,12 @@ class UiMessage(BaseModel):
     parts: Annotated[list[Part], Field(fail_fast=True)]
 
 
+def to_message(parts: Sequence[Part], text: str = "") -> Message:
+    """Return a question with these parts, or this text; raises ValidationError."""
+    content = [part.to_part() for part in parts] or text
+    return Message.model_validate({**QUESTION, "content": content})
+
+
 class ChatRequest(BaseModel):
     """The body of `POST /api/chat`: `message`, or `messages`, whose last question is used."""
 
@@ -46,21 +53,21 @@ class ChatRequest(BaseModel):
     message: Text = ""
     messages: Annotated[list[UiMessage], Field(fail_fast=True)] = []
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
+    replaces: UUID | None = None  # the last question, which another wording is to replace
 
     def to_turn(self, user: User) -> Turn:
         """Return the requested turn, in the thread named after the chat's id.
 
         Raises a 400 ApiError when there is no question, or a file in it that can't be used.
         """
-        again = self.trigger == "regenerate-message"
+        again = self.trigger == "regenerate-message" or self.replaces is not None
         return Turn(user, str(self.chat_id), [self._question()], stream=True, again=again)
 
     def _question(self) -> Message:
         asked = [message for message in self.messages if message.role == "user"]
         parts = asked[-1].parts if asked and not self.message else []
-        content = [part.to_part() for part in parts] or self.message
         try:
-            message = Message.model_validate({**QUESTION, "content": content})
+            message = to_message(parts, self.message)
         except ValidationError as error:
             errors = error.errors(include_url=False)
             raise to_bad_request([{**e, "loc": (*PARTS, *e["loc"][1:])} for e in errors]) from None
@@ -84,6 +91,6 @@ class Page(BaseModel):
 
 
 class ChatPage(Page):
-    """A page of the chats whose titles contain `search`."""
+    """A page of the chats whose titles contain `search`, or whose messages have its words."""
 
     search: Text = ""

@@ -1,26 +1,19 @@
 """The chats of each user and their messages: all of their SQL."""
 
 import json
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
-from agent_server.chat.questions import to_columns, withdraw
-from agent_server.chat.requests import ChatPage, Page
+from agent_server.chat.feedback import RESPONSE, create_feedback_table
+from agent_server.chat.requests import ChatPage, Page, Part, to_message
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
-from agent_server.database.text import to_storable
-from agent_server.errors import FILES_REFUSED, ApiError
+from agent_server.errors import ApiError
 from agent_server.identity import User
-from agent_server.responses.requests import Turn
-from agent_server.responses.written import Item
+from agent_server.responses.requests import Replaced, Turn
 from agent_server.settings import limit
-
-RESPONSE_PREFIX = "resp_"  # of a background response's id; the question's id follows
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS chats (
@@ -43,44 +36,60 @@ ANSWERING = """
 # Of a question, as JSON: a text's size is known without reading it.
 FILES = "ALTER TABLE messages ADD COLUMN IF NOT EXISTS files text"
 
-# Locks the chat, so that what the next statements read can't change. No row if the question is no
-# longer the chat's: then nothing is written.
-FINISH = """
-    UPDATE chats SET updated_at = now(), answering = NULL, answering_until = NULL
-    WHERE id = %(chat)s AND user_id = %(user)s AND coalesce(answering = %(question)s, true)
-        AND (%(again)s OR EXISTS (SELECT FROM messages WHERE id = %(question)s))
-    RETURNING id"""
-# Replaces the last question and its answer, unless that is complete and the new one is not.
-REPLACE = """
-    WITH kept AS (
-        SELECT FROM messages WHERE id = %(question)s
-        UNION ALL SELECT FROM (
-            SELECT role, partial FROM messages WHERE chat_id = %(chat)s
-            ORDER BY created_at DESC, id DESC LIMIT 1) last
-        WHERE role <> 'user' AND NOT partial AND NOT %(completed)s),
-    gone AS (
-        DELETE FROM messages WHERE NOT EXISTS (SELECT FROM kept)
-            AND chat_id = %(chat)s AND created_at >= (
-                SELECT max(created_at) FROM messages WHERE chat_id = %(chat)s AND role = 'user'))
-    INSERT INTO messages (id, chat_id, role, content, files, created_at)
-    SELECT %(question)s, %(chat)s, 'user', %(text)s, %(files)s, clock_timestamp()
-    WHERE NOT EXISTS (SELECT FROM kept)"""
-# Times one microsecond apart keep the messages in order.
-ANSWER = """
-    INSERT INTO messages (chat_id, role, content, partial, created_at)
-    SELECT chat_id, said->>'role', said->>'content', coalesce((said->>'partial')::boolean, false),
-        clock_timestamp() + place * interval '1 microsecond'
-    FROM messages question, jsonb_array_elements(%(said)s) WITH ORDINALITY AS answer (said, place)
-    WHERE question.id = %(question)s AND chat_id = %(chat)s"""
-LIST = """
-    SELECT id, title, created_at, updated_at FROM chats
-    WHERE user_id = %(user)s AND strpos(lower(title), lower(%(search)s)) > 0
+# Questions that another wording replaced, and answers that another answer did: `question_id` is the
+# question of the chat in their place. What an answer cites is JSON, as files are.
+EARLIER = """
+    ALTER TABLE messages ADD COLUMN IF NOT EXISTS sources text,
+        ADD COLUMN IF NOT EXISTS trace_id text;
+    CREATE TABLE IF NOT EXISTS earlier_messages (
+        id uuid PRIMARY KEY, chat_id uuid NOT NULL REFERENCES chats ON DELETE CASCADE,
+        question_id uuid NOT NULL, role text NOT NULL, content text NOT NULL, files text,
+        partial boolean NOT NULL, sources text, created_at timestamptz NOT NULL);
+    CREATE INDEX IF NOT EXISTS idx_earlier_messages_question
+        ON earlier_messages (chat_id, question_id, created_at)"""
+
+# Words of no language in particular; a text's beginning, because an index entry has a limit.
+DOCUMENT = "to_tsvector('simple', left(content, 100000))"
+WORDS = f"""
+    CREATE INDEX IF NOT EXISTS idx_messages_words ON messages USING gin ({DOCUMENT})
+    WHERE role IN ('user', 'assistant')"""
+
+# An answer that is not written in the background says until when it is; a background run takes at
+# most an hour.
+RUNNING = """
+    answering IS NOT NULL AND coalesce(answering_until, updated_at + interval '1 hour') > now()"""
+LIST = f"""
+    SELECT id, title, created_at, updated_at, {RUNNING} AS running FROM chats
+    WHERE user_id = %(user)s
         AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
     ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
+# The excerpt is of the first message that has the words, if the title does not have the text.
+SEARCH = f"""
+    SELECT id, title, created_at, updated_at, {RUNNING} AS running,
+        CASE WHEN strpos(lower(title), lower(%(search)s)) = 0 THEN excerpt END AS excerpt FROM (
+        SELECT * FROM chats WHERE user_id = %(user)s AND (
+            strpos(lower(title), lower(%(search)s)) > 0 OR id IN (
+                SELECT m.chat_id FROM messages m JOIN chats c ON c.id = m.chat_id
+                WHERE c.user_id = %(user)s AND role IN ('user', 'assistant')
+                    AND {DOCUMENT} @@ to_tsquery('simple', %(words)s)))
+            AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
+        ORDER BY updated_at DESC, id DESC LIMIT %(limit)s) chats
+    LEFT JOIN LATERAL (
+        SELECT ts_headline('simple', left(content, 100000), to_tsquery('simple', %(words)s),
+            'StartSel="", StopSel="", MinWords=6, MaxWords=14') AS excerpt
+        FROM messages WHERE chat_id = chats.id AND role IN ('user', 'assistant')
+            AND {DOCUMENT} @@ to_tsquery('simple', %(words)s)
+        ORDER BY messages.created_at LIMIT 1) found ON true
+    ORDER BY updated_at DESC, id DESC"""
 # An empty page is one row without a message; another user's chat has no row. A page has at least
-# one message, and no more once it has page_bytes.
-MESSAGES = """
-    SELECT m.id, role, content, files, partial, size, m.created_at FROM chats c LEFT JOIN LATERAL (
+# one message, and no more once it has page_bytes. A question says whether its answer was liked.
+MESSAGES = f"""
+    SELECT m.id, role, content, files, partial, sources, size, m.created_at, (
+        SELECT count(*) FROM earlier_messages e
+        WHERE e.chat_id = c.id AND e.question_id = m.id AND e.role = 'user') AS earlier, (
+        SELECT value FROM feedback f WHERE role = 'user' AND f.user_id = c.user_id
+            AND f.response_id = {RESPONSE.format("m.id")}) AS liked
+    FROM chats c LEFT JOIN LATERAL (
         SELECT *, sum(size) OVER (ORDER BY created_at DESC, id DESC) - size AS later FROM (
             SELECT *, octet_length(content) + coalesce(octet_length(files), 0) AS size
             FROM messages
@@ -88,6 +97,14 @@ MESSAGES = """
                 (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
             ORDER BY created_at DESC, id DESC LIMIT %(limit)s) page) m ON later < %(page_bytes)s
     WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
+EARLIER_OF = """
+    SELECT e.id, e.role, e.content, e.files, e.partial, e.sources, e.created_at
+    FROM earlier_messages e JOIN chats c ON c.id = e.chat_id
+    WHERE c.id = %(id)s AND c.user_id = %(user)s AND e.question_id = %(question)s
+    ORDER BY e.created_at, e.id"""
+QUESTION = """
+    SELECT content, files FROM messages m JOIN chats c ON c.id = m.chat_id
+    WHERE c.id = %(id)s AND c.user_id = %(user)s AND m.id = %(question)s AND role = 'user'"""
 RENAME = """
     UPDATE chats SET title = %(title)s WHERE id = %(id)s AND user_id = %(user)s
     RETURNING id, title, created_at, updated_at"""
@@ -104,8 +121,9 @@ class Chats:
     user: User
 
     async def page(self, page: ChatPage) -> list[Row]:
-        """Return one page of chats, latest first."""
-        return await self._all(LIST, **page.model_dump())
+        """Return one page of chats, latest first; those that a search finds have an `excerpt`."""
+        words = " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", page.search))
+        return await self._all(SEARCH if page.search else LIST, words=words, **page.model_dump())
 
     async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
         """Return the latest messages before the page's position, oldest first, and their sizes.
@@ -114,7 +132,22 @@ class Chats:
         """
         place = {"id": chat_id, "page_bytes": limit("PAGE_BYTES"), **page.model_dump()}
         rows = await self._some(MESSAGES, **place)
-        return [{**row, "files": json.loads(row["files"] or "[]")} for row in rows if row["id"]]
+        return [_told(row) for row in rows if row["id"]]
+
+    async def earlier(self, chat_id: UUID, question_id: UUID) -> list[Row]:
+        """Return the questions and answers that a question and its answer replaced, oldest first.
+
+        They are one after the other: each question is followed by its answer.
+        """
+        rows = await self._some(EARLIER_OF, id=chat_id, question=question_id)
+        return [_told(row) for row in rows]
+
+    async def replacing(self, turn: Turn, question_id: UUID) -> Turn:
+        """Return the turn as one that replaces a question of its chat."""
+        rows = await self._some(QUESTION, id=UUID(turn.thread_id), question=question_id)
+        files = [Part.model_validate(part) for part in json.loads(rows[0]["files"] or "[]")]
+        question = to_message([*files, Part(type="text", text=rows[0]["content"])])
+        return replace(turn, replaces=Replaced(question_id, question))
 
     async def rename(self, chat_id: UUID, title: str) -> Row:
         """Rename a chat, and return it."""
@@ -135,54 +168,16 @@ class Chats:
 
 
 async def create_chat_tables(connection: Connection) -> None:
-    """Create the tables of chats and their messages, or bring them up to date."""
-    await migrate(connection, "chats", [TABLES, ANSWERING, FILES])
+    """Create the tables of chats, their messages and feedback, or bring them up to date."""
+    await migrate(connection, "chats", [TABLES, ANSWERING, FILES, EARLIER, WORDS])
+    await create_feedback_table(connection)
 
 
-async def keep_answer(connection: Connection, turn: Turn, response: Item) -> None:
-    """Store the answer of a background run in the chat whose question it answers, if any."""
-    with suppress(ValueError):  # the id of a thread that is no chat's
-        UUID(turn.thread_id)
-        question_id = UUID(turn.response_id.removeprefix(RESPONSE_PREFIX))
-        await store_answer(connection, turn, question_id, response)
-
-
-async def store_answer(
-    connection: Connection, turn: Turn, question_id: UUID, response: Item
-) -> None:
-    """Store the messages of a response; the last is `partial` unless it was completed.
-
-    A question that was asked again replaces the last one with its answer, unless it has none.
-    """
-    said: list[Row] = [
-        {"role": role, "content": text} for role, text in _to_messages(response["output"])
-    ]
-    completed = response["status"] == "completed"
-    if said:
-        said[-1]["partial"] = not completed
-    place = {"chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id}
-    what = {"said": Jsonb(said), "completed": completed, "again": turn.again}
-    values = {**place, **what, **to_columns(turn)}
-    async with connection.transaction():
-        if not await _execute(connection, FINISH, **values):
-            return
-        if said and turn.again:
-            await connection.execute(REPLACE, values)
-        if said:
-            await connection.execute(ANSWER, values)
-        elif (response["error"] or {}).get("code") == FILES_REFUSED:
-            await withdraw(connection, turn, question_id)
+def _told(row: Row) -> Row:
+    """Return a message with what it has as JSON."""
+    texts = {name: json.loads(row[name] or "[]") for name in ("files", "sources")}
+    return {**row, **texts}
 
 
 async def _execute(connection: Connection, query: str, **values: Any) -> list[Row]:
     return await (await connection.execute(query, values)).fetchall()
-
-
-def _to_messages(output: list[Item]) -> Iterator[tuple[str, str]]:
-    results = {i["call_id"]: i["output"] for i in output if i["type"] == "function_call_output"}
-    for item in output:
-        if item["type"] == "message":
-            yield "assistant", to_storable(item["content"][0]["text"])
-        elif item["type"] == "function_call":
-            call = {"name": item["name"], "arguments": item["arguments"]}
-            yield "tool", json.dumps({**call, "output": results.get(item["call_id"])})

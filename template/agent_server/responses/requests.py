@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, ValidationInfo
 from uuid_utils.compat import uuid7
@@ -114,6 +115,14 @@ class Place(BaseModel):
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """The last question of a chat, in whose place another one is asked."""
+
+    id: UUID
+    question: Message
+
+
+@dataclass(frozen=True)
 class Turn:
     """One turn of one user's conversation: what was sent, and in which thread."""
 
@@ -124,6 +133,7 @@ class Turn:
     response_id: str = ""  # of its background response, which may take several attempts
     metadata: dict[str, str] = field(default_factory=dict)
     again: bool = False  # asks the last question of the thread again, to replace its answer
+    replaces: Replaced | None = None  # asks another question in place of the last, with `again`
     # Answers to what the last run of the thread waits for; then there are no items.
     approvals: list[ApprovalResponse] = field(default_factory=list)
 

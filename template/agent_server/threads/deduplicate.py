@@ -40,6 +40,12 @@ def first_replaced(thread: Messages, sent: Messages, again: bool) -> int:
     return last if again or (lost and sent[end - 1] != thread[-1]) else len(thread)
 
 
+def first_edited(thread: Messages, question: RoleAndText) -> int:
+    """Return the index in `thread` of its last question, if that is `question`; else its length."""
+    last = max(_places(thread), default=len(thread))
+    return last if thread[last : last + 1] == [question] else len(thread)
+
+
 def after_answer(messages: Messages) -> int:
     """Return the number of messages up to the last answer, which is counted."""
     return max((i for i, (role, _) in enumerate(messages, 1) if role == "assistant"), default=0)

@@ -1,26 +1,41 @@
 /** Requests to the server; failures are sentences to show. */
 
+import { t } from "./words.js";
+
 /** What went wrong, in words for the user. */
 export class Failure extends Error {
-  /** `status` is the response's; undefined without a response. */
-  constructor(sentence, status) {
+  /** `status` and `code` are the response's; undefined without a response. */
+  constructor(sentence, { status, code } = {}) {
     super(sentence);
-    this.status = status;
+    Object.assign(this, { status, code });
   }
 }
 
-/** Send a request and return its response; throws a Failure, or an AbortError once aborted. */
-export async function request(method, path, { body, accept = "application/json", signal } = {}) {
+/** The user must sign in again: whatever answers is not this app. */
+export class SessionEnded extends Failure {
+  constructor() {
+    super(t("session_ended"), { status: 401 });
+  }
+}
+
+/** Send a request and return its response; throws a Failure. */
+export async function request(method, path, { body, accept = "application/json" } = {}) {
   const headers = { Accept: accept };
   if (body) headers["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body) });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Failure("The server cannot be reached. Check the connection, and try again.");
+    const sent = body && JSON.stringify(body);
+    // A redirect leads to where one signs in, which can't be read from here.
+    response = await fetch(path, { method, headers, body: sent, redirect: "manual" });
+  } catch {
+    throw new Failure(t("unreachable"));
   }
-  if (!response.ok) throw new Failure(await sentence(response), response.status);
+  const kind = response.headers.get("Content-Type") ?? "";
+  const isPage = response.ok && kind.startsWith("text/html");
+  if (response.type === "opaqueredirect" || response.status === 401 || isPage) {
+    throw new SessionEnded();
+  }
+  if (!response.ok) throw await toFailure(response);
   return response;
 }
 
@@ -57,10 +72,12 @@ export function isAnswered(items, shown, known) {
   return last?.role === "assistant" && !last.partial && since(shown) === since(stored);
 }
 
-async function sentence(response) {
+async function toFailure(response) {
+  const { status } = response;
   try {
-    return (await response.json()).error.message;
+    const { message, code } = (await response.json()).error;
+    return new Failure(message, { status, code });
   } catch {
-    return `The server answered with status ${response.status}. Try again.`;
+    return new Failure(t("status", { status }), { status });
   }
 }

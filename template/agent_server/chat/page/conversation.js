@@ -1,10 +1,17 @@
 /** One conversation: its messages, and the run that answers the last of them. */
 
-import { Failure, getLatest, getPage, isAnswered, request } from "./api.js";
-import { announce, attempt, element, trouble } from "./dom.js";
+import { dress } from "./actions.js";
+import { Failure, getLatest, request } from "./api.js";
+import { announce, element } from "./dom.js";
+import { newId, questionOf } from "./ids.js";
 import { toBody, toElements, userMessage } from "./messages.js";
+import { askAgain, offerRetry, showUnsent } from "./offers.js";
+import { offerEarlier } from "./paging.js";
+import { keep, kept } from "./storage.js";
 import { Run } from "./stream.js";
-import { STOPPED, Turn } from "./turn.js";
+import { Stopped, Turn } from "./turn.js";
+import { Waiting } from "./waiting.js";
+import { t } from "./words.js";
 
 export class Conversation {
   list = element("ol", { class: "messages" });
@@ -12,139 +19,123 @@ export class Conversation {
 
   /**
    * A new conversation has no `id`; one with an id must be loaded first. `changed` is called with
-   * this when it gets an id, and before and after each run. Nothing is sent until `known` resolves,
-   * when `me` is filled.
+   * this when it gets an id, and before and after each run.
    */
-  constructor(id, me, known, changed) {
-    Object.assign(this, { id, me, known, loaded: !id, changed: () => changed(this) });
-    // Chosen here, so that a retry finds what a failed try stored. Browsers offer randomUUID only
-    // on localhost and https; elsewhere the server chooses.
-    this.wanted = id ?? crypto.randomUUID?.();
+  constructor(id, changed) {
+    Object.assign(this, { id, loaded: !id, changed: () => changed(this) });
+    const unsent = kept(this.#unsent);
+    // Chosen here, so that a retry finds what a failed try stored, even after a reload.
+    this.wanted = id ?? unsent?.chat ?? newId();
+    if (!id && unsent) showUnsent(this, unsent);
   }
 
-  get #messages() {
+  /** The path of its messages. */
+  get messages() {
     return `api/chats/${this.wanted}/messages`;
   }
 
   /** The questions shown here. */
-  get #asked() {
-    return [...this.list.querySelectorAll(".user")];
+  get asked() {
+    return [...this.list.querySelectorAll(".user:not(.old)")];
+  }
+
+  /** The name of what this browser keeps of a message that the server may not have. */
+  get #unsent() {
+    return `unsent ${this.id ?? "new"}`;
   }
 
   /** Show the latest messages, and follow a run that has continued without a reader. */
-  async load() {
-    const { items, next, responseId } = await getLatest(this.#messages);
+  async load(problem = null) {
+    const { items, next, responseId } = await getLatest(this.messages);
     this.list.replaceChildren(...toElements(items));
     this.loaded = true;
-    this.#offerEarlier(next);
+    offerEarlier(this, next);
     const last = items.at(-1);
-    const asked = last?.role === "user";
+    const unsent = kept(this.#unsent);
     if (responseId && last) {
-      delete this.#removeAnswer()?.dataset.id; // both are stored anew, if it was asked again
-      await this.#answer(new Run(true, responseId), (run) => run.resume());
-    } else if (last?.partial) this.#offerRetry("It was stopped, or something failed.");
-    else if (asked) this.#offerRetry("There is no answer to this.");
+      delete this.removeAnswer()?.dataset.id; // both are stored anew, if it was asked again
+      const run = new Run(this.wanted, responseId);
+      return this.#answer(run, () => run.resume(), null, true, problem);
+    }
+    const asked = items.findLast(({ role }) => role === "user")?.content;
+    if (unsent && asked !== unsent.text) showUnsent(this, unsent);
+    else if (problem) offerRetry(this, problem);
+    else if (last?.partial) offerRetry(this, new Failure(t("stopped_earlier")));
+    else if (last?.role === "user") offerRetry(this, new Failure(t("unanswered")));
+    dress(this);
   }
 
-  /** Send a message, and show what comes back. */
-  async send(message, trigger = "submit-message", files = []) {
+  /** Send a message, and show what comes back; `more` says what it is to replace, if anything. */
+  async send(message, more = {}, files = []) {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
     this.list.append(userMessage(message, files));
-    await this.#answer(new Run(), async (run) => {
-      const { signal } = run;
-      await run.unlessStopped(this.known);
-      run.background = this.me.background;
-      const body = { chatId: this.wanted, ...toBody(message, files), trigger };
-      const accept = "text/event-stream";
-      const response = await request("POST", "api/chat", { body, accept, signal });
-      this.id = this.wanted = response.headers.get("X-Chat-Id");
+    keep(this.#unsent, { text: message, chat: this.wanted, more });
+    const open = async () => {
+      const body = { chatId: this.wanted, ...toBody(message, files), ...more };
+      const response = await request("POST", "api/chat", { body, accept: "text/event-stream" });
+      keep(this.#unsent, null);
+      this.id = this.wanted;
       this.changed();
       return response;
-    });
+    };
+    const again = () => askAgain(this, message, more, files);
+    await this.#answer(new Run(this.wanted), open, again, Object.keys(more).length > 0);
   }
 
-  async #answer(run, open) {
-    const waiting = element("li", { class: "waiting", "aria-label": "Working" });
-    const turn = new Turn((made) => waiting.before(made), (text) => (waiting.textContent = text));
-    this.list.append(waiting);
-    this.run = run;
-    this.changed();
-    announce("The agent is answering.");
-    let problem = null;
-    try {
-      for await (const event of run.events(open)) turn.take(event);
-    } catch (error) {
-      if (!(error instanceof Failure) && !run.signal.aborted) throw error;
-      problem = run.signal.aborted ? STOPPED : error.message;
-    } finally {
-      waiting.remove();
-      this.run = null;
-      const said = turn.end(!problem);
-      if (this.list.isConnected) announce(said);
-      if (problem) this.#offerRetry(problem);
-      this.changed();
-    }
+  /** Answer the last question anew, or another one in its place. */
+  async replaceLast(text = null) {
+    const asked = this.asked.at(-1);
+    const { id } = asked.dataset;
+    const edited = text !== null && text !== asked.said && id;
+    const more = edited ? { replaces: id } : { trigger: "regenerate-message" };
+    this.removeAnswer().remove();
+    await this.send(text ?? asked.said, more, asked.files);
   }
 
   /** Remove all below the last question, and return the question. */
-  #removeAnswer() {
-    const asked = this.#asked.at(-1);
+  removeAnswer() {
+    const asked = this.asked.at(-1);
     while (asked?.nextSibling) asked.nextSibling.remove();
     return asked;
   }
 
-  #offerRetry(sentence) {
-    const asked = this.#asked.at(-1);
-    const retry = async () => {
-      offer.remove(); // so that it can't be pressed twice
-      const ids = this.#asked.map(({ dataset }) => dataset.id);
-      const known = ids.findLast(Boolean) ?? "";
-      const page = await this.#latest(({ id }) => id === known);
-      const answered = isAnswered(page.items, ids, known);
-      if ((this.me.background && page.responseId) || answered) return this.load();
-      this.list.closest("main").focus();
-      const text = asked.querySelector(".bubble").textContent;
-      const trigger = await this.#triggerOf(text, asked.nextSibling !== null, page);
-      this.#removeAnswer().remove();
-      await this.send(text, trigger, asked.files);
-    };
-    const offer = element("li", { class: "offer" }, trouble(sentence, "Retry", retry));
-    this.list.append(offer);
-  }
-
-  /** Return how to ask again: in place of the last question, if the server has stored it. */
-  async #triggerOf(text, answered, { items }) {
-    for (let tries = 0; ; tries += 1) {
-      const last = items.at(-1);
-      const asked = items.findLast(({ role }) => role === "user")?.content;
-      if (asked !== text || !(last.partial || last.role === "user")) return "submit-message";
-      // The output of a stopped run is stored shortly after the stop.
-      if (last.partial || !answered || tries === 10) return "regenerate-message";
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      ({ items } = await this.#latest());
+  async #answer(run, open, again, replaces, known = null) {
+    const waiting = new Waiting();
+    const place = (made) => waiting.element.before(made);
+    const turn = new Turn(place, (text) => waiting.note(text));
+    this.list.append(waiting.element);
+    this.run = run;
+    this.changed();
+    dress(this);
+    announce(t("answering"));
+    let problem = known; // why it ended, if it is only being stored
+    try {
+      for await (const event of run.events(open, () => waiting.note(t("reconnecting")))) {
+        waiting.restart();
+        turn.take(event);
+      }
+    } catch (error) {
+      if (!(error instanceof Failure) && !(error instanceof Stopped)) throw error;
+      problem = error;
+    } finally {
+      run.ended = true;
+      waiting.end();
+      this.run = null;
+      const said = turn.end(!problem && !run.missed);
+      if (this.list.isConnected) announce(said);
     }
+    await this.#settle(run, problem, replaces, again);
+    this.changed();
   }
 
-  /** Return what `getLatest` does; no messages if that fails. */
-  #latest(begins) {
-    return getLatest(this.#messages, begins).catch(() => ({ items: [] }));
-  }
-
-  #offerEarlier(next) {
-    if (!next) return;
-    const place = element("div");
-    const show = async () => {
-      const { items, next: further } = await getPage(next);
-      const scroller = this.list.closest("main");
-      const below = scroller.scrollHeight - scroller.scrollTop;
-      row.replaceWith(...toElements(items));
-      this.#offerEarlier(further);
-      scroller.scrollTop = scroller.scrollHeight - below;
-      scroller.focus({ preventScroll: true });
-    };
-    const button = { type: "button", class: "plain", click: () => attempt(place, show) };
-    const label = "Show earlier messages";
-    const row = element("li", { class: "earlier" }, element("button", button, label), place);
-    this.list.prepend(row);
+  /** Show what has become of a run, once its events have ended. */
+  async #settle(run, problem, replaces, again) {
+    if (run.missed || (replaces && run.id)) {
+      // What is stored decides: a whole answer outlives an attempt to replace it.
+      return this.load(problem).catch((failure) => offerRetry(this, failure, again));
+    }
+    if (run.id) this.asked.at(-1).dataset.id ??= questionOf(run.id);
+    if (problem) offerRetry(this, problem, again);
+    dress(this);
   }
 }

@@ -1,15 +1,18 @@
 /** Renders a model's Markdown as elements. This is the only place where text becomes markup. */
 
 import { element } from "./dom.js";
+import { frame } from "./frames.js";
+import { extensions } from "./marks.js";
 import { isTangled, toParts } from "./parts.js";
-import DOMPurify from "./vendor/dompurify.js";
 import { marked } from "./vendor/marked.js";
 
+const { DOMPurify } = globalThis; // a classic script, which index.html loads first
 const BUDGET = 30; // milliseconds of a frame
+const ROWS = 40; // of a table, in a frame
 const ALLOWED = {
   ALLOWED_TAGS: [
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
-    "ol", "p", "pre", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "ol", "p", "pre", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
   ],
   ALLOWED_ATTR: ["align", "href", "start", "title"],
   ADD_URI_SAFE_ATTR: ["align", "start"],
@@ -18,10 +21,12 @@ const ALLOWED = {
   ALLOWED_URI_REGEXP: /^(?:https?:\/\/|mailto:)/i,
   RETURN_DOM_FRAGMENT: true, // so nothing here assigns markup, and Trusted Types can forbid it
 };
+const DIRECTED = "p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th";
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 const escaped = (text) => text.replace(/[&<>]/g, (character) => ENTITIES[character]);
 
 marked.use({
+  extensions,
   renderer: {
     // HTML is shown as text: a user who asks about a tag wants to see it.
     html: ({ text }) => (/^<br *\/?>$/i.test(text) ? "<br>" : escaped(text)),
@@ -45,7 +50,7 @@ class Lexer extends marked.Lexer {
 
 /**
  * Show `text` in `container`, as far as it gets in the frame that began at `now`; return whether
- * all is shown. Unchanged blocks are not rendered again.
+ * all is shown. Unchanged blocks are not rendered again, nor those in which the user selects text.
  */
 export function showMarkdown(container, text, now) {
   const parts = toParts(text);
@@ -75,13 +80,45 @@ function showBlocks(place, blocks, end) {
   for (const [index, token] of blocks.entries()) {
     const old = place.children[index];
     if (old?.source === token.raw) continue;
-    if (performance.now() > end) return false;
-    const block = element("div", {}, toElements(token));
-    block.source = token.raw;
+    if (performance.now() > end || (old && isSelected(old))) return false;
+    if (old && growTable(old, token)) {
+      if (old.source !== token.raw) return false; // more rows follow in the next frame
+      continue;
+    }
+    const first = token.type === "table" ? firstRows(token, 0) : token;
+    const block = element("div", {}, toElements(first));
+    Object.assign(block, { source: first === token ? token.raw : null, token: first });
     if (old) old.replaceWith(block);
     else place.append(block);
+    if (first !== token) return false;
   }
   while (place.children.length > blocks.length) place.lastElementChild.remove();
+  return true;
+}
+
+/** Whether the user is selecting text in a block, which would be lost with it. */
+function isSelected(block) {
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(block, true);
+}
+
+/** Return a table with no more of its rows than can be added in one frame to those there are. */
+function firstRows(token, there) {
+  const some = there + ROWS;
+  return token.rows.length > some ? { ...token, rows: token.rows.slice(0, some) } : token;
+}
+
+/** Add new rows of a table to those that are shown; return whether that is all that changes. */
+function growTable(block, token) {
+  const was = block.token;
+  const grows = was?.type === "table" && token.type === "table" && token.raw.startsWith(was.raw);
+  const body = grows && block.querySelector("tbody");
+  if (!body) return false;
+  const kept = was.rows.length - 1; // the last one may have been cut off
+  const now = firstRows(token, kept);
+  const rows = toElements({ ...now, rows: now.rows.slice(kept) }).querySelectorAll("tbody tr");
+  body.lastElementChild.replaceWith(...rows);
+  Object.assign(block, { source: now === token ? token.raw : null, token: now });
   return true;
 }
 
@@ -104,29 +141,7 @@ function toElements(token) {
     link.target = "_blank";
     link.rel = "noopener noreferrer";
   }
-  for (const wide of fragment.querySelectorAll("pre, table")) frame(wide);
+  for (const part of fragment.querySelectorAll(DIRECTED)) part.dir = "auto";
+  for (const wide of fragment.querySelectorAll("pre, table")) frame(wide, token);
   return fragment;
-}
-
-/** Let a wide element scroll on its own, also by keyboard; give code a copy button. */
-function frame(wide) {
-  const box = element("div", { class: "wide" });
-  wide.replaceWith(box);
-  if (wide.localName === "pre") {
-    const button = element("button", { type: "button", class: "copy", click: copy }, "Copy");
-    wide.tabIndex = 0;
-    box.append(button, wide);
-  } else {
-    box.append(element("div", { class: "scroll", tabindex: 0 }, wide));
-  }
-}
-
-async function copy({ target }) {
-  try {
-    await navigator.clipboard.writeText(target.nextSibling.textContent);
-    target.textContent = "Copied";
-  } catch {
-    target.textContent = "Not allowed";
-  }
-  setTimeout(() => (target.textContent = "Copy"), 1500);
 }

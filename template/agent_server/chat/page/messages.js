@@ -1,7 +1,9 @@
 /** Messages as elements: what the user said, an answer, a tool call. */
 
+import { cite } from "./asides.js";
 import { element } from "./dom.js";
 import { showMarkdown } from "./markdown.js";
+import { t } from "./words.js";
 
 const REST = 3; // times as long as it took to show an answer, before it is shown again
 const MOST_INDENTED = 200_000; // characters of JSON
@@ -14,9 +16,10 @@ const row = (kind, speaker, ...body) =>
 
 /** Return a user's message as an element, which has its `files` as the AI SDK's parts. */
 export function userMessage(text, files = []) {
-  const bubble = element("div", { class: "bubble" }, text);
+  const bubble = element("div", { class: "bubble", dir: "auto" }, text);
   bubble.hidden = !text;
-  return Object.assign(row("user", "You said:", ...files.map(toFile), bubble), { files });
+  const made = row("user", t("you_said"), ...files.map(toFile), bubble);
+  return Object.assign(made, { files, said: text, earlier: 0, liked: null });
 }
 
 /** Return what to send of a user's message. */
@@ -26,7 +29,7 @@ export function toBody(text, files) {
 }
 
 function toFile({ url, mediaType, filename }) {
-  if (PICTURE.test(url)) return element("img", { src: url, alt: filename || "Image" });
+  if (PICTURE.test(url)) return element("img", { src: url, alt: filename || t("image") });
   const name = filename || (url.startsWith("data:") ? mediaType : url);
   return element("div", { class: "file" }, name);
 }
@@ -35,13 +38,13 @@ function toFile({ url, mediaType, filename }) {
 export class Answer {
   text = "";
   body = element("div", { class: "markdown" });
-  element = row("assistant", "The agent said:", this.body);
+  element = row("assistant", t("agent_said"), this.body);
   #due = 0;
   #rested = 0; // when it may be shown again
 
   /** Append a piece of text, which is shown in one of the next frames. */
   add(delta) {
-    this.text += delta;
+    this.element.markdown = this.text += delta;
     this.#due ||= this.#later();
   }
 
@@ -66,14 +69,14 @@ export class Answer {
 /** A tool call: collapsed, it names the tool; expanded, it shows the arguments and the result. */
 export class ToolCall {
   output = null;
-  #state = element("span", { class: "quiet" }, "running");
-  #arguments = element("pre", { tabindex: 0, "aria-label": "Arguments" });
-  #result = element("pre", { tabindex: 0, "aria-label": "Result" }, "…");
+  #state = element("span", { class: "quiet" }, t("tool_running"));
+  #arguments = element("pre", { tabindex: 0, "aria-label": t("arguments") });
+  #result = element("pre", { tabindex: 0, "aria-label": t("result") }, "…");
 
   constructor(name) {
     const heading = (text) => element("h3", {}, text);
     const summary = element("summary", {}, element("code", {}, name), this.#state);
-    const parts = [heading("Arguments"), this.#arguments, heading("Result"), this.#result];
+    const parts = [heading(t("arguments")), this.#arguments, heading(t("result")), this.#result];
     this.element = element("li", { class: "tool" }, element("details", {}, summary, ...parts));
   }
 
@@ -86,8 +89,8 @@ export class ToolCall {
   returned(output) {
     this.output = output;
     const missing = output === null;
-    this.#state.textContent = missing ? "no result" : "done";
-    this.#result.textContent = missing ? "The run ended before it returned." : indented(output);
+    this.#state.textContent = t(missing ? "tool_without" : "tool_done");
+    this.#result.textContent = missing ? t("tool_ended") : indented(output);
   }
 }
 
@@ -97,22 +100,24 @@ export function toElements(messages) {
   return messages.map((message) => toElement(message, now));
 }
 
-function toElement({ id, role, content, files, partial }, now) {
+function toElement({ id, role, content, files, partial, sources, earlier, liked }, now) {
   const makes = { user: userMessage, assistant: toAnswer, tool: toToolCall };
   const made = makes[role](content, role === "user" ? files : now);
   made.dataset.id = id;
+  Object.assign(made, { earlier: earlier ?? 0, liked: liked ?? null });
+  for (const source of sources) cite(made, source);
   if (partial) markIncomplete(made);
   return made;
 }
 
 /** Say below a message that it is incomplete. */
 export function markIncomplete(message) {
-  message.append(element("p", { class: "quiet" }, "This answer is incomplete."));
+  message.append(element("p", { class: "quiet" }, t("incomplete")));
 }
 
 function toAnswer(text, now) {
   const answer = new Answer();
-  answer.text = text;
+  answer.text = answer.element.markdown = text;
   answer.show(now);
   return answer.element;
 }

@@ -3,11 +3,10 @@
 import { Failure } from "./api.js";
 import { Thought, cite, noteOn } from "./asides.js";
 import { Answer, ToolCall, markIncomplete } from "./messages.js";
+import { t } from "./words.js";
 
-/** Shown to a user who stopped a run, here or elsewhere. */
-export const STOPPED = "You stopped this answer.";
-
-const QUEUED = "Waiting for your other answers to finish…";
+/** The user stopped the run, here or elsewhere. */
+export class Stopped extends Error {}
 
 export class Turn {
   #parts = new Map(); // by the id of the message or the call, in the order they came
@@ -17,22 +16,17 @@ export class Turn {
     Object.assign(this, { place, note });
   }
 
-  /** Show an event; throws a Failure if the run failed or was stopped. */
+  /** Show an event; throws Stopped if the run was stopped, and a Failure if it failed. */
   take({ type, item, item_id, delta, annotation, response }) {
-    this.note(type === "response.queued" ? QUEUED : "");
+    this.note(type === "response.queued" ? t("queued") : "");
     if (type === "response.in_progress") this.#keep(response.output);
     if (type === "response.output_text.delta") this.#part(item_id, Answer).add(delta);
     if (type === "response.reasoning_summary_text.delta") this.#part(item_id, Thought).add(delta);
     if (annotation) cite(this.#part(item_id, Answer).element, annotation);
+    if (item) this.#takeItem(item, type === "response.output_item.done");
     if (["response.completed", "response.incomplete"].includes(type)) this.#noteOn(response);
+    if (type === "response.cancelled" || response?.error?.code === "stopped") throw new Stopped();
     if (type === "response.failed") throw new Failure(response.error.message);
-    if (type === "response.cancelled") throw new Failure(STOPPED);
-    if (item?.type === "function_call") {
-      this.#part(item.call_id, ToolCall, item.name).called(item.arguments);
-    }
-    if (item?.type === "function_call_output" && type === "response.output_item.done") {
-      this.#part(item.call_id, ToolCall, "tool").returned(item.output);
-    }
   }
 
   /** Show all of the output and return its text; `complete` is false if there should be more. */
@@ -43,6 +37,17 @@ export class Turn {
     for (const part of parts) if (part.output === null) part.returned(null);
     if (!complete && parts.length) markIncomplete(parts.at(-1).element);
     return answers.map((answer) => answer.text).join("\n");
+  }
+
+  /** Show an item that is not text. What else stands beside an answer has its place here. */
+  #takeItem(item, done) {
+    if (item.type === "function_call") {
+      this.#part(item.call_id, ToolCall, item.name).called(item.arguments);
+      if (done) this.note(t("using", { tool: item.name }));
+    }
+    if (item.type === "function_call_output" && done) {
+      this.#part(item.call_id, ToolCall, "tool").returned(item.output);
+    }
   }
 
   #noteOn(response) {

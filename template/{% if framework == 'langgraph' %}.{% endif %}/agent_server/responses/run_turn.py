@@ -135,6 +135,7 @@ async def _input(
 ) -> dict[str, Any] | Command[Any] | None:
     """Return what the graph is given: None to go on where an earlier attempt was cut off."""
     graph, turn = run.graph, run.turn
+    replaced = to_messages([turn.replaces.question]) if turn.replaces else []
     if graph.checkpointer and turn.response_id and await _resumes(run, pause.state):
         return None
     if turn.approvals:
@@ -144,10 +145,11 @@ async def _input(
     if run.approvals and may_pause(graph) and await run.approvals.dismiss(turn):
         await answer_open_calls(graph, run.config, NOT_APPROVED)
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
-        return {"incoming": incoming, "again": turn.again}
+        return {"incoming": incoming, "again": turn.again, "replaced": replaced}
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
     messages = held.get("messages", [])
-    return {"messages": added_by_turn(turn.thread_key, messages, incoming, turn.again)}
+    key, again = turn.thread_key, turn.again
+    return {"messages": added_by_turn(key, messages, incoming, again, replaced=replaced)}
 
 
 async def _stream(run: _Run, sent: dict[str, Any] | Command[Any] | None) -> bool:

@@ -15,7 +15,13 @@ from langchain_core.messages.modifier import RemoveMessage
 
 from agent_server.database.text import shortened, storable
 from agent_server.settings import limit, setting
-from agent_server.threads.deduplicate import RoleAndText, after_answer, first_new, first_replaced
+from agent_server.threads.deduplicate import (
+    RoleAndText,
+    after_answer,
+    first_edited,
+    first_new,
+    first_replaced,
+)
 from agent_server.threads.window import AROUND, INTERRUPTED, LETTERS, context_tokens
 
 Messages = Sequence[AnyMessage]
@@ -27,15 +33,18 @@ WRITTEN = (
 
 
 def kept_and_new(
-    held: Messages, sent: Messages, again: bool = False, cut: bool = False
+    held: Messages, sent: Messages, again: bool = False, cut: bool = False, replaced: Messages = ()
 ) -> tuple[Messages, Messages]:
     """Return the messages of the thread to keep, and those in `sent` that it does not hold.
 
     A question that is asked again is not kept, nor is its answer (see `first_replaced`).
-    With `cut`, `held` is only the end of the thread.
+    With `cut`, `held` is only the end of the thread. `replaced` is the question in whose place
+    `sent` asks another one.
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
+    if replaced:
+        stays = first_edited(thread, _roles_and_texts(replaced)[-1])
     return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
 
 

@@ -55,6 +55,7 @@ class ThreadState(AgentState[Any]):
     ]
     incoming: NotRequired[Annotated[list[AnyMessage], UntrackedValue]]
     again: NotRequired[Annotated[bool, UntrackedValue]]
+    replaced: NotRequired[Annotated[list[AnyMessage], UntrackedValue]]
     dropped: NotRequired[int]  # messages that only earlier checkpoints of the thread hold
 
 
@@ -77,7 +78,8 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         held, sent = state.get("messages", []), state.get("incoming", [])
         thread_key = get_config()["configurable"].get("thread_id", "")
         again, dropped = state.get("again", False), state.get("dropped", 0)
-        added = added_by_turn(thread_key, held, sent, again, dropped > 0)
+        replaced = state.get("replaced", [])
+        added = added_by_turn(thread_key, held, sent, again, dropped > 0, replaced)
         old = out_of_reach(held)
         if noted := seen.get():
             noted.before = dropped + len(old)
@@ -123,9 +125,10 @@ def added_by_turn(
     sent: Sequence[AnyMessage],
     again: bool,
     cut: bool = False,
+    replaced: Sequence[AnyMessage] = (),
 ) -> list[AnyMessage | RemoveMessage]:
     """Return what a turn that sends these messages adds to the thread, and removes from it."""
-    kept, new = kept_and_new(held, sent, again, cut)
+    kept, new = kept_and_new(held, sent, again, cut, replaced)
     before = str(kept[-1].id) if kept else ""
     for message in new:
         # Not random: LangGraph may run this again after a crash, and must not store it twice. Nor

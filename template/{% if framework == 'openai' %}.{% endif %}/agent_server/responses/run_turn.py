@@ -133,7 +133,8 @@ async def _begin(
 ) -> Run:
     """Return the run for what the turn asks."""
     turn, cut = session.turn, bool(session.left_out)
-    kept, new = kept_and_new(session.held, to_items(turn.items), turn.again, cut)
+    replaced = to_items([turn.replaces.question]) if turn.replaces else []
+    kept, new = kept_and_new(session.held, to_items(turn.items), turn.again, cut, replaced)
     if session.approvals and may_pause(agent) and await session.approvals.dismiss(turn):
         new = [*refused(kept), *new]
     items = [*kept, *new]

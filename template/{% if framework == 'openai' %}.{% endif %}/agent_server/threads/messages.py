@@ -8,21 +8,24 @@ from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from agent_server.database.text import shortened, storable, to_storable_json
 from agent_server.settings import limit
-from agent_server.threads.deduplicate import RoleAndText, first_new, first_replaced
+from agent_server.threads.deduplicate import RoleAndText, first_edited, first_new, first_replaced
 
 Items = Sequence[TResponseInputItem]
 
 
 def kept_and_new(
-    held: Items, sent: Items, again: bool = False, cut: bool = False
+    held: Items, sent: Items, again: bool = False, cut: bool = False, replaced: Items = ()
 ) -> tuple[Items, Items]:
     """Return the items of the session to keep, and those in `sent` that it does not hold.
 
     A question that is asked again is not kept, nor is its answer (see `first_replaced`).
-    With `cut`, `held` is only the end of the thread.
+    With `cut`, `held` is only the end of the thread. `replaced` is the question in whose place
+    `sent` asks another one.
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
+    if replaced:
+        stays = first_edited(thread, _roles_and_texts(replaced)[-1])
     return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
 
 

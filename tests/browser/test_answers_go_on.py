@@ -1,4 +1,4 @@
-"""Answers that go on without their reader, on the chat page."""
+"""Answers that go on without their reader, with background responses and without."""
 
 import re
 import signal
@@ -10,8 +10,6 @@ from tests.browser.conftest import Open
 from tests.browser.visit import FINISHED, Visit, open_page
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
-
-pytestmark = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
 
 def assert_whole(here: Visit, words: int) -> None:
@@ -63,9 +61,9 @@ def test_an_answer_that_is_stopped_elsewhere_says_so(visit: Open, slow_words: No
     second = visit(first.page.url)
     expect(second.answers).to_contain_text("word5", timeout=FINISHED)
     first.button("Stop").click()
-    expect(second.messages).to_contain_text("You stopped this answer.", timeout=FINISHED)
+    expect(second.messages.get_by_text("Stopped", exact=True)).to_be_visible(timeout=FINISHED)
     expect(second.answers).to_contain_text("incomplete")
-    expect(second.button("Retry")).to_be_visible()
+    expect(second.button("Regenerate")).to_be_visible()
 
 
 def test_an_answer_that_was_reloaded_can_be_stopped(visit: Open, slow_words: None) -> None:
@@ -83,8 +81,7 @@ def test_an_answer_that_was_reloaded_can_be_stopped(visit: Open, slow_words: Non
 
 def test_a_stop_that_comes_too_late_keeps_the_answer(visit: Open, slow_words: None) -> None:
     here = visit()
-    over = {"status": "completed"}
-    here.page.route("**/responses/*/cancel", lambda route: route.fulfill(json=over))
+    here.page.route("**/api/chats/*/stop", lambda route: route.fulfill(status=204))
     here.start("/repeat 30")
     expect(here.answers).to_contain_text("word2", timeout=FINISHED)
     here.button("Stop").click()
@@ -97,11 +94,41 @@ def test_a_stop_before_the_answer_begins_is_not_lost(visit: Open, model: Standin
     here.start("/repeat 400")
     here.button("Stop").click()
     here.until_idle()
-    expect(here.messages).to_contain_text("You stopped this answer.")
+    expect(here.messages.get_by_text("Stopped", exact=True)).to_be_visible()
+    if here.problems:  # before the answer has begun, it still has a status
+        here.allow("a status of 409")
     here.page.reload()
     expect(here.messages).to_contain_text("There is no answer to this.")
 
 
+# Chromium lets streams that are open go on when it is told to be offline.
+CUT = """
+    const real = window.fetch;
+    const open = new AbortController();
+    window.cut = () => open.abort();
+    window.fetch = (path, options) => {
+        const cut = path === "api/chat" ? { signal: open.signal } : {};
+        return real(path, { ...options, ...cut });
+    };
+"""
+
+
+def test_four_seconds_without_a_network_lose_nothing(visit: Open, slow_words: None) -> None:
+    here = visit("")
+    here.page.add_init_script(CUT)
+    here.page.goto("/")
+    here.start("/repeat 120")
+    expect(here.answers).to_contain_text("word5", timeout=FINISHED)
+    here.page.context.set_offline(True)
+    here.page.evaluate("cut()")
+    expect(here.messages.get_by_text("Reconnecting…")).to_be_visible()
+    here.page.wait_for_timeout(4000)
+    here.page.context.set_offline(False)
+    assert_whole(here, 120)
+    here.allow("net::ERR_INTERNET_DISCONNECTED")
+
+
+@pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 def test_the_page_resumes_by_itself_after_its_server_is_killed(
     project: Project, model: StandinModel, browser: Browser, slow_words: None
 ) -> None:

@@ -1,0 +1,88 @@
+"""Serves the page: its files compressed, and those that depend on what the owner chose."""
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+
+from fastapi import Request, Response
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Scope
+
+from agent_server.chat.branding import HERE, read_branding
+
+PAGE = HERE / "page"
+LOGO = HERE.parent / "logo.svg"
+# Scripts that are no modules, and those that are seldom used.
+CLASSIC = {"theme.js", "dompurify.js"}
+SELDOM = {"code.js", "editing.js", "memory.js", "transcript.js", "you.js"}
+# Comments that have lines of their own, and indentation: for those who read the files.
+UNSENT = re.compile(r"^[ ]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n|\n)|^[ ]+", re.MULTILINE | re.DOTALL)
+MADE: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "brand.css": ("text/css", lambda: read_branding().style.encode()),
+    "texts.js": ("text/javascript", lambda: _as_module(read_branding().words)),
+    "manifest.webmanifest": (
+        "application/manifest+json",
+        lambda: read_branding().manifest.encode(),
+    ),
+    "logo.svg": ("image/svg+xml", LOGO.read_bytes),
+}
+
+
+class PageFiles(StaticFiles):
+    """The files of the page. Raises SettingsError if `page.toml` can't be used."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=PAGE)
+        read_branding()
+        self._compressed: dict[str, bytes] = {}  # by their hash; of few files
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file."""
+        if path in MADE:
+            kind, make = MADE[path]
+            return self._pack(make(), kind, scope)
+        found = await super().get_response(path, scope)
+        if not isinstance(found, FileResponse):
+            return found
+        body = Path(found.path).read_bytes()  # noqa: ASYNC240 - of this project: it is there at once
+        own = path.endswith((".js", ".css")) and not path.startswith("vendor/")
+        return self._pack(_compact(body) if own else body, found.media_type or "", scope)
+
+    def show(self, request: Request) -> Response:
+        """Return the page itself."""
+        places = {**read_branding().shown, "preloads": _preloads()}
+        text = Template((PAGE / "index.html").read_text("utf-8")).substitute(places)
+        return self._pack(_compact(text.encode()), "text/html", request.scope)
+
+    def _pack(self, body: bytes, kind: str, scope: Scope) -> Response:
+        asked, digest = Headers(scope=scope), hashlib.sha256(body).hexdigest()[:32]
+        headers = {"ETag": f'"{digest}"', "Vary": "Accept-Encoding"}
+        if self.is_not_modified(Headers(headers), asked):
+            return NotModifiedResponse(Headers(headers))
+        if "gzip" in asked.get("accept-encoding", ""):
+            if digest not in self._compressed:
+                self._compressed[digest] = gzip.compress(body)
+            body, headers["Content-Encoding"] = self._compressed[digest], "gzip"
+        return Response(body, headers=headers, media_type=kind)
+
+
+def _compact(body: bytes) -> bytes:
+    return UNSENT.sub("", body.decode()).encode()
+
+
+def _as_module(words: dict[str, str]) -> bytes:
+    return f"export default {json.dumps(words, ensure_ascii=False)};\n".encode()
+
+
+def _preloads() -> str:
+    """Return the links that let the browser fetch all modules at once."""
+    names = [path.relative_to(PAGE).as_posix() for path in sorted(PAGE.rglob("*.js"))]
+    modules = [name for name in names if Path(name).name not in CLASSIC | SELDOM]
+    link = '<link rel="modulepreload" href="static/{}">'
+    return "".join(link.format(name) for name in [*modules, "texts.js"])

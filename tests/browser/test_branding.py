@@ -1,0 +1,79 @@
+"""The page is its owner's: name, colours, words; and it is light."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.visit import Visit, open_page
+from tests.standins.model import StandinModel
+from tests.support.project import Project, Server
+
+pytestmark = pytest.mark.parametrize("project", ["openai"], indirect=True)
+OWN = """
+name = "Acme <Desk>"
+accent = "#ffcc00"
+language = "de"
+greeting = "Was darf es sein?"
+prompts = ["Zeig mir eine Tabelle", "Show me a table"]
+disclaimer = "Nur zur Probe."
+[texts]
+write_message = "Frag Acme"
+"""
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle r="9" fill="gold"/></svg>'
+WIRE = """
+    [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+        .filter(({ name }) => !name.includes("/api/"))
+        .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)
+"""
+
+
+@pytest.fixture
+def branded(server: Server, project: Project) -> Iterator[Server]:
+    """Yield the server of a project whose owner has branded its page."""
+    files = [(project.folder / "agent_server" / name) for name in ("page.toml", "logo.svg")]
+    before = [path.read_text() for path in files]
+    for path, text in zip(files, (OWN, LOGO), strict=True):
+        path.write_text(text)
+    yield server
+    for path, text in zip(files, before, strict=True):
+        path.write_text(text)
+
+
+def test_the_page_is_the_owners(browser: Browser, branded: Server, model: StandinModel) -> None:
+    here = open_page(browser, branded)
+    expect(here.page).to_have_title("Neue Unterhaltung · Acme <Desk>")
+    expect(here.page.locator("html")).to_have_attribute("lang", "de")
+    expect(here.page.get_by_role("heading", name="Was darf es sein?")).to_be_visible()
+    expect(here.page.get_by_placeholder("Frag Acme")).to_be_visible()
+    expect(here.page.get_by_text("Nur zur Probe.")).to_be_visible()
+    here.page.get_by_role("button", name="Show me a table").click()
+    expect(here.page.get_by_role("button", name="Als CSV kopieren")).to_be_visible()
+    take(here, "branded")
+    here.page.context.close()
+    assert here.problems == []
+
+
+def test_its_icon_and_manifest_are_the_owners(browser: Browser, branded: Server) -> None:
+    here = open_page(browser, branded)
+    manifest = here.page.evaluate("fetch('static/manifest.webmanifest').then((r) => r.json())")
+    assert manifest["name"] == "Acme <Desk>" and manifest["theme_color"] == "#ffcc00"
+    logo = here.page.evaluate("fetch('static/logo.svg').then((r) => r.text())")
+    assert logo == LOGO
+    here.page.context.close()
+
+
+def test_the_whole_page_is_at_most_60_kb_over_the_wire(browser: Browser, server: Server) -> None:
+    here = open_page(browser, server)
+    expect(here.page.get_by_role("button", name="What time is it?")).to_be_visible()
+    here.page.wait_for_load_state("networkidle")
+    assert here.page.evaluate(WIRE) <= 60 * 1024
+    here.page.context.close()
+
+
+def take(here: Visit, name: str) -> None:
+    """Write a picture for the README, if it is asked for."""
+    if folder := os.environ.get("CHAT_SCREENSHOTS"):
+        here.page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled", caret="hide")
