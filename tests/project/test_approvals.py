@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -202,6 +203,35 @@ def test_two_clicks_at_once_make_one_call(desk: Desk) -> None:
     assert desk.sent.count("twice@x") == 1
     codes = {code(answer) for answer in answers if answer.get("error")}
     assert codes <= {"already_decided", "thread_busy"} and len(answers) == 4
+
+
+def test_a_chat_asks_and_goes_on_alike(desk: Desk) -> None:
+    chat = str(uuid4())
+    [asked] = requests(desk.chat(chat, "chat@x", message="Write to them"))
+    done = desk.chat(chat, approval={"id": asked["id"], "approve": True})
+    assert "Sent to chat@x." in text_of(done) and desk.sent.count("chat@x") == 1
+    stored = desk.server.http.get(f"/api/chats/{chat}/messages", headers=ADA).json()
+    roles = ["user", "assistant", "tool", "tool", "tool", "assistant"]
+    assert [message["role"] for message in stored] == roles
+    assert json.loads(stored[3]["content"]) == {"approval": asked["id"], "approve": True}
+
+
+def test_a_chat_says_by_its_status_what_can_not_be_decided(desk: Desk) -> None:
+    chat = str(uuid4())
+    [asked] = requests(desk.chat(chat, "status@x", message="Write to them"))
+    body = {"chatId": chat, "approval": {"id": asked["id"], "approve": False}}
+
+    def status(who: dict[str, str], **other: Any) -> int:
+        return desk.server.http.post("/api/chat", json={**body, **other}, headers=who).status_code
+
+    assert (status(EVE), status(ADA, chatId=str(uuid4()))) == (404, 404)
+    assert (status(ADA), status(ADA), desk.sent.count("status@x")) == (200, 409, 0)
+
+
+def test_a_reader_of_text_alone_is_told_what_waits(desk: Desk) -> None:
+    desk.model.script = [Answer(calls=(Call("send", '{"to": "text@x"}'),))]
+    answer = desk.server.http.post("/api/chat", json={"message": "Write"}, headers=ADA)
+    assert "waits for your approval: send" in answer.text and "text@x" not in desk.sent
 
 
 class Clerk(RuleBasedStateMachine):

@@ -43,6 +43,14 @@ class Desk:
         answer = self.server.http.post("/responses", json=body, headers=headers)
         return last_of(answer) if more.get("stream") else dict(answer.json())
 
+    def chat(self, chat: str, *to: str, **body: Any) -> Body:
+        """Return the last state of the answer in a chat, in which the model calls `send`."""
+        calls = tuple(Call("send", json.dumps({"to": one})) for one in to)
+        self.model.script = [Answer("Well.", calls)] if calls else []
+        headers = {**ADA, "Accept": "text/event-stream"}
+        sent = {"chatId": chat, **body}
+        return last_of(self.server.http.post("/api/chat", json=sent, headers=headers))
+
     def answer(self, asked: Body, *approve: bool, **more: Any) -> Body:
         """Answer the requests in a response, in order."""
         said = [response(one, yes) for one, yes in zip(requests(asked), approve, strict=False)]

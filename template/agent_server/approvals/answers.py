@@ -6,7 +6,7 @@ from agent_server.errors import bad_request, no_such_approval
 from agent_server.responses.items import ApprovalResponse, Item, Message, UnusedItem
 from agent_server.settings import has
 
-Sent = Sequence[Item | ApprovalResponse | UnusedItem]
+Sent = str | Sequence[Item | ApprovalResponse | UnusedItem]
 
 
 def answers_in(sent: Sent) -> list[ApprovalResponse]:
@@ -15,7 +15,7 @@ def answers_in(sent: Sent) -> list[ApprovalResponse]:
     Raises ApiError as `checked` does.
     """
     found: list[ApprovalResponse] = []
-    for item in sent:
+    for item in sent if not isinstance(sent, str) else ():
         if isinstance(item, Message) and item.role == "user" and item.counts:
             found.clear()
         elif isinstance(item, ApprovalResponse):

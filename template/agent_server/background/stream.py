@@ -10,7 +10,7 @@ from agent_server.background import store
 from agent_server.background.runs import BackgroundRuns
 from agent_server.errors import ApiError
 from agent_server.responses.builder import UNFINISHED
-from agent_server.responses.events import Event, to_sse
+from agent_server.responses.events import Event, to_sse, to_text
 
 
 class HandedOverError(ApiError):
@@ -41,12 +41,12 @@ async def stream_text(runs: BackgroundRuns, response_id: str, position: int) -> 
     """
     begun = False
     async for kind, event in _read(runs, response_id, position):
+        if text := to_text((kind, event)):
+            yield text
         if kind == "response.in_progress":
             if begun:  # another attempt, whose text does not continue the earlier one's
                 raise HandedOverError
             begun = True
-        if kind == "response.output_text.delta":
-            yield json.loads(event)["delta"]
         if kind == "response.failed":
             error = json.loads(event)["response"]["error"]
             raise ApiError(502, error["code"], error["message"])

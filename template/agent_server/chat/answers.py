@@ -22,15 +22,16 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
 
     Raises ApiError as `BackgroundRuns.create` and `ask` do; then nothing is stored.
     """
-    runs, question_id = (await opened_runtime(request)).background, uuid4()
+    runtime, question_id = await opened_runtime(request), uuid4()
+    await runtime.check_turn(turn)
     turn = replace(turn, response_id=f"{RESPONSE_PREFIX}{question_id.hex}")
 
     async def ask_question(connection: Connection) -> None:
         await ask(connection, turn, question_id, turn.replaces.id if turn.replaces else None)
 
-    await runs.create(turn, on_create=ask_question)
+    await runtime.background.create(turn, on_create=ask_question)
     stream = stream_events if as_events else stream_text
-    return stream(runs, turn.response_id, 0)
+    return stream(runtime.background, turn.response_id, 0)
 
 
 async def running_answer(request: Request, chats: Chats, chat_id: UUID) -> str | None:

@@ -1,7 +1,6 @@
 """Answers chats in this process, whether or not anyone reads the answers, until it ends."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -23,7 +22,7 @@ from agent_server.chat.stored_answers import RESPONSE_PREFIX, store_answer
 from agent_server.database.pool import Pool
 from agent_server.errors import FILES_REFUSED, ApiError
 from agent_server.responses.builder import ResponseBuilder
-from agent_server.responses.events import to_sse
+from agent_server.responses.events import to_sse, to_text
 from agent_server.responses.requests import Turn
 from agent_server.responses.task import ResponseTask, RunTurn
 from agent_server.server.startup import opened_runtime
@@ -43,6 +42,7 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     fails before it has any output.
     """
     runtime = await opened_runtime(request)
+    await runtime.check_turn(turn)
     response, running = ResponseBuilder(turn.thread_id), _running(request)
     question_id = await _ask_when_free(runtime.pool, turn)
     response.body["id"] = f"{RESPONSE_PREFIX}{question_id.hex}"
@@ -130,9 +130,9 @@ async def _to_sse(task: ResponseTask, position: int) -> AsyncIterator[str]:
 
 async def _to_text(task: ResponseTask) -> AsyncIterator[str]:
     """Yield the text as it arrives; raises the ApiError of a run that fails."""
-    async for kind, event in task.response.events.read():
-        if kind == "response.output_text.delta":
-            yield json.loads(event)["delta"]
+    async for event in task.response.events.read():
+        if text := to_text(event):
+            yield text
     await task.wait()
 
 

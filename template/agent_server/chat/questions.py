@@ -40,7 +40,7 @@ ASK = """
         RETURNING id),
     asked AS (
         INSERT INTO messages (id, chat_id, role, content, files, created_at)
-        SELECT %(question)s, id, 'user', %(text)s, %(files)s, clock_timestamp() FROM chat
+        SELECT %(question)s, id, %(role)s, %(text)s, %(files)s, clock_timestamp() FROM chat
         WHERE NOT (%(again)s AND EXISTS (
             SELECT FROM
                 (SELECT content, files FROM messages WHERE chat_id = %(chat)s AND role = 'user'
@@ -128,10 +128,15 @@ async def withdraw(connection: Connection, turn: Turn, question_id: UUID) -> Non
 
 
 def to_columns(turn: Turn) -> dict[str, str | None]:
-    """Return the text of the question that a chat's turn asks, and its files as JSON, if any."""
+    """Return what a chat keeps of the question that its turn asks, or of what it decides."""
+    if turn.approvals:
+        said = turn.approvals[0]
+        text = json.dumps({"approval": said.approval_request_id, "approve": said.approve})
+        return {"role": "tool", "text": text, "files": None, "title": ""}
     question = _question(turn)
     files = [_to_ui(file) for file in question.files]
-    return {"text": question.text, "files": json.dumps(files) if files else None}
+    kept = {"text": question.text, "files": json.dumps(files) if files else None}
+    return {"role": "user", **kept, "title": _title(question)}
 
 
 def _question(turn: Turn) -> Message:
@@ -147,7 +152,7 @@ def _to_ui(file: File) -> dict[str, str]:
 def _values(turn: Turn, question_id: UUID) -> dict[str, Any]:
     return {
         "chat": UUID(turn.thread_id), "user": turn.user.id, "question": question_id,
-        "title": _title(_question(turn)), **to_columns(turn), "again": turn.again,
+        **to_columns(turn), "again": turn.again,
         "edited": turn.replaces is not None,
         "max_chats": limit("CHATS_PER_USER"), "max_messages": limit("MESSAGES_PER_CHAT"),
         # A background run is the only one of its thread anyway, however long it takes.

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
-from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, Field, StrictBool, ValidationError
 
+from agent_server.approvals.answers import checked
 from agent_server.errors import bad_request
 from agent_server.identity import User
-from agent_server.responses.items import Message, Text
+from agent_server.responses.items import ApprovalResponse, Id, Message, Reason, Text
 from agent_server.responses.requests import Turn, to_bad_request
 
 TITLE_LENGTH = 80
@@ -46,6 +47,14 @@ def to_message(parts: Sequence[Part], text: str = "") -> Message:
     return Message.model_validate({**QUESTION, "content": content})
 
 
+class Decision(BaseModel):
+    """What the user says to a request to approve a tool call."""
+
+    approval_request_id: Annotated[Id, Field(validation_alias="id")]
+    approve: StrictBool
+    reason: Reason | None = None
+
+
 class ChatRequest(BaseModel):
     """The body of `POST /api/chat`: `message`, or `messages`, whose last question is used."""
 
@@ -54,12 +63,17 @@ class ChatRequest(BaseModel):
     messages: Annotated[list[UiMessage], Field(fail_fast=True)] = []
     trigger: Literal["submit-message", "regenerate-message"] = "submit-message"
     replaces: UUID | None = None  # the last question, which another wording is to replace
+    approval: Decision | None = None  # of a tool call that waits; then there is no question
 
     def to_turn(self, user: User) -> Turn:
         """Return the requested turn, in the thread named after the chat's id.
 
         Raises a 400 ApiError when there is no question, or a file in it that can't be used.
         """
+        if said := self.approval:
+            kind: Any = {"type": "mcp_approval_response"}
+            approvals = checked([ApprovalResponse(**kind, **said.model_dump())])
+            return Turn(user, str(self.chat_id), [], stream=True, approvals=approvals)
         again = self.trigger == "regenerate-message" or self.replaces is not None
         return Turn(user, str(self.chat_id), [self._question()], stream=True, again=again)
 

@@ -103,6 +103,9 @@ def _to_messages(output: list[Item]) -> Iterator[Row]:
             sources = json.dumps(part["annotations"]) if part.get("annotations") else None
             content = to_storable(part["text"])
             yield {"role": "assistant", "content": content, "sources": sources}
+        elif item["type"] == "mcp_approval_request":
+            asked = {"approval": item["id"], "name": item["name"], "arguments": item["arguments"]}
+            yield {"role": "tool", "content": json.dumps(asked)}
         elif item["type"] == "function_call":
             call = {"name": item["name"], "arguments": item["arguments"]}
             content = json.dumps({**call, "output": results.get(item["call_id"])})

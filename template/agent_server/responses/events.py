@@ -1,6 +1,7 @@
 """The events of a run, in order, for any number of readers."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -57,6 +58,18 @@ class EventLog:
         # A new event for the next change: readers may still be waking up from this one.
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def to_text(event: Event) -> str:
+    """Return what a reader of text alone is told of an event."""
+    kind, body = event
+    if kind == "response.output_text.delta":
+        return str(json.loads(body)["delta"])
+    if kind == "response.output_item.done" and '"mcp_approval_request"' in body:
+        item = json.loads(body)["item"]
+        if item["type"] == "mcp_approval_request":
+            return f"\n\nThis waits for your approval: {item['name']} {item['arguments']}"
+    return ""
 
 
 def to_sse(event: Event) -> str:

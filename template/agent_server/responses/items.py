@@ -65,6 +65,7 @@ def _to_text(output: object) -> object:
 
 Text = Annotated[StrictStr, AfterValidator(_storable)]
 Id = Annotated[Text, Field(min_length=1, max_length=256)]
+Reason = Annotated[Text, Field(max_length=2000)]
 FileName = Annotated[Text, Field(max_length=256)]
 NoFileId = Annotated[None, BeforeValidator(_stored)]
 # In the API, in the AI SDK, and in a stored request.
@@ -179,7 +180,7 @@ class ApprovalResponse(BaseModel):
     type: Literal["mcp_approval_response"]
     approval_request_id: Id
     approve: StrictBool
-    reason: Annotated[Text, Field(max_length=2000)] | None = None
+    reason: Reason | None = None
 
 
 class UnusedItem(BaseModel):

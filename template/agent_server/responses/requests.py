@@ -22,7 +22,6 @@ from agent_server.responses.items import (
     Item,
     Message,
     Text,
-    UnusedItem,
 )
 from agent_server.settings import limit
 from agent_server.transport.json_bounds import check_json
@@ -164,8 +163,7 @@ class ResponseRequest(Parameters):
         """Return the turn this request asks for; raises a 400 ApiError when it can't be run."""
         if self.previous_response_id is not None or self.conversation is not None:
             raise bad_request("only custom_inputs.thread_id can continue a thread.")
-        thread, labels = self._thread_id(), self.metadata or {}
-        said = [] if isinstance(self.input, str) else answers_in(self.input)
+        thread, labels, said = self._thread_id(), self.metadata or {}, answers_in(self.input)
         items = [] if said else self._items()
         return Turn(user, thread, items, bool(self.stream), metadata=labels, approvals=said)
 
@@ -179,11 +177,10 @@ class ResponseRequest(Parameters):
         sent = self.input
         if isinstance(sent, str):
             sent = [Message(type="message", role="user", content=sent)]
-        used = [item for item in sent if not isinstance(item, UnusedItem | ApprovalResponse)]
-        items = [item for item in used if not isinstance(item, Message) or item.counts]
-        if not any(isinstance(item, Message) and item.role == "user" for item in items):
+        kept = [i for i in sent if isinstance(i, Item) and (not isinstance(i, Message) or i.counts)]
+        if not any(isinstance(item, Message) and item.role == "user" for item in kept):
             raise bad_request("input: must hold a message that is not empty, with the role user.")
-        return _without_halves(items)
+        return _without_halves(kept)
 
 
 def _without_halves(items: list[Item]) -> list[Item]:

@@ -1,7 +1,6 @@
 """The task that runs a turn, apart from the request that asked for it."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -10,7 +9,7 @@ from starlette.requests import Request
 
 from agent_server.errors import ApiError, files_refused, to_api_error
 from agent_server.responses.builder import ResponseBuilder
-from agent_server.responses.events import to_sse
+from agent_server.responses.events import to_sse, to_text
 from agent_server.responses.requests import Turn
 from agent_server.settings import limit
 
@@ -106,9 +105,9 @@ class ResponseTask:
         off.
         """
         try:
-            async for kind, event in self.response.events.read():
-                if kind == "response.output_text.delta":
-                    yield json.loads(event)["delta"]
+            async for event in self.response.events.read():
+                if text := to_text(event):
+                    yield text
             await self.wait()
         finally:
             self.cancel()

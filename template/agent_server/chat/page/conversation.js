@@ -2,6 +2,7 @@
 
 import { dress } from "./actions.js";
 import { Failure, getLatest, request } from "./api.js";
+import { decide, settle } from "./approvals.js";
 import { announce, element } from "./dom.js";
 import { newId, questionOf } from "./ids.js";
 import { toBody, toElements, userMessage } from "./messages.js";
@@ -23,6 +24,7 @@ export class Conversation {
    */
   constructor(id, changed) {
     Object.assign(this, { id, loaded: !id, changed: () => changed(this) });
+    this.list.addEventListener("decide", ({ detail }) => decide(this, detail));
     const unsent = kept(this.#unsent);
     // Chosen here, so that a retry finds what a failed try stored, even after a reload.
     this.wanted = id ?? unsent?.chat ?? newId();
@@ -48,14 +50,16 @@ export class Conversation {
   async load(problem = null) {
     const { items, next, responseId } = await getLatest(this.messages);
     this.list.replaceChildren(...toElements(items));
+    settle(this.list);
     this.loaded = true;
     offerEarlier(this, next);
     const last = items.at(-1);
     const unsent = kept(this.#unsent);
     if (responseId && last) {
-      delete this.removeAnswer()?.dataset.id; // both are stored anew, if it was asked again
+      // Both are stored anew, if it was asked again; what was decided is no question.
+      if (!this.list.lastChild.matches(".decision")) delete this.removeAnswer()?.dataset.id;
       const run = new Run(this.wanted, responseId);
-      return this.#answer(run, () => run.resume(), null, true, problem);
+      return this.answer(run, () => run.resume(), null, true, problem);
     }
     const asked = items.findLast(({ role }) => role === "user")?.content;
     if (unsent && asked !== unsent.text) showUnsent(this, unsent);
@@ -69,6 +73,7 @@ export class Conversation {
   async send(message, more = {}, files = []) {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
     this.list.append(userMessage(message, files));
+    settle(this.list);
     keep(this.#unsent, { text: message, chat: this.wanted, more });
     const open = async () => {
       const body = { chatId: this.wanted, ...toBody(message, files), ...more };
@@ -79,7 +84,7 @@ export class Conversation {
       return response;
     };
     const again = () => askAgain(this, message, more, files);
-    await this.#answer(new Run(this.wanted), open, again, Object.keys(more).length > 0);
+    await this.answer(new Run(this.wanted), open, again, Object.keys(more).length > 0);
   }
 
   /** Answer the last question anew, or another one in its place. */
@@ -99,7 +104,8 @@ export class Conversation {
     return asked;
   }
 
-  async #answer(run, open, again, replaces, known = null) {
+  /** Show the output of a run, whose response `open` requests; `again` is what a retry does. */
+  async answer(run, open, again, replaces, known = null) {
     const waiting = new Waiting();
     const place = (made) => waiting.element.before(made);
     const turn = new Turn(place, (text) => waiting.note(text));
@@ -136,6 +142,7 @@ export class Conversation {
     }
     if (run.id) this.asked.at(-1).dataset.id ??= questionOf(run.id);
     if (problem) offerRetry(this, problem, again);
+    settle(this.list);
     dress(this);
   }
 }

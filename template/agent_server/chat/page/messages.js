@@ -1,12 +1,13 @@
 /** Messages as elements: what the user said, an answer, a tool call. */
 
+import { Approval, decision } from "./approvals.js";
 import { cite } from "./asides.js";
 import { element } from "./dom.js";
+import { indented } from "./indented.js";
 import { showMarkdown } from "./markdown.js";
 import { t } from "./words.js";
 
 const REST = 3; // times as long as it took to show an answer, before it is shown again
-const MOST_INDENTED = 200_000; // characters of JSON
 
 // Only these become pictures, and only from the message itself: nothing else is loaded.
 const PICTURE = /^data:image\/(png|jpe?g|gif|webp);base64,/i;
@@ -123,24 +124,12 @@ function toAnswer(text, now) {
 }
 
 function toToolCall(content) {
-  const { name, arguments: given, output } = JSON.parse(content);
+  const stored = JSON.parse(content);
+  if ("approve" in stored) return decision(stored);
+  if (stored.approval) return new Approval({ ...stored, id: stored.approval }).element;
+  const { name, arguments: given, output } = stored;
   const call = new ToolCall(name);
   call.called(given);
   call.returned(output);
   return call.element;
-}
-
-/** Whether JSON is so deep that its indentation would be most of it. */
-function isDeep(text) {
-  let depth = 0;
-  return text.match(/[[\]{}]/g)?.some((mark) => (depth += "[{".includes(mark) ? 1 : -1) > 32);
-}
-
-function indented(text) {
-  if (text.length > MOST_INDENTED || isDeep(text)) return text;
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
 }

@@ -1,6 +1,7 @@
 /** Shows the output of a run as it arrives. */
 
 import { Failure } from "./api.js";
+import { Approval } from "./approvals.js";
 import { Thought, cite, noteOn } from "./asides.js";
 import { Answer, ToolCall, markIncomplete } from "./messages.js";
 import { t } from "./words.js";
@@ -45,6 +46,7 @@ export class Turn {
       this.#part(item.call_id, ToolCall, item.name).called(item.arguments);
       if (done) this.note(t("using", { tool: item.name }));
     }
+    if (item.type === "mcp_approval_request") this.#part(item.id, Approval, item);
     if (item.type === "function_call_output" && done) {
       this.#part(item.call_id, ToolCall, "tool").returned(item.output);
     }
