@@ -17,6 +17,10 @@ DESKTOP, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=390, h
 CODE = "Look:\n\n```python\nprint('" + "long " * 40 + "')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
 
+# What is behind the open drawer is inert, which axe takes for missing.
+BEHIND = re.compile("landmark-one-main|page-has-heading-one")
+
+
 def findings(page: Page) -> list[str]:
     """Return what axe finds: what keeps somebody from using the page, or is only bad practice."""
     found = Axe().run(page).response["violations"]
@@ -58,22 +62,30 @@ def test_axe_finds_nothing(visit: Open, scheme: str, size: ViewportSize) -> None
     assert findings(here.page) == []
     fill(here)
     assert findings(here.page) == []
+    if size == PHONE:
+        here.button("Show conversations").click()
+        assert [found for found in findings(here.page) if not BEHIND.match(found)] == []
+    open_memories(here)
+    assert findings(here.page) == []
+    here.button("Forget all").click()
+    assert findings(here.page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_an_earlier_version_an_edit_and_the_help(
+    visit: Open, scheme: str
+) -> None:
+    here = visit(color_scheme=scheme, reduced_motion="reduce")
+    here.say("hello")
     here.bar.get_by_role("button", name="Regenerate").click()
-    here.until_idle()
     here.button("Earlier version").click()
+    here.button("Later version").focus()
     here.page.keyboard.press("?")
     expect(here.dialog).to_be_visible()
     assert findings(here.page) == []
     here.page.keyboard.press("Escape")
     here.box.press("ArrowUp")
-    assert findings(here.page) == []
-    here.page.keyboard.press("Escape")
-    if size == PHONE:
-        here.button("Show conversations").click()
-        assert findings(here.page) == []
-    open_memories(here)
-    assert findings(here.page) == []
-    here.button("Forget all").click()
+    expect(here.page.get_by_role("textbox", name="Your question")).to_be_focused()
     assert findings(here.page) == []
 
 
