@@ -90,6 +90,12 @@ def test_a_file_is_compressed_for_those_who_can_read_that(agent: Agent) -> None:
     assert sizes["gzip"] < sizes["identity"] / 3
 
 
+def test_a_home_screen_gets_an_icon_in_the_owners_colour(agent: Agent) -> None:
+    icon = agent.http.get("/static/touch-icon.png")
+    assert icon.headers["content-type"] == "image/png"
+    assert icon.content.startswith(b"\x89PNG") and icon.content[16:24] == b"\0\0\0\xb4" * 2
+
+
 def test_a_file_that_has_not_changed_is_not_sent_again(agent: Agent) -> None:
     for path in ("/", "/static/app.js", "/static/texts.js"):
         tag = agent.http.get(path).headers["etag"]

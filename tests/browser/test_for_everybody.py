@@ -17,14 +17,14 @@ DESKTOP, PHONE = ViewportSize(width=1200, height=800), ViewportSize(width=390, h
 CODE = "Look:\n\n```python\nprint('" + "long " * 40 + "')\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |"
 
 
-def serious(page: Page) -> list[str]:
-    """Return what axe finds that keeps somebody from using the page."""
+# What is behind the open drawer is inert, which axe takes for missing.
+BEHIND = re.compile("landmark-one-main|page-has-heading-one")
+
+
+def findings(page: Page) -> list[str]:
+    """Return what axe finds: what keeps somebody from using the page, or is only bad practice."""
     found = Axe().run(page).response["violations"]
-    return [
-        f"{v['id']}: {[node['html'] for node in v['nodes']]}"
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
+    return [f"{v['id']}: {[node['html'] for node in v['nodes']]}" for v in found]
 
 
 def fill(here: Visit) -> None:
@@ -56,26 +56,44 @@ def say_by_keyboard(here: Visit) -> None:
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visit: Open, scheme: str, size: ViewportSize) -> None:
+def test_axe_finds_nothing(visit: Open, scheme: str, size: ViewportSize) -> None:
     here = visit(viewport=size, color_scheme=scheme, reduced_motion="reduce")
     expect(here.button("What time is it?")).to_be_visible()
-    assert serious(here.page) == []
+    assert findings(here.page) == []
     fill(here)
-    assert serious(here.page) == []
+    assert findings(here.page) == []
     if size == PHONE:
         here.button("Show conversations").click()
-        assert serious(here.page) == []
+        assert [found for found in findings(here.page) if not BEHIND.match(found)] == []
     open_memories(here)
-    assert serious(here.page) == []
+    assert findings(here.page) == []
     here.button("Forget all").click()
-    assert serious(here.page) == []
+    assert findings(here.page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_an_earlier_version_an_edit_and_the_help(
+    visit: Open, scheme: str
+) -> None:
+    here = visit(color_scheme=scheme, reduced_motion="reduce")
+    here.say("hello")
+    here.bar.get_by_role("button", name="Regenerate").click()
+    here.button("Earlier version").click()
+    here.button("Later version").focus()
+    here.page.keyboard.press("?")
+    expect(here.dialog).to_be_visible()
+    assert findings(here.page) == []
+    here.page.keyboard.press("Escape")
+    here.box.press("ArrowUp")
+    expect(here.page.get_by_role("textbox", name="Your question")).to_be_focused()
+    assert findings(here.page) == []
 
 
 def test_axe_finds_a_planted_problem(visit: Open) -> None:
     here = visit()
     here.page.evaluate("document.getElementById('message').removeAttribute('aria-label')")
     here.page.evaluate("document.getElementById('message').removeAttribute('placeholder')")
-    assert any(finding.startswith("label:") for finding in serious(here.page))
+    assert any(finding.startswith("label:") for finding in findings(here.page))
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -9,8 +9,10 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,20 +99,27 @@ def test_without_uv_and_without_a_way_to_get_it_the_next_step_is_named(tmp_path:
 @pytest.mark.generated
 def test_the_demo_starts_on_a_bare_machine(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    command = [REPOSITORY / "scripts" / "demo", tmp_path / "my agent"]
-    with log.open("w") as output:
-        demo = subprocess.Popen(
-            command, env={**bare(tmp_path), "PORT": str(port)}, stdout=output, stderr=output
-        )
-    try:
-        while "It is ready" not in log.read_text() and demo.poll() is None:
-            threading.Event().wait(0.2)
+    with demo(tmp_path / "my agent", log, port):
         with urlopen(f"http://127.0.0.1:{port}/") as page:
             assert b"<title>My Agent</title>" in page.read()
         assert len(log.read_text().splitlines()) <= 15, log.read_text()
+
+
+@contextmanager
+def demo(folder: Path, log: Path, port: int) -> Iterator[None]:
+    """Run the demo while the body runs, which begins once the demo says that it is ready."""
+    command, variables = [REPOSITORY / "scripts" / "demo", folder], {"PORT": str(port)}
+    with log.open("w") as output:
+        running = subprocess.Popen(
+            command, env={**bare(log.parent), **variables}, stdout=output, stderr=output
+        )
+    try:
+        while "It is ready" not in log.read_text() and running.poll() is None:
+            time.sleep(0.2)
+        yield
     finally:
-        demo.terminate()
-        demo.wait(30)
+        running.terminate()
+        running.wait(30)
 
 
 @pytest.mark.generated

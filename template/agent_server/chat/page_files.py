@@ -4,7 +4,10 @@ import gzip
 import hashlib
 import json
 import re
+import struct
+import zlib
 from collections.abc import Callable
+from math import isqrt
 from pathlib import Path
 from string import Template
 
@@ -31,6 +34,7 @@ MADE: dict[str, tuple[str, Callable[[], bytes]]] = {
         lambda: read_branding().manifest.encode(),
     ),
     "logo.svg": ("image/svg+xml", LOGO.read_bytes),
+    "touch-icon.png": ("image/png", lambda: _touch_icon(read_branding().accent)),
 }
 
 
@@ -78,6 +82,23 @@ def _compact(body: bytes) -> bytes:
 
 def _as_module(words: dict[str, str]) -> bytes:
     return f"export default {json.dumps(words, ensure_ascii=False)};\n".encode()
+
+
+def _touch_icon(accent: str) -> bytes:
+    """Return the accent with a white disc in it, as PNG: home screens take no SVG."""
+    size, radius = 180, 50
+    ground, white = bytes.fromhex(accent.removeprefix("#")), b"\xff\xff\xff"
+    rows = bytearray()
+    for y in range(size):
+        half = isqrt(max(radius**2 - (y - size // 2) ** 2, 0))
+        edge = ground * (size // 2 - half)
+        rows += b"\0" + edge + white * (2 * half) + edge
+    head = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(rows))), (b"IEND", b""))
+    packed = (
+        struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
 def _preloads() -> str:

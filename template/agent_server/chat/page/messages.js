@@ -75,7 +75,7 @@ export class ToolCall {
   #result = element("pre", { tabindex: 0, "aria-label": t("result") }, "…");
 
   constructor(name) {
-    const heading = (text) => element("h3", {}, text);
+    const heading = (text) => element("h2", {}, text);
     const summary = element("summary", {}, element("code", {}, name), this.#state);
     const parts = [heading(t("arguments")), this.#arguments, heading(t("result")), this.#result];
     this.element = element("li", { class: "tool" }, element("details", {}, summary, ...parts));
