@@ -161,7 +161,7 @@ def _target(name: str) -> dict[str, str]:
     own = ROOT / ".databricks" / "bundle" / name / "variable-overrides.json"
     values |= json.loads(own.read_text("utf-8")) if own.is_file() else {}
     values = {n: os.environ.get(f"BUNDLE_VAR_{n}", v) for n, v in values.items()}
-    text = {n: str(v) for n, v in values.items() if v is not None}
+    text = {n: str(v) for n, v in values.items() if v and "not-linked" not in str(v)}
     return {n: re.sub(r"\$\{var\.(\w+)\}", lambda m: text[m[1]], v) for n, v in text.items()}
 
 
@@ -170,7 +170,7 @@ def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, 
     if given := {name: value for name in names if (value := getattr(options, name))}:
         return given
     branch, instance = target.get("lakebase_branch", ""), target.get("lakebase_instance", "")
-    if "${" in branch + instance:  # the bundle creates it, and the app knows its name
+    if "${resources." in branch + instance:  # the bundle creates it, and the app knows its name
         bound = _app(options).resources or []
         branch = next((r.postgres.branch or "" for r in bound if r.postgres), "")
         instance = next((r.database.instance_name for r in bound if r.database), "")

@@ -26,6 +26,7 @@ class WorkspaceApi:
         router.get("/api/2.0/preview/scim/v2/Me")(self.me)
         router.get("/api/2.0/apps")(self.apps)
         router.get("/api/2.0/apps/{name}")(self.app)
+        router.get("/api/2.0/workspace/export")(self.export)
         router.get("/api/2.0/serving-endpoints")(self.models)
         router.get("/api/2.0/serving-endpoints/{name}")(self.model)
         experiments = "/api/2.0/mlflow/experiments"
@@ -71,6 +72,13 @@ class WorkspaceApi:
         if name not in self._content.apps:
             raise not_found(f"App with name {name}")
         return self._content.apps[name].to_json()
+
+    async def export(self, path: str) -> Response:
+        """Return a file of the workspace."""
+        if path not in self._content.files:
+            text = f"Path ({path}) doesn't exist."
+            raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", text)
+        return Response(self._content.files[path], media_type="application/octet-stream")
 
     async def models(self) -> Json:
         """Return the serving endpoints."""
