@@ -4,7 +4,6 @@ Each test goes over all combinations and collects what is wrong, with the combin
 """
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -15,22 +14,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 from tests.conftest import Renders
+from tests.support.bundles import SCHEMA, bundle_problems
 from tests.support.code_lines import code_lines
 from tests.support.rendering import (
     COMBINATIONS,
     OWNED,
-    REPOSITORY,
     Combination,
     expected_files,
     render,
 )
 
-SCHEMA = REPOSITORY.parent / "shared" / "reference" / "bundle-schema.json"
 LEFTOVER = r"\{%|(?<!\$)\{\{ |^\s*#:"
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
@@ -59,13 +56,6 @@ def problem_of(suffix: str, text: str) -> str:
     except (SyntaxError, ValueError, yaml.YAMLError) as error:
         return str(error)
     return ""
-
-
-@cache
-def bundle_validator() -> Any:
-    """Return what checks a bundle; Python's patterns have other names for letters and digits."""
-    text = SCHEMA.read_text().replace(r"[\\p{L}\\p{N}]", r"\\w").replace(r"\\p{L}", r"[^\\W\\d_]")
-    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def bundle_of(project: Path) -> Any:
@@ -139,7 +129,7 @@ def test_the_owner_has_little_code(renders: Renders) -> None:
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA}, the schema of bundles, is not here")
 def test_the_bundle_is_one_the_databricks_cli_accepts(renders: Renders) -> None:
     def find(project: Path, _: Combination) -> Iterator[object]:
-        yield from bundle_validator().iter_errors(bundle_of(project))
+        yield from bundle_problems(bundle_of(project))
 
     assert every(renders, find) == []
 
@@ -147,7 +137,7 @@ def test_the_bundle_is_one_the_databricks_cli_accepts(renders: Renders) -> None:
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA}, the schema of bundles, is not here")
 def test_the_bundle_check_finds_a_misspelt_key() -> None:
     bundle = {"resources": {"apps": {"a": {"name": "a", "source_code_pth": "."}}}}
-    assert list(bundle_validator().iter_errors(bundle))
+    assert list(bundle_problems(bundle))
 
 
 def test_the_bundle_names_a_lakebase_only_when_one_is_needed_and_chosen(renders: Renders) -> None:

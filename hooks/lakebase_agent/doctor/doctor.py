@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakebase_agent.doctor.bundle_checks import check_cli, check_shared, check_variables
+from lakebase_agent.doctor.deployed_checks import check_deployed
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped
 from lakebase_agent.doctor.lakebase_checks import check_lakebase
 from lakebase_agent.doctor.linked_project import LinkedProject
@@ -18,7 +19,7 @@ from lakebase_agent.doctor.workspace_checks import (
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_bundle
-from lakebase_agent.project.pyproject import read_settings
+from lakebase_agent.project.pyproject import read_settings, read_version
 from lakebase_agent.targets.target import open_target, other_targets
 from lakebase_agent.terminal import Asker
 from lakebase_agent.workspace.client import Workspace
@@ -42,9 +43,11 @@ CHECKS = (
     Check("state", check_state),
 )
 
+DEPLOYED = Check("ready", check_deployed, "databricks auth login")
 
-def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
-    """Yield what every check finds; changes nothing.
+
+def examine(folder: Path, target: str, profile: str, deployed: bool = False) -> Iterator[Finding]:
+    """Yield what every check finds; changes nothing. With `deployed`, the running app is asked.
 
     Raises UsageError if `folder` is not a project, or its files are not valid.
     """
@@ -64,8 +67,8 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
         yield problem("sign-in", str(error), "databricks auth login")
         yield skipped("workspace", "can't be checked without signing in")
         return
-    project = LinkedProject(answers, settings, chosen_target, workspace)
-    for check in CHECKS:
+    project = LinkedProject(answers, settings, chosen_target, workspace, read_version(folder))
+    for check in (*CHECKS, *([DEPLOYED] if deployed else [])):
         yield from _findings(check, project)
 
 

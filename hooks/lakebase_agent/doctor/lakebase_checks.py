@@ -9,6 +9,7 @@ from lakebase_agent.doctor.database import Database, check_database
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
 from lakebase_agent.doctor.linked_project import LinkedProject
 
+UNKNOWN = "the target does not say which yet"
 NOT_YET = "the bundle creates it with the first deployment"
 
 
@@ -30,8 +31,8 @@ def check_lakebase(project: LinkedProject) -> Iterator[Finding]:
 
 def _check_branch(project: LinkedProject) -> Iterator[Finding]:
     path = project.variables.get("lakebase_branch", "")
-    if not path and project.is_created("lakebase_branch"):
-        yield skipped("lakebase", NOT_YET)
+    if not path:
+        yield skipped("lakebase", NOT_YET if project.is_created("lakebase_branch") else UNKNOWN)
         return
     branch = project.workspace.branch_at(path)
     if branch.database != project.variables.get("lakebase_database"):
@@ -56,8 +57,8 @@ def _endpoint_finding(endpoint: str, state: EndpointStatusState | None) -> Findi
 
 def _check_instance(project: LinkedProject) -> Iterator[Finding]:
     name = project.variables.get("lakebase_instance", "")
-    if not name and project.is_created("lakebase_instance"):
-        yield skipped("lakebase", NOT_YET)
+    if not name:
+        yield skipped("lakebase", NOT_YET if project.is_created("lakebase_instance") else UNKNOWN)
         return
     state, host = project.workspace.instance_state(name)
     if state != DatabaseInstanceState.AVAILABLE:

@@ -19,6 +19,7 @@ class LinkedProject:
     settings: dict[str, str]
     bundle_target: Target
     workspace: Workspace
+    version: str  # of the project itself
 
     @property
     def target(self) -> str:

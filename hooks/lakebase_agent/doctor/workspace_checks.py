@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
-from lakebase_agent.doctor.lakebase_checks import NOT_YET
+from lakebase_agent.doctor.lakebase_checks import NOT_YET, UNKNOWN
 from lakebase_agent.doctor.linked_project import LinkedProject
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.project.bundle import app_key
@@ -18,7 +18,9 @@ def check_experiment(project: LinkedProject) -> Iterator[Finding]:
     if not wanted and project.is_created("experiment_id"):
         yield skipped("experiment", NOT_YET)
         return
-    if not wanted or project.workspace.experiment(wanted) is None:
+    if not wanted:
+        yield skipped("experiment", UNKNOWN)
+    elif project.workspace.experiment(wanted) is None:
         yield problem("experiment", f"there is no experiment {wanted!r}", project.link_command)
     else:
         yield ok("experiment", wanted)

@@ -9,7 +9,7 @@ from uuid import UUID
 from lakebase_agent.link.created import PR, pull_request
 from lakebase_agent.link.linking import Linking
 from lakebase_agent.link.options import LinkValues
-from lakebase_agent.project.bundle import DEV, app_key
+from lakebase_agent.project.bundle import DEV, app_key, app_settings
 from lakebase_agent.workspace.schemas import personal_schema
 
 MANAGE = "CAN_MANAGE"
@@ -75,7 +75,9 @@ class Team(Linking):
         known = [item["group_name"] for item in self._permissions() if "group_name" in item]
         users = self.options.users or ", ".join(known)
         if key and (users or len(names) > 1):
-            values.resources["apps"] = {key: {"permissions": permissions(users, names)}}
+            name = app_settings(self.target.bundle).get("name")  # the schema of bundles wants it
+            settings = {"name": name, "permissions": permissions(users, names)}
+            values.resources["apps"] = {key: settings}
 
 
 def deployers(given: str) -> list[str]:
@@ -129,6 +131,7 @@ def personal_variables(answers: Mapping[str, Any], me: str) -> dict[str, str]:
 def personal_app(app: str, me: str) -> str:
     """Return the name of a person's app, which may have 30 characters."""
     name = re.sub("[^a-z0-9]+", "-", me.split("@")[0].lower()).strip("-")
-    if len(name) > NAME_LENGTH:
-        name = f"{name[: NAME_LENGTH - 5]}-{hashlib.sha256(me.encode()).hexdigest()[:4]}"
+    if not name or len(name) > NAME_LENGTH:
+        digest = hashlib.sha256(me.encode()).hexdigest()[:4]
+        name = f"{name[: NAME_LENGTH - 5]}-{digest}".strip("-")
     return f"{app[: APP_LENGTH - len(name) - 5].rstrip('-')}-{DEV}-{name}"
