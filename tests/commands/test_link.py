@@ -478,9 +478,10 @@ def assert_left(
     assert contents(project) == before
 
 
-def terminal(project: Path) -> "pexpect.spawn[str]":
+def terminal(project: Path, *options: str) -> "pexpect.spawn[str]":
     """Run `link` in a terminal, as a person does."""
-    return pexpect.spawn(COMMAND, ["link"], cwd=str(project), encoding="utf-8", timeout=30)
+    command = ["link", *options]
+    return pexpect.spawn(COMMAND, command, cwd=str(project), encoding="utf-8", timeout=30)
 
 
 def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
@@ -488,6 +489,21 @@ def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
     person.expect("Which app")
     person.send("\r")
     return person
+
+
+def test_a_person_lets_the_bundle_create_it_and_says_who_deploys_and_uses_it(
+    workspace: Workspace, project: Path
+) -> None:
+    workspace.content.lakebase.clear()
+    person = wants_a_new_app(terminal(project, "--target", "prod"))
+    for question, answer in (("Who deploys", ""), ("Which group", "analysts"), ("Which proj", "")):
+        person.expect(question)
+        person.send(f"{answer}\r")
+    person.expect("the bundle creates the project my-agent")
+    person.expect(pexpect.EOF)
+    written = (project / "workspace.prod.yml").read_text()
+    assert "group_name: analysts" in written and f"/Workspace/Users/{ME}/" in written
+    assert "postgres_projects" in written
 
 
 def test_a_person_picks_from_what_exists(workspace: Workspace, project: Path) -> None:

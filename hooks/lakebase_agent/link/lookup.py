@@ -79,10 +79,8 @@ class LookUp(Linking):
         known = self.linked("lakebase_branch" if autoscaling else "lakebase_instance")
         if known.startswith(CREATED):
             self.to(LakebaseAsCode).keep(values, bound)
-        elif self.creates:
+        elif self.creates or not self.to(LakebaseLookUp).find(values, taken):
             self.to(LakebaseAsCode).declare(values)
-        else:
-            self.to(LakebaseLookUp).find(values, taken)
 
     def _find_experiment(
         self, values: LinkValues, bound: list[AppResource], taken: list[AppResource], owner: str

@@ -74,6 +74,8 @@ class Team(Linking):
         key = app_key(self.target.bundle)
         known = [item["group_name"] for item in self._permissions() if "group_name" in item]
         users = self.options.users or ", ".join(known)
+        if names and not users and self.asker.interactive:
+            users = self.asker.text("Which group may use the app? (Empty: who deploys it.)")
         if key and (users or len(names) > 1):
             name = app_settings(self.target.bundle).get("name")  # the schema of bundles wants it
             settings = {"name": name, "permissions": permissions(users, names)}
