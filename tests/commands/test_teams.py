@@ -3,6 +3,8 @@
 What deployments do is modelled in tests/standins/bundle.py.
 """
 
+import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +18,10 @@ from tests.standins.bundle import BundleError, Deployment
 from tests.standins.workspace import ME, Workspace, open_workspace
 from tests.standins.workspace.state import App
 from tests.support.commands import run_here
-from tests.support.rendering import Combination
+from tests.support.rendering import REPOSITORY, Combination
 
-BOB, CI = "bob.the.builder@example.com", "6f1c2d3e-0000-4000-8000-00000000abcd"
-OWN_SCHEMA = "my_agent_dev_bob_the_builder"
+BOB, CI = "bob@example.com", "6f1c2d3e-0000-4000-8000-00000000abcd"
+OWN_SCHEMA = "my_agent_dev_bob"
 PROD = ("link", "--create", "--target", "prod", "--deployer", CI, "--users", "data science")
 
 
@@ -127,10 +129,10 @@ def test_each_developer_has_an_app_a_schema_and_a_branch(in_production: Team) ->
         in_production.deployment(user, "dev").deploy()
         assert in_production.deployment(user, "dev").plan() == {}
     apps = [*in_production.workspace.content.apps]
-    assert apps == ["my-agent", "my-agent-dev-ada", "my-agent-dev-bob-the-6462"]
+    assert apps == ["my-agent", "my-agent-dev-ada", "my-agent-dev-bob"]
     branches = in_production.workspace.content.below("projects/my-agent", "branches")
     names = [branch.name.rpartition("/")[2] for branch in branches]
-    assert names == ["production", "dev-ada", "dev-bob-the-builder"]
+    assert names == ["production", "dev-ada", "dev-bob"]
 
 
 def test_a_developers_app_has_another_schema_than_their_own_machine(in_production: Team) -> None:
@@ -138,7 +140,7 @@ def test_a_developers_app_has_another_schema_than_their_own_machine(in_productio
     deployment = in_production.deployment(BOB, "dev")
     app = deployment.config["resources"]["apps"]["my_agent"]
     schemas = [e["value"] for e in app["config"]["env"] if e["name"].endswith("_SCHEMA")]
-    assert schemas == ["my_agent_devapp_bob_the_builder"]
+    assert schemas == ["my_agent_devapp_bob"]
     assert read_env(deployment.project)["LAKEBASE_AGENT_MEMORY_SCHEMA"] == OWN_SCHEMA
 
 
@@ -158,7 +160,7 @@ def test_after_the_deployment_a_developers_machine_uses_their_branch(in_producti
     in_production.deployment(BOB, "dev").deploy()
     assert run_here(folder, "link").returncode == 0
     endpoint = read_env(folder)["LAKEBASE_AUTOSCALING_ENDPOINT"]
-    assert endpoint == "projects/my-agent/branches/dev-bob-the-builder/endpoints/primary"
+    assert endpoint == "projects/my-agent/branches/dev-bob/endpoints/primary"
     assert "nothing changed" in run_here(folder, "link").stdout
 
 
@@ -178,7 +180,7 @@ def test_dev_and_prod_share_neither_branch_nor_schema_nor_experiment(in_producti
     in_production.link(BOB, "link", "--create")
     in_production.deployment(BOB, "dev").deploy()
     apps = in_production.workspace.content.apps
-    ours, theirs = apps["my-agent"].resources, apps["my-agent-dev-bob-the-6462"].resources
+    ours, theirs = apps["my-agent"].resources, apps["my-agent-dev-bob"].resources
     for kind in ("postgres", "experiment"):
         [one], [other] = ([r[kind] for r in bound if kind in r] for bound in (ours, theirs))
         assert one != other and "${" not in str((one, other))
@@ -203,3 +205,39 @@ def test_another_name_does_not_delete_the_app_in_production(in_production: Team)
 def test_before_it_is_linked_a_deployment_says_what_to_run(team: Team, target: str) -> None:
     with pytest.raises(BundleError, match="run-lakebase-agent-link"):
         team.deployment(ME, target).plan()
+
+
+ELSEWHERE = (
+    "copier copy",
+    "cd my-agent",
+    "git add",
+    "gh repo",
+    "databricks auth",
+    "uv run start-app",
+)
+
+
+def steps() -> Iterator[tuple[str, str]]:
+    """Yield each command of the walk-through, with the user whose part it is in."""
+    for part in (REPOSITORY / "docs" / "team.md").read_text("utf-8").split("\n## ")[1:]:
+        user = {"Bob": BOB, "CI": CI}.get(part.split()[1], ME)
+        for block in re.findall(r"```\n(.*?)```", part, re.DOTALL):
+            for line in block.splitlines():
+                if not line.startswith(ELSEWHERE):
+                    yield user, line.replace("6f1c…", CI)
+
+
+def test_the_walk_through_is_what_happens(team: Team) -> None:
+    for user, line in steps():
+        program, *words = shlex.split(line)
+        target = words[words.index("--target") + 1] if "--target" in words else "dev"
+        if program == "lakebase-agent":
+            team.link(user, *words)
+        elif words[:2] == ["apps", "deploy"]:
+            assert set(team.deployment(user, target).deploy().values()) == {"create"}
+        else:
+            assert line == "gh workflow run deploy.yml -f target=prod"
+            assert len(team.deployment(CI, "prod").deploy()) == 3
+    apps = {"my-agent": CI, "my-agent-dev-ada": ME, "my-agent-dev-bob": BOB}
+    assert {name: app.creator for name, app in team.workspace.content.apps.items()} == apps
+    assert team.deployment(CI, "prod").plan() == {}
