@@ -34,8 +34,10 @@ def main(app_name: str, lakebase: str) -> None:
         print("The project is not linked to a workspace yet. To link it, run in its folder:")
         print(f"    {LINK_COMMAND}")
     if Path("pyproject.toml").is_file() and not _lock():
-        print("There is no uv.lock yet, which a deployment needs. To write it, run in its folder:")
-        print(f"    {LOCK_COMMAND}")
+        lines = [
+            "There is no uv.lock yet, which a deployment needs. To write it, run in its folder:"
+        ]
+        print("\n".join([*lines, f"    {LOCK_COMMAND}"]), file=sys.stderr)
     if not shutil.which("git"):
         raise GitError("git is not installed")
     if _succeeds("rev-parse", "--is-inside-work-tree"):
@@ -67,7 +69,7 @@ def _lock() -> bool:
     """
     uv = _uv_command()
     if not uv:
-        print("uv is not installed.")
+        print("uv is not installed.", file=sys.stderr)
         return False
     try:
         done = subprocess.run([*uv, "lock", "--quiet"], timeout=LOCK_SECONDS, check=False)

@@ -159,7 +159,8 @@ def generate(questions: Path, home: Path) -> str:
     (home / "p").mkdir()
     (home / "p" / "pyproject.toml").touch()
     command = [sys.executable, str(questions / "hooks" / "post_gen.py"), "p", "local"]
-    return subprocess.run(command, cwd=home / "p", capture_output=True, text=True).stdout
+    done = subprocess.run(command, cwd=home / "p", capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 def test_the_packages_are_locked_and_the_lock_is_in_the_first_commit(
