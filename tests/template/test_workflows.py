@@ -157,8 +157,9 @@ def test_a_deployment_is_checked_then_made(linked: Runner, target: str) -> None:
         "uv sync --locked",
         "uv run pytest",
         f"databricks bundle validate --strict --target {target}",
-        f"databricks apps deploy --target {target}",
+        f"databricks bundle deploy --target {target}",
         f"uv run python scripts/grant_lakebase_permissions.py --target {target}",
+        f"databricks bundle run --target {target} my_agent",
     ]
 
 
