@@ -1,4 +1,4 @@
-"""What Copier runs in a new project: link it to its Lakebase, make it a git repository, commit.
+"""What Copier runs in a new project: link it to its Lakebase, lock its packages, commit all.
 
 It imports the standard library only, because it runs in whatever environment Copier has. It never
 fails, because Copier deletes a project whose task fails: it says what is left to do instead.
@@ -13,7 +13,9 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parent.parent
 LINK_COMMAND = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
+LOCK_COMMAND = "uv lock && git add uv.lock"
 COMMIT_COMMAND = 'git init && git add --all && git commit -m "chore: generate from lakebase-agent"'
+LOCK_SECONDS = 120
 NEUTRAL_IDENTITY = ("-c", "user.name=lakebase-agent", "-c", "user.email=lakebase-agent@localhost")
 
 
@@ -22,7 +24,7 @@ class GitError(Exception):
 
 
 def main(app_name: str, lakebase: str) -> None:
-    """Link and commit the new project, unless LAKEBASE_AGENT_NO_HOOKS is 1.
+    """Link, lock and commit the new project, unless LAKEBASE_AGENT_NO_HOOKS is 1.
 
     Raises GitError and OSError if it can't be committed.
     """
@@ -31,6 +33,11 @@ def main(app_name: str, lakebase: str) -> None:
     if lakebase != "local" and not _link():
         print("The project is not linked to a workspace yet. To link it, run in its folder:")
         print(f"    {LINK_COMMAND}")
+    if Path("pyproject.toml").is_file() and not _lock():
+        lines = [
+            "There is no uv.lock yet, which a deployment needs. To write it, run in its folder:"
+        ]
+        print("\n".join([*lines, f"    {LOCK_COMMAND}"]), file=sys.stderr)
     if not shutil.which("git"):
         raise GitError("git is not installed")
     if _succeeds("rev-parse", "--is-inside-work-tree"):
@@ -53,6 +60,22 @@ def _link() -> bool:
         return subprocess.run(command, check=False).returncode == 0
     except KeyboardInterrupt:  # stops the questions, and keeps the project
         return False
+
+
+def _lock() -> bool:
+    """Write uv.lock; return whether it worked.
+
+    Databricks Apps installs with uv only if the lock file is uploaded with the rest.
+    """
+    uv = _uv_command()
+    if not uv:
+        print("uv is not installed.", file=sys.stderr)
+        return False
+    try:
+        done = subprocess.run([*uv, "lock", "--quiet"], timeout=LOCK_SECONDS, check=False)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired):  # keeps the project
+        return False
+    return done.returncode == 0
 
 
 def _uv_command() -> list[str]:

@@ -129,8 +129,12 @@ def has(feature: str) -> bool:
 
 
 def in_databricks_app() -> bool:
-    """Return whether this is a deployed Databricks App, which sets DATABRICKS_APP_NAME."""
-    return bool(os.environ.get("DATABRICKS_APP_NAME"))
+    """Return whether this is a deployed Databricks App, which sets DATABRICKS_APP_NAME.
+
+    `databricks apps run-local` sets it too, with the address of this machine as the app's.
+    """
+    local = on_this_machine(os.environ.get("DATABRICKS_APP_URL", ""))
+    return bool(os.environ.get("DATABRICKS_APP_NAME")) and not local
 
 
 def lakebase_configured() -> bool:

@@ -7,8 +7,10 @@ it needs, 1 something is still missing, 2 bad usage.
 """
 
 import argparse
+import json
+import os
+import re
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import yaml
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import NotFound
 from databricks.sdk.errors.base import DatabricksError
+from databricks.sdk.service.apps import App
 from databricks_ai_bridge import lakebase
 from databricks_ai_bridge.lakebase import LakebaseClient
 
@@ -24,36 +27,32 @@ from agent_server.database.lakebase import lakebase_target
 from agent_server.settings import DEFAULTS, lakebase_configured, load_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
-CHATBOT_SCHEMAS = ["ai_chatbot", "drizzle"]
 STORE = ["store", "store_migrations", "store_vectors", "vector_migrations"]
 LEASES = ["schema_versions", "turn_leases"]
 SESSIONS = ["agent_sessions", "agent_messages", "agent_messages_id_seq"]
 CHECKPOINTS = ["checkpoints", "checkpoint_blobs", "checkpoint_writes", "checkpoint_migrations"]
 MEMORY_TYPES = {
     "langgraph-short-term": [*CHECKPOINTS, *LEASES],
-    "langgraph-long-term": STORE,
     "openai-short-term": [*SESSIONS, *LEASES],
-    "openai-long-term": STORE,
+    **dict.fromkeys(["langgraph-long-term", "openai-long-term"], STORE),
     "long-running-agent": ["responses", "response_events", "schema_versions"],
     "chat": ["chats", "messages", "schema_versions"],
 }
+TABLE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 PRIVILEGES = {
     "on_schema": [lakebase.SchemaPrivilege[p].value for p in ("USAGE", "CREATE")],
-    "on_table": [
-        lakebase.TablePrivilege[p].value for p in ("SELECT", "INSERT", "UPDATE", "DELETE")
-    ],
+    "on_table": [lakebase.TablePrivilege[p].value for p in TABLE],
     "on_sequence": [lakebase.SequencePrivilege[p].value for p in ("USAGE", "SELECT")],
 }
-# The statements that grant the privileges the role lacks, on existing and future tables.
-MISSING = """
+OBJECTS = """
     WITH objects AS (
-        SELECT c.oid, relkind, format('%%I.%%I', nspname, relname) AS name,
+        SELECT c.oid, relkind, relowner, format('%%I.%%I', nspname, relname) AS name,
             CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
         FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-        WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p', 'S')
-            AND (%(names)s::text[] IS NULL OR relname = ANY(%(names)s)
-                OR nspname IN ('ai_chatbot', 'drizzle'))
-    ), wanted AS (
+        WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p', 'S') AND (%(names)s::text[]
+            IS NULL OR relname = ANY(%(names)s) OR nspname IN ('ai_chatbot', 'drizzle')))"""
+# The statements that grant the privileges the role lacks, on existing and future tables.
+MISSING = f"""{OBJECTS}, wanted AS (
         SELECT format('GRANT %%s ON SCHEMA %%I TO %%I', p, nspname, %(role)s::text) AS statement,
             1 AS place, has_schema_privilege(%(role)s::text, oid, p) AS held
         FROM pg_namespace, unnest(%(on_schema)s::text[]) AS p WHERE nspname = ANY(%(schemas)s)
@@ -61,8 +60,8 @@ MISSING = """
         SELECT format('GRANT %%s ON %%s %%s TO %%I', p, kind, name, %(role)s::text), 2,
             CASE kind WHEN 'TABLE' THEN has_table_privilege(%(role)s::text, oid, p)
                 ELSE has_sequence_privilege(%(role)s::text, oid, p) END
-        FROM objects, unnest(
-            CASE kind WHEN 'TABLE' THEN %(on_table)s::text[] ELSE %(on_sequence)s END) AS p
+        FROM objects, unnest(CASE kind WHEN 'TABLE' THEN %(on_table)s::text[]
+            ELSE %(on_sequence)s END) AS p
         UNION ALL
         SELECT format('ALTER DEFAULT PRIVILEGES IN SCHEMA %%I GRANT %%s ON %%s TO %%I',
                 nspname, array_to_string(privileges, ', '), kind, %(role)s::text), 3,
@@ -72,15 +71,10 @@ MISSING = """
                 AND defaclnamespace = n.oid AND defaclobjtype::text = letter)
         FROM pg_namespace n, (VALUES ('TABLES', 'r', %(on_table)s::text[]),
             ('SEQUENCES', 'S', %(on_sequence)s)) AS kinds (kind, letter, privileges)
-        WHERE nspname = ANY(%(schemas)s) AND NOT pg_has_role(%(role)s::text, nspowner, 'USAGE')
-    )
+        WHERE nspname = ANY(%(schemas)s) AND NOT pg_has_role(%(role)s::text, nspowner, 'USAGE'))
     SELECT statement FROM wanted WHERE NOT held ORDER BY place, statement"""
-FOREIGN = """
-    SELECT format('%%I.%%I', nspname, relname) AS name, relowner::regrole::text AS owner
-    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-    WHERE nspname = ANY(%(schemas)s) AND relkind IN ('r', 'p') AND (%(names)s::text[] IS NULL
-        OR relname = ANY(%(names)s) OR nspname IN ('ai_chatbot', 'drizzle'))
-        AND NOT pg_has_role(%(role)s::text, relowner, 'USAGE') ORDER BY 1"""
+FOREIGN = f"""{OBJECTS} SELECT name, relowner::regrole::text AS owner FROM objects
+    WHERE kind = 'TABLE' AND NOT pg_has_role(%(role)s::text, relowner, 'USAGE') ORDER BY 1"""
 
 
 def main() -> None:
@@ -89,9 +83,10 @@ def main() -> None:
     try:
         load_env_file()
         target = _target(options.target)
-        role = options.client_id or _client_id(options.app or target["app_name"])
+        options.app = options.app or target["app_name"]
+        role = options.client_id or _app(options).service_principal_client_id or ""
         schemas = [options.schema or target["memory_schema"]]
-        schemas += CHATBOT_SCHEMAS if options.with_chatbot_ui else []
+        schemas += ["ai_chatbot", "drizzle"] if options.with_chatbot_ui else []
         with LakebaseClient(**_lakebase(options, target)) as client:
             sys.exit(_grant(client, role, schemas, options))
     except (ValueError, PermissionError, RuntimeError, DatabricksError, psycopg.Error) as error:
@@ -102,8 +97,7 @@ def main() -> None:
 def _grant(
     client: LakebaseClient, role: str, schemas: list[str], options: argparse.Namespace
 ) -> int:
-    known = client.execute("SELECT 1 FROM pg_namespace WHERE nspname = ANY(%s)", (schemas,))
-    if not known:
+    if not client.execute("SELECT 1 FROM pg_namespace WHERE nspname = ANY(%s)", (schemas,)):
         print(f"Nothing to grant yet: {', '.join(schemas)} is not there. The app will create it.")
         return 0
     if not client.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
@@ -126,10 +120,9 @@ def _grant(
 
 
 def _verdict(before: list[str], after: list[str]) -> int:
-    if not before:
-        print("Nothing to do: the app has every privilege it needs.")
-    elif not after:
-        print("Done, and verified: the app has every privilege it needs.")
+    if not after:
+        done = "Done, and verified" if before else "Nothing to do"
+        print(f"{done}: the app has every privilege it needs.")
     for statement in after:
         print(f"still missing: {statement}", file=sys.stderr)
     return 1 if after else 0
@@ -146,37 +139,45 @@ def _execute(client: LakebaseClient, statement: str) -> None:
         print(f"-- refused: {error.diag.message_primary}. Its owner must run it.")
 
 
-def _client_id(app: str) -> str:
-    with suppress(NotFound):
-        if found := WorkspaceClient().apps.get(app).service_principal_client_id:
-            return found
-    raise ValueError(f"there is no app {app} yet. Run: databricks bundle deploy")
+def _app(options: argparse.Namespace) -> App:
+    try:
+        return WorkspaceClient().apps.get(options.app)
+    except NotFound as error:
+        command = f"databricks apps deploy --target {options.target}"
+        raise ValueError(f"there is no app {options.app} yet. Run: {command}") from error
 
 
 def _target(name: str) -> dict[str, str]:
-    """Return the variables of a bundle target, including those of `lakebase-agent link`."""
-    values = {"app_name": "", "memory_schema": str(DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"])}
-    for file in ("databricks.yml", f"workspace.{name}.yml"):
-        if (ROOT / file).exists():
-            bundle = next(yaml.safe_load_all((ROOT / file).read_text("utf-8")))
-            targets = bundle.get("targets") or {name: {}}
-            if name not in targets:
-                print(
-                    f"grant: {file} has no target {name!r}: {', '.join(targets)}", file=sys.stderr
-                )
-                sys.exit(2)
-            values |= (targets[name] or {}).get("variables") or {}
-    return values
+    """Return the variables of a bundle target, as the Databricks CLI reads them."""
+    values = {"app_name": "", "memory_schema": DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"]}
+    for path in (ROOT / "databricks.yml", ROOT / f"workspace.{name}.yml"):
+        bundle = next(yaml.safe_load_all(path.read_text("utf-8"))) if path.is_file() else {}
+        targets = bundle.get("targets") or {name: {}}
+        if name not in targets:
+            print(f"grant: the targets are {', '.join(targets)}, not {name!r}", file=sys.stderr)
+            sys.exit(2)
+        values |= {n: (v or {}).get("default") for n, v in bundle.get("variables", {}).items()}
+        values |= (targets[name] or {}).get("variables") or {}
+    own = ROOT / ".databricks" / "bundle" / name / "variable-overrides.json"
+    values |= json.loads(own.read_text("utf-8")) if own.is_file() else {}
+    values = {n: os.environ.get(f"BUNDLE_VAR_{n}", v) for n, v in values.items()}
+    text = {n: str(v) for n, v in values.items() if v and "not-linked" not in str(v)}
+    return {n: re.sub(r"\$\{var\.(\w+)\}", lambda m: text[m[1]], v) for n, v in text.items()}
 
 
 def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, str]:
     names = ("instance_name", "autoscaling_endpoint", "project", "branch")
     if given := {name: value for name in names if (value := getattr(options, name))}:
         return given
-    if branch := target.get("lakebase_branch"):
+    branch, instance = target.get("lakebase_branch", ""), target.get("lakebase_instance", "")
+    if "${resources." in branch + instance:  # the bundle creates it, and the app knows its name
+        bound = _app(options).resources or []
+        branch = next((r.postgres.branch or "" for r in bound if r.postgres), "")
+        instance = next((r.database.instance_name for r in bound if r.database), "")
+    if branch:
         _, project, _, branch = branch.split("/")
         return {"project": project, "branch": branch}
-    if instance := target.get("lakebase_instance"):
+    if instance:
         return {"instance_name": instance}
     if not lakebase_configured():
         raise ValueError("which Lakebase? Run `lakebase-agent link`, or see --help for its flags")

@@ -65,6 +65,6 @@ def _copy(repository: Path, folder: Path, workspace: Workspace, flavour: str) ->
     )  # fmt: skip
     assert done.returncode == 0 and "wrote workspace.dev.yml" in done.stdout, done
     tracked = subprocess.run(["git", "ls-files"], cwd=folder, capture_output=True, text=True)
-    assert "workspace.dev.yml" in tracked.stdout.split()
+    assert {"workspace.dev.yml", "uv.lock"} <= set(tracked.stdout.split())
     assert ".env" not in tracked.stdout.split()
     return Project(folder, folder / ".venv")

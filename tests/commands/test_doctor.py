@@ -232,7 +232,7 @@ def test_an_app_that_is_not_deployed_is_a_warning(
     make(workspace, TABLES.format(dims=1024))
     monkeypatch.delitem(workspace.content.apps, APP)
     found = examine(workspace, project)
-    assert found["app"]["command"] == "databricks bundle deploy --target prod"
+    assert found["app"]["command"] == "databricks apps deploy --target prod"
     assert (found["app"]["state"], found["privileges"]["state"]) == ("warning", "skipped")
 
 

@@ -1,21 +1,17 @@
 """`lakebase-agent link`: what it looks up, what it writes, and how it fails."""
 
-import io
 import os
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.cli import main
 from lakebase_agent.project.env_file import read_env
 from lakebase_agent.workspace.schemas import personal_schema
 from tests.conftest import Renders
@@ -30,6 +26,7 @@ from tests.standins.workspace import (
     Workspace,
     open_workspace,
 )
+from tests.support.commands import Done, run_here
 from tests.support.existing_agents import adopted, app_template, write_agent
 from tests.support.rendering import Combination, render
 
@@ -58,27 +55,9 @@ def project(request: pytest.FixtureRequest, renders: Renders, tmp_path: Path) ->
     return folder
 
 
-class Done(NamedTuple):
-    """How a command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def link(project: Path, *options: str) -> Done:
     """Run `link` in the project with nobody there to answer."""
-    out, err = io.StringIO(), io.StringIO()
-    with chdir(project), redirect_stdout(out), redirect_stderr(err), ExitStack() as stack:
-        code = 0
-        stack.callback(setattr, sys, "argv", sys.argv)
-        stack.callback(setattr, sys, "stdin", sys.stdin)
-        sys.argv, sys.stdin = ["lakebase-agent", "link", *options], io.StringIO()
-        try:
-            main()
-        except SystemExit as exit:
-            code = int(str(exit.code))
-    return Done(code, out.getvalue(), err.getvalue())
+    return run_here(project, "link", *options)
 
 
 def variables(project: Path, target: str = "dev") -> dict[str, str]:
@@ -170,7 +149,7 @@ def test_an_experiment_is_created_once(workspace: Workspace, project: Path) -> N
     (project / "workspace.dev.yml").unlink()
     link(project, *PLACE)
     names = [experiment.name for experiment in workspace.content.experiments]
-    assert names.count(f"/Users/{ME}/my-agent") == 1
+    assert names.count(f"/Users/{ME}/my-agent-dev") == 1
 
 
 def test_a_project_is_created_on_request(workspace: Workspace, project: Path) -> None:
@@ -499,9 +478,10 @@ def assert_left(
     assert contents(project) == before
 
 
-def terminal(project: Path) -> "pexpect.spawn[str]":
+def terminal(project: Path, *options: str) -> "pexpect.spawn[str]":
     """Run `link` in a terminal, as a person does."""
-    return pexpect.spawn(COMMAND, ["link"], cwd=str(project), encoding="utf-8", timeout=30)
+    command = ["link", *options]
+    return pexpect.spawn(COMMAND, command, cwd=str(project), encoding="utf-8", timeout=30)
 
 
 def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
@@ -509,6 +489,21 @@ def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":
     person.expect("Which app")
     person.send("\r")
     return person
+
+
+def test_a_person_lets_the_bundle_create_it_and_says_who_deploys_and_uses_it(
+    workspace: Workspace, project: Path
+) -> None:
+    workspace.content.lakebase.clear()
+    person = wants_a_new_app(terminal(project, "--target", "prod"))
+    for question, answer in (("Who deploys", ""), ("Which group", "analysts"), ("Which proj", "")):
+        person.expect(question)
+        person.send(f"{answer}\r")
+    person.expect("the bundle creates the project my-agent")
+    person.expect(pexpect.EOF)
+    written = (project / "workspace.prod.yml").read_text()
+    assert "group_name: analysts" in written and f"/Workspace/Users/{ME}/" in written
+    assert "postgres_projects" in written
 
 
 def test_a_person_picks_from_what_exists(workspace: Workspace, project: Path) -> None:

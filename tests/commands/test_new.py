@@ -50,6 +50,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    # In place of uv: locking for real takes seconds, in a home without a cache.
+    (tmp_path / "uv").write_text("#!/bin/sh\ntouch uv.lock\n")
+    (tmp_path / "uv").chmod(0o755)
+    monkeypatch.setenv("UV", str(tmp_path / "uv"))
     return tmp_path
 
 
@@ -241,7 +245,7 @@ def test_an_interruption_before_the_folder_exists_is_passed_on(tmp_path: Path) -
 @pytest.mark.generated
 def test_packages_are_installed(template: Path, home: Path) -> None:
     uv = run(home, "uv", "cache", "dir").stdout.strip()
-    environment = {**os.environ, "UV_CACHE_DIR": uv}
+    environment = {**os.environ, "UV": "", "UV_CACHE_DIR": uv}
     command = [str(COMMAND), "new", "p", "--source", str(template), "--json"]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, env=environment)
     assert json.loads(done.stdout)["installed"]

@@ -19,7 +19,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     (tmp_path / ".gitconfig").write_text(IDENTITY)
+    (tmp_path / "called").touch()
+    write_uv(tmp_path, "touch uv.lock")
+    monkeypatch.setenv("UV", str(tmp_path / "uv"))
     return tmp_path
+
+
+def write_uv(home: Path, script: str) -> None:
+    """Write a stand-in for uv, which notes how it is called, and then runs a line of shell."""
+    program = home / "uv"
+    program.write_text(f'#!/bin/sh\necho "$@" >> "{home / "called"}"\n{script}\n')
+    program.chmod(0o755)
 
 
 def copy(template: Path, project: Path, *options: str) -> str:
@@ -118,14 +128,10 @@ def test_the_hook_needs_only_the_standard_library(questions: Path, home: Path) -
 
 
 @pytest.fixture
-def uv(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return where a stand-in for uv, which fails, writes how it was called."""
-    called = home / "called"
-    program = home / "uv"
-    program.write_text(f'#!/bin/sh\necho "$@" > "{called}"\nexit 3\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("UV", str(program))
-    return called
+def uv(home: Path) -> Path:
+    """Return where a stand-in for uv, which fails, notes how it was called."""
+    write_uv(home, "exit 3")
+    return home / "called"
 
 
 def test_a_project_on_lakebase_is_linked_without_questions(
@@ -145,4 +151,29 @@ def test_the_project_stays_when_linking_fails_and_says_how_to_finish(
 
 def test_a_local_project_is_not_linked(questions: Path, home: Path, uv: Path) -> None:
     copy(questions, home / "p")
-    assert not uv.exists()
+    assert "link" not in uv.read_text()
+
+
+def generate(questions: Path, home: Path) -> str:
+    """Run the hook alone in a new project, and return what it said."""
+    (home / "p").mkdir()
+    (home / "p" / "pyproject.toml").touch()
+    command = [sys.executable, str(questions / "hooks" / "post_gen.py"), "p", "local"]
+    done = subprocess.run(command, cwd=home / "p", capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_the_packages_are_locked_and_the_lock_is_in_the_first_commit(
+    questions: Path, home: Path
+) -> None:
+    generate(questions, home)
+    assert (home / "called").read_text() == "lock --quiet\n"
+    assert "uv.lock" in git(home / "p", "ls-files").split()
+
+
+def test_a_project_that_cannot_be_locked_stays_and_says_how_to_finish(
+    questions: Path, home: Path, uv: Path
+) -> None:
+    said = generate(questions, home)
+    assert git(home / "p", "status", "--porcelain") == ""
+    assert "uv lock && git add uv.lock" in said and "with a first commit" in said

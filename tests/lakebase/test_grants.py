@@ -12,10 +12,19 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import Renders
-from tests.standins.workspace import APP, APP_PRINCIPAL, BRANCH_PATH, ME, Workspace, open_workspace
+from tests.standins.workspace import (
+    APP,
+    APP_PRINCIPAL,
+    BRANCH_PATH,
+    DATABASE_PATH,
+    ME,
+    Workspace,
+    open_workspace,
+)
 from tests.support.rendering import Combination
 
 pytestmark = pytest.mark.generated
+DEPLOY = "databricks apps deploy --target dev"
 SCRIPT = "scripts/grant_lakebase_permissions.py"
 TABLES = """
     CREATE SCHEMA my_agent_dev;
@@ -90,7 +99,7 @@ def test_an_app_that_is_not_deployed_is_an_error_that_names_the_deploy_command(
 ) -> None:
     done = grant(workspace, made, "--app", "elsewhere")
     assert done.returncode == 1
-    assert done.stderr == "grant: there is no app elsewhere yet. Run: databricks bundle deploy\n"
+    assert done.stderr == f"grant: there is no app elsewhere yet. Run: {DEPLOY}\n"
 
 
 def test_a_second_run_has_nothing_to_do(workspace: Workspace, made: Path) -> None:
@@ -173,6 +182,56 @@ def test_an_unknown_target_is_refused(workspace: Workspace, made: Path) -> None:
 def test_without_an_id_the_workspace_provides_the_apps(workspace: Workspace, made: Path) -> None:
     done = grant(workspace, made, "--app", APP)
     assert f'TO "{APP_PRINCIPAL}";' in done.stdout
+
+
+REFERENCE = "${resources.postgres_branches.memory.id}"
+
+
+@pytest.fixture
+def as_code(made: Path) -> Path:
+    """Return the project once its bundle is what creates its branch."""
+    values = (made / "workspace.dev.yml").read_text()
+    (made / "workspace.dev.yml").write_text(values.replace(BRANCH_PATH, REFERENCE))
+    return made
+
+
+@pytest.fixture
+def deployed(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the app have that branch."""
+    branch = {"name": "postgres", "postgres": {"branch": BRANCH_PATH, "database": DATABASE_PATH}}
+    monkeypatch.setattr(workspace.content.apps[APP], "resources", [branch])
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_branch_that_the_bundle_creates_is_the_deployed_apps(
+    workspace: Workspace, as_code: Path
+) -> None:
+    done = grant(workspace, as_code, "--app", APP)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f'TO "{APP_PRINCIPAL}";' in done.stdout
+
+
+def test_a_branch_that_the_bundle_has_not_created_yet_needs_a_deployment(
+    workspace: Workspace, as_code: Path
+) -> None:
+    done = grant(workspace, as_code, APP_PRINCIPAL, "--app", "elsewhere")
+    assert done.returncode == 1
+    assert done.stderr == f"grant: there is no app elsewhere yet. Run: {DEPLOY}\n"
+
+
+@pytest.mark.usefixtures("deployed")
+def test_variables_are_read_as_the_cli_reads_them(
+    workspace: Workspace, as_code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = as_code / ".databricks" / "bundle" / "dev" / "variable-overrides.json"
+    own.parent.mkdir(parents=True)
+    own.write_text('{"app_name": "my-${var.what}", "memory_schema": "nobodys"}')
+    with (as_code / "workspace.dev.yml").open("a") as lines:
+        lines.write("      what: something\nvariables:\n  what:\n    default: nothing\n")
+    monkeypatch.setenv("BUNDLE_VAR_what", "agent")
+    assert "nobodys is not there" in grant(workspace, as_code).stdout
+    monkeypatch.setenv("BUNDLE_VAR_memory_schema", "my_agent_dev")
+    assert f'TO "{APP_PRINCIPAL}";' in grant(workspace, as_code).stdout
 
 
 def test_one_memory_type_leaves_other_tables_alone(workspace: Workspace, made: Path) -> None:

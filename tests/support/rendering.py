@@ -64,7 +64,8 @@ PAIRWISE = _pairwise()
 def excluded(combination: Combination) -> list[str]:
     """Return what the table in copier.yml leaves out of a project: files, and whole folders."""
     table = yaml.safe_load((REPOSITORY / "copier.yml").read_text())["_exclude"]
-    rendered = (Template(row).render(memory=list(combination.memory)) for row in table)
+    given = {"memory": list(combination.memory), "lakebase": combination.lakebase}
+    rendered = (Template(row).render(given) for row in table)
     return [path.removeprefix("/") for path in rendered if path.startswith("/")]
 
 

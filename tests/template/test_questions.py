@@ -1,5 +1,6 @@
 """What may be answered."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 from copier import run_copy
 
 from tests.support.places import OF_THE_FRAMEWORK
-from tests.support.rendering import COMBINATIONS, Combination, render
+from tests.support.rendering import COMBINATIONS, REPOSITORY, Combination, render
 
 
 def answers(project: Path) -> dict[str, object]:
@@ -26,6 +27,8 @@ def answers(project: Path) -> dict[str, object]:
         ("a" * 40, "a" * 30),
         ("a" * 29 + "-b", "a" * 29),
         ("日本", "agent"),
+        ("langgraph", "agent-langgraph"),
+        ("Type.ing Extensions", "type-ing-extensions"),
     ],
 )
 def test_an_app_is_named_after_its_folder(
@@ -44,6 +47,8 @@ def test_an_app_is_named_after_its_folder(
         ("app_name", 'x"; drop'),
         ("app_name", "a" * 31),
         ("app_name", "agent\n"),
+        ("app_name", "langgraph"),
+        ("app_name", "mcp"),
         ("framework", "langgarph"),
         ("memory", ["chat_history"]),
         ("lakebase", "serverless"),
@@ -66,6 +71,20 @@ def test_an_answer_that_cannot_work_is_refused_in_one_line(
         render(questions, COMBINATIONS[0], tmp_path / "p", **{"memory": ["long_term"], **given})
     assert "\n" not in str(refusal.value).strip()
     assert not (tmp_path / "p").exists()
+
+
+def test_no_app_is_called_like_a_package_that_projects_install() -> None:
+    rows = (REPOSITORY / "docs" / "licences.md").read_text().splitlines()
+    packages = {row.split("|")[1].strip() for row in rows if row.startswith("| ")}
+    names = {re.sub("[-_.]+", "-", package).lower() for package in packages}
+    short = {name for name in names if re.fullmatch("[a-z][a-z0-9-]{1,29}", name)}
+    questions = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
+    assert short - {"package"} <= set(questions["installed_packages"]["default"].split())
+
+
+def test_an_adopted_app_keeps_its_name(questions: Path, tmp_path: Path) -> None:
+    project = render(questions, COMBINATIONS[0], tmp_path, app_name="langgraph", adopted=True)
+    assert answers(project)["app_name"] == "langgraph"
 
 
 def test_the_current_folder_names_the_app(

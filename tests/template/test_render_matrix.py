@@ -4,7 +4,6 @@ Each test goes over all combinations and collects what is wrong, with the combin
 """
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -15,27 +14,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
 from tests.conftest import Renders
+from tests.support.bundles import SCHEMA, bundle_problems
 from tests.support.code_lines import code_lines
 from tests.support.rendering import (
     COMBINATIONS,
     OWNED,
-    REPOSITORY,
     Combination,
     expected_files,
     render,
 )
 
-SCHEMA = REPOSITORY.parent / "shared" / "reference" / "bundle-schema.json"
 LEFTOVER = r"\{%|(?<!\$)\{\{ |^\s*#:"
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
     ".toml": tomllib.loads,
     ".yml": yaml.safe_load,
+    ".yaml": yaml.safe_load,
 }
 Find = Callable[[Path, Combination], Iterable[object]]
 
@@ -58,13 +56,6 @@ def problem_of(suffix: str, text: str) -> str:
     except (SyntaxError, ValueError, yaml.YAMLError) as error:
         return str(error)
     return ""
-
-
-@cache
-def bundle_validator() -> Any:
-    """Return what checks a bundle; Python's patterns have other names for letters and digits."""
-    text = SCHEMA.read_text().replace(r"[\\p{L}\\p{N}]", r"\\w").replace(r"\\p{L}", r"[^\\W\\d_]")
-    return jsonschema.Draft202012Validator(json.loads(text))
 
 
 def bundle_of(project: Path) -> Any:
@@ -138,7 +129,7 @@ def test_the_owner_has_little_code(renders: Renders) -> None:
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA}, the schema of bundles, is not here")
 def test_the_bundle_is_one_the_databricks_cli_accepts(renders: Renders) -> None:
     def find(project: Path, _: Combination) -> Iterator[object]:
-        yield from bundle_validator().iter_errors(bundle_of(project))
+        yield from bundle_problems(bundle_of(project))
 
     assert every(renders, find) == []
 
@@ -146,7 +137,7 @@ def test_the_bundle_is_one_the_databricks_cli_accepts(renders: Renders) -> None:
 @pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA}, the schema of bundles, is not here")
 def test_the_bundle_check_finds_a_misspelt_key() -> None:
     bundle = {"resources": {"apps": {"a": {"name": "a", "source_code_pth": "."}}}}
-    assert list(bundle_validator().iter_errors(bundle))
+    assert list(bundle_problems(bundle))
 
 
 def test_the_bundle_names_a_lakebase_only_when_one_is_needed_and_chosen(renders: Renders) -> None:
@@ -170,6 +161,54 @@ def test_the_bundle_refers_only_to_resources_and_variables_it_has(renders: Rende
         return (sources ^ resources) | (variables ^ set(bundle["variables"]))
 
     assert every(renders, find) == []
+
+
+def test_the_deploy_button_starts_the_app_as_the_bundle_does(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> Iterator[object]:
+        button = yaml.safe_load((project / "app.yaml").read_text())
+        app = bundle_of(project)["resources"]["apps"]["my_agent"]
+        if button["command"] != app["config"]["command"]:
+            yield button["command"]
+        sources = {env["name"]: env.get("value_from") for env in app["config"]["env"]}
+        for env in button.get("env", []):
+            if env["valueFrom"] != sources.get(env["name"]):
+                yield env
+
+    assert every(renders, find) == []
+
+
+def test_a_project_without_lakebase_runs_locally_as_the_cli_runs_apps(renders: Renders) -> None:
+    # run-local (cmd/apps/run_local.go) refuses a valueFrom that no variable replaces.
+    def find(project: Path, combination: Combination) -> Iterator[object]:
+        button = yaml.safe_load((project / "app.yaml").read_text())
+        if "env" in button and (combination.lakebase == "local" or not combination.memory):
+            yield button["env"]
+
+    assert every(renders, find) == []
+
+
+# As `databricks apps run-local` sets them, and as Databricks Apps does.
+ON_THIS_MACHINE = {"DATABRICKS_APP_NAME": "app", "DATABRICKS_APP_URL": "http://127.0.0.1:8000"}
+IN_APPS = {"DATABRICKS_APP_NAME": "my-agent", "DATABRICKS_APP_URL": "https://my-agent.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "deployed"),
+    [
+        (ON_THIS_MACHINE, False),
+        (IN_APPS, True),
+        ({"DATABRICKS_APP_NAME": "my-agent"}, True),
+        ({"DATABRICKS_APP_URL": "https://my-agent.example.com"}, False),
+    ],
+)
+def test_an_app_that_the_cli_runs_locally_is_not_taken_for_a_deployed_one(
+    renders: Renders, variables: dict[str, str], deployed: bool
+) -> None:
+    asked = "from agent_server.settings import in_databricks_app; print(in_databricks_app())"
+    command = [sys.executable, "-c", asked]
+    folder = renders[COMBINATIONS[0]]
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.stdout.strip() == str(deployed), done.stderr
 
 
 def test_each_target_has_an_app_and_a_schema_of_its_own(renders: Renders) -> None:

@@ -15,6 +15,7 @@ WORKFLOWS = sorted(
     for place in (REPOSITORY, REPOSITORY / "template")
     for path in (place / ".github" / "workflows").glob("*.yml*")
 )
+COMMENTS = {"pull-requests": "write"}
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+")
 
 
@@ -45,9 +46,9 @@ def test_an_action_that_is_not_pinned_is_found(action: str) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_may_only_read(path: Path) -> None:
-    workflow = plain(path)
-    assert workflow["permissions"] == {"contents": "read"}
+def test_a_workflow_may_only_read_and_the_preview_comment(path: Path) -> None:
+    workflow, more = plain(path), COMMENTS if path.name == "preview.yml" else {}
+    assert workflow["permissions"] == {"contents": "read", **more}
     assert not any("permissions" in job for job in workflow["jobs"].values())
 
 

@@ -10,6 +10,7 @@ from lakebase_agent.command_line import Command, add_path, add_target
 EXAMPLES = """\
 examples:
   lakebase-agent doctor
+  lakebase-agent doctor --target prod --deployed
   lakebase-agent doctor --target prod --json
 
 exit codes: 0 no problem, 1 at least one, 2 bad usage
@@ -20,6 +21,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_path(parser)
     parser.add_argument("--profile", default="", metavar="NAME", help="profile of the CLI")
     add_target(parser)
+    parser.add_argument(
+        "--deployed", action="store_true", help="ask the running app, too, as yourself"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
@@ -28,7 +32,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from lakebase_agent.doctor.doctor import examine
 
     findings = []
-    for finding in examine(Path(arguments.path).resolve(), arguments.target, arguments.profile):
+    folder = Path(arguments.path).resolve()
+    for finding in examine(folder, arguments.target, arguments.profile, arguments.deployed):
         findings.append(finding)
         if not arguments.json:
             print(finding, flush=True)

@@ -4,16 +4,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakebase_agent.doctor.bundle_checks import check_cli, check_variables
+from lakebase_agent.doctor.bundle_checks import check_cli, check_shared, check_variables
+from lakebase_agent.doctor.deployed_checks import check_deployed
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped
 from lakebase_agent.doctor.lakebase_checks import check_lakebase
 from lakebase_agent.doctor.linked_project import LinkedProject
 from lakebase_agent.doctor.sizes import check_database_url
-from lakebase_agent.doctor.workspace_checks import check_app, check_embeddings, check_experiment
+from lakebase_agent.doctor.workspace_checks import (
+    check_app,
+    check_embeddings,
+    check_experiment,
+    check_state,
+)
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.project.answers import read_answers
-from lakebase_agent.project.bundle import read_bundle, read_target
-from lakebase_agent.project.pyproject import read_settings
+from lakebase_agent.project.bundle import read_bundle
+from lakebase_agent.project.pyproject import read_settings, read_version
+from lakebase_agent.targets.target import open_target, other_targets
 from lakebase_agent.terminal import Asker
 from lakebase_agent.workspace.client import Workspace
 from lakebase_agent.workspace.signing_in import connect, pick_profile
@@ -33,20 +40,23 @@ CHECKS = (
     Check("embeddings", check_embeddings, "set EMBEDDING_ENDPOINT in pyproject.toml"),
     Check("lakebase", check_lakebase),
     Check("app", check_app),
+    Check("state", check_state),
 )
 
+DEPLOYED = Check("ready", check_deployed, "databricks auth login")
 
-def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
-    """Yield what every check finds; changes nothing.
+
+def examine(folder: Path, target: str, profile: str, deployed: bool = False) -> Iterator[Finding]:
+    """Yield what every check finds; changes nothing. With `deployed`, the running app is asked.
 
     Raises UsageError if `folder` is not a project, or its files are not valid.
     """
     answers, bundle = read_answers(folder), read_bundle(folder)
-    yield check_cli(bundle)
-    declared = ((bundle.get("targets") or {}).get(target) or {}).get("variables") or {}
-    known = {name: str(answers[name]) for name in ("app_name", "memory_schema") if name in answers}
-    variables = {**known, **declared, **read_target(folder, target)}
-    yield check_variables(bundle, variables, target)
+    chosen_target = open_target(folder, target, bundle)
+    others = [open_target(folder, name, bundle) for name in other_targets(folder, target)]
+    yield check_cli([bundle, chosen_target.linked, *(other.linked for other in others)])
+    yield check_variables(chosen_target)
+    yield from check_shared(chosen_target, others)
     settings = read_settings(folder)
     yield from check_database_url(folder, settings)
     try:
@@ -57,8 +67,8 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
         yield problem("sign-in", str(error), "databricks auth login")
         yield skipped("workspace", "can't be checked without signing in")
         return
-    project = LinkedProject(answers, bundle, settings, target, variables, workspace)
-    for check in CHECKS:
+    project = LinkedProject(answers, settings, chosen_target, workspace, read_version(folder))
+    for check in (*CHECKS, *([DEPLOYED] if deployed else [])):
         yield from _findings(check, project)
 
 

@@ -9,6 +9,9 @@ from lakebase_agent.doctor.database import Database, check_database
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
 from lakebase_agent.doctor.linked_project import LinkedProject
 
+UNKNOWN = "the target does not say which yet"
+NOT_YET = "the bundle creates it with the first deployment"
+
 
 def check_lakebase(project: LinkedProject) -> Iterator[Finding]:
     """Yield the state of the branch or the instance, and what is found in its database.
@@ -27,7 +30,11 @@ def check_lakebase(project: LinkedProject) -> Iterator[Finding]:
 
 
 def _check_branch(project: LinkedProject) -> Iterator[Finding]:
-    branch = project.workspace.branch_at(str(project.variables.get("lakebase_branch", "")))
+    path = project.variables.get("lakebase_branch", "")
+    if not path:
+        yield skipped("lakebase", NOT_YET if project.is_created("lakebase_branch") else UNKNOWN)
+        return
+    branch = project.workspace.branch_at(path)
     if branch.database != project.variables.get("lakebase_database"):
         text = f"the database of {branch.name} is {branch.database}, the bundle has another"
         yield problem("lakebase", text, project.link_command)
@@ -49,7 +56,10 @@ def _endpoint_finding(endpoint: str, state: EndpointStatusState | None) -> Findi
 
 
 def _check_instance(project: LinkedProject) -> Iterator[Finding]:
-    name = str(project.variables.get("lakebase_instance", ""))
+    name = project.variables.get("lakebase_instance", "")
+    if not name:
+        yield skipped("lakebase", NOT_YET if project.is_created("lakebase_instance") else UNKNOWN)
+        return
     state, host = project.workspace.instance_state(name)
     if state != DatabaseInstanceState.AVAILABLE:
         yield problem("lakebase", f"{name} is {state.value if state else '?'}", "start it, or wait")
@@ -60,14 +70,14 @@ def _check_instance(project: LinkedProject) -> Iterator[Finding]:
 
 
 def _database(project: LinkedProject, host: str, token: str) -> Database:
-    workspace = project.workspace
+    workspace, app = project.workspace, project.deployed
     apps = workspace.apps_by_principal().items()
     return Database(
         host=host,
         user=workspace.me(),
         token=token,
-        schema=str(project.variables.get("memory_schema", "")),
-        principal=workspace.service_principal(project.app),
+        schema=project.variables.get("memory_schema", ""),
+        principal=(app.service_principal_client_id or "") if app else "",
         other_apps={principal: name for principal, name in apps if name != project.app},
         dims=project.settings.get("EMBEDDING_DIMS", "") if project.remembers("long_term") else "",
         target=project.target,

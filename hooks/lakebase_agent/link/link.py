@@ -1,15 +1,27 @@
 """`lakebase-agent link`: connect a project to a workspace, and write down what was looked up."""
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lakebase_agent.errors import UsageError
-from lakebase_agent.link.lookup import LinkOptions, LinkValues, LookUp
+from lakebase_agent.link.created import PR
+from lakebase_agent.link.lookup import LookUp
+from lakebase_agent.link.options import LinkOptions, LinkValues
 from lakebase_agent.project.answers import read_answers
-from lakebase_agent.project.bundle import DEV, read_bundle, read_target, target_path, to_target
+from lakebase_agent.project.bundle import DEV, app_key, read_bundle, target_path
 from lakebase_agent.project.changes import Replacement, write_together
 from lakebase_agent.project.env_file import env_text, set_variables
+from lakebase_agent.targets.target import (
+    CREATED,
+    Target,
+    open_target,
+    other_targets,
+    own_path,
+)
+from lakebase_agent.targets.target_file import TargetSettings, to_target
 from lakebase_agent.terminal import Asker, Say
 from lakebase_agent.update.rehearsal import CURRENT
 from lakebase_agent.update.update import UpdateOptions, open_update
@@ -67,53 +79,69 @@ def _look_up(
 ) -> dict[str, Replacement]:
     """Return the files to write in `folder`, for the bundle and the answers in `rendered`."""
     answers, bundle = read_answers(rendered), read_bundle(rendered)
-    _check(options, answers)
+    _check(options, answers, bundle)
     profile = pick_profile(folder, options.target, options.profile, answers, asker)
     workspace = Workspace(connect(profile))
     me = workspace.me()
     say(f"signed in to {workspace.host} as {me}")
-    linked = read_target(folder, options.target)
+    target = open_target(folder, options.target, bundle)
+    others = [open_target(folder, name, bundle) for name in other_targets(folder, options.target)]
     declared = bundle.get("variables") or {}
-    values = LookUp(workspace, answers, options, asker, say, linked, declared).everything(me)
-    env: dict[str, str | None] = {
-        "DATABRICKS_CONFIG_PROFILE": profile or None,
-        "DATABRICKS_HOST": None if profile else workspace.host,
-        **values.env,
-    }
-    _say_next(values, bundle, options.target, workspace.host, say)
-    complete = LinkValues(values.variables, env)
-    return _changes(folder, options.target, workspace.host, complete, bundle)
+    found = LookUp(workspace, answers, options, asker, say, target, others, declared)
+    values = found.everything(me)
+    place = {"DATABRICKS_CONFIG_PROFILE": profile or None}
+    host = None if profile else workspace.host
+    values.env = {**place, "DATABRICKS_HOST": host, **values.env}
+    _say_next(values, bundle, options, workspace.host, say)
+    return _changes(folder, target, workspace.host, values)
 
 
-def _changes(
-    folder: Path, target: str, host: str, values: LinkValues, bundle: dict[str, Any]
-) -> dict[str, Replacement]:
+def _changes(folder: Path, target: Target, host: str, values: LinkValues) -> dict[str, Replacement]:
     """Return the files that change, by name; only a developer's own target has a .env."""
-    path = target_path(folder, target)
-    text = to_target(folder, target, host, values.variables, bundle)
-    changes = {path.name: Replacement(_read(path), text)}
-    if target == DEV:
+    path, name = target_path(folder, target.name), target.name
+    settings = TargetSettings(
+        host, values.variables, values.root_path, values.resources, values.declared
+    )
+    changes = {
+        path.name: Replacement(_read(path), to_target(folder, name, settings, target.bundle))
+    }
+    if values.own:
+        own = folder / own_path(name)
+        changes[own_path(name)] = Replacement(_read(own), _to_json({**target.own, **values.own}))
+    if name == DEV:
         old = env_text(folder)
         changes[".env"] = Replacement(old, set_variables(old or "", values.env), mode=0o600)
     return {name: change for name, change in changes.items() if change.old != change.new}
+
+
+def _to_json(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, indent=2) + "\n"
 
 
 def _read(path: Path) -> str | None:
     return path.read_text("utf-8") if path.is_file() else None
 
 
-def _say_next(values: LinkValues, bundle: dict[str, Any], target: str, host: str, say: Say) -> None:
-    if app := values.variables.get("app_name"):
-        keys = list((bundle.get("resources") or {}).get("apps") or {})
-        key = keys[0] if keys else "<key of the app>"
-        bind = f"databricks bundle deployment bind {key} {app} --target {target}"
+def _say_next(
+    values: LinkValues, bundle: Mapping[str, Any], options: LinkOptions, host: str, say: Say
+) -> None:
+    if options.target not in (DEV, PR) and values.root_path:
+        say(f"its one state is in {values.root_path}, whoever deploys it")
+    if own := values.own.get("app_name"):
+        say(f"your own app of target {options.target} is {own}")
+    app = values.variables.get("app_name")
+    if app and options.target != PR:
+        key = app_key(bundle) or "<key of the app>"
+        bind = f"databricks bundle deployment bind {key} {app} --target {options.target}"
         say(f"before the first deployment to {app}, run: {bind}")
-    if experiment := values.variables.get("experiment_id"):
+    experiment = values.variables.get("experiment_id", CREATED)
+    if not experiment.startswith(CREATED):
         say(f"traces: {host}/ml/experiments/{experiment}")
 
 
-def _check(options: LinkOptions, answers: dict[str, Any]) -> None:
-    """Raise UsageError for options that are not for the project's flavour of Lakebase."""
+def _check(options: LinkOptions, answers: Mapping[str, Any], bundle: Mapping[str, Any]) -> None:
+    """Raise UsageError for options that are not for this project."""
+    _check_target(options, bundle)
     flavour = answers.get("lakebase")
     wrong = {
         "autoscaling": {"--instance": options.instance},
@@ -126,5 +154,14 @@ def _check(options: LinkOptions, answers: dict[str, Any]) -> None:
     for flag, value in wrong.get(str(flavour), {}).items():
         if value:
             raise UsageError(f"{flag} is not for a project with lakebase={flavour}")
+
+
+def _check_target(options: LinkOptions, bundle: Mapping[str, Any]) -> None:
     if not re.fullmatch("[a-z][a-z0-9_-]{0,30}", options.target):
         raise UsageError(f"--target {options.target!r} is not the name of a target, such as prod")
+    targets = [*(bundle.get("targets") or {}), PR]
+    if bundle["bundle"] and options.target not in targets:
+        raise UsageError(
+            f"databricks.yml has no target {options.target}, only {', '.join(targets[:-1])}. "
+            "Add it there first, with its app_name and memory_schema"
+        )

@@ -6,17 +6,12 @@ from typing import Any
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_adopted
-from lakebase_agent.project.yaml_documents import (
-    dump_with_comments,
-    load_with_comments,
-    read_first_document,
-)
+from lakebase_agent.project.yaml_documents import load_with_comments, read_first_document
 
 DEV = "dev"  # the target of development, and the default one
 # Variables that `link` sets. A bundle declares those of its own flavour of Lakebase only, and the
 # Databricks CLI rejects a value for a variable that is not declared.
 LAKEBASE_VARIABLES = ("lakebase_branch", "lakebase_database", "lakebase_instance")
-HEADER = "# Written by `lakebase-agent link`; belongs in git.\n"
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:
@@ -31,6 +26,17 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     if "bundle" not in bundle:
         raise UsageError(f"{path} is missing, or not a bundle")
     return bundle
+
+
+def app_settings(bundle: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of the bundle's app; empty if it has none."""
+    apps: Mapping[str, Any] = (bundle.get("resources") or {}).get("apps") or {}
+    return next(iter(apps.values()), None) or {}
+
+
+def app_key(bundle: Mapping[str, Any]) -> str:
+    """Return the key of the bundle's app; empty if it has none."""
+    return str(next(iter((bundle.get("resources") or {}).get("apps") or {}), ""))
 
 
 def target_path(folder: Path, target: str) -> Path:
@@ -52,27 +58,3 @@ def read_host(folder: Path, target: str) -> str:
 def _target_section(folder: Path, target: str) -> Any:
     document = load_with_comments(target_path(folder, target))
     return document.get("targets", {}).get(target, {})
-
-
-def to_target(
-    folder: Path, target: str, host: str, variables: Mapping[str, str], bundle: Mapping[str, Any]
-) -> str:
-    """Return the text of workspace.<target>.yml with `host` and `variables` set.
-
-    Variables that the bundle does not declare are left out, and those of another flavour of
-    Lakebase removed. Without a bundle all are kept, for `link` and `doctor` to read.
-    """
-    path = target_path(folder, target)
-    document = load_with_comments(path)
-    section = document.setdefault("targets", {}).setdefault(target, {})
-    section.setdefault("workspace", {})["host"] = host
-    values = section.setdefault("variables", {})
-    values.update(variables)
-    known = (bundle.get("variables") or {}) if bundle["bundle"] else variables
-    for name in {*LAKEBASE_VARIABLES, *variables} - known.keys():
-        values.pop(name, None)
-    if not path.is_file():
-        return HEADER + dump_with_comments(document)
-    if document == load_with_comments(path):
-        return path.read_text("utf-8")  # nothing new: not a byte changes
-    return dump_with_comments(document)

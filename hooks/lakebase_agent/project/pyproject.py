@@ -29,6 +29,12 @@ def read_settings(folder: Path) -> dict[str, str]:
     return {name: str(value) for name, value in table.items()}
 
 
+def read_version(folder: Path) -> str:
+    """Return the project's own version; empty if it does not state one."""
+    document = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+    return str(document.get("project", {}).get("version", ""))
+
+
 def add_dependencies(text: str, wanted: Sequence[str], replaceable: Sequence[str] = ()) -> str:
     """Return the text of a pyproject.toml with the requirements `wanted` that it lacks.
 

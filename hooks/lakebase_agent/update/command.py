@@ -63,7 +63,7 @@ def _link(project: Path, ask: bool) -> None:
     """Link a project that got a new Lakebase if the user agrees, or say how to."""
     # Imports the Databricks SDK, which takes seconds.
     from lakebase_agent.link.link import link
-    from lakebase_agent.link.lookup import LinkOptions
+    from lakebase_agent.link.options import LinkOptions
 
     question = "The project needs to be linked to its Lakebase. Do it now?"
     with suppress(KeyboardInterrupt):  # the update is done, even if linking is cancelled

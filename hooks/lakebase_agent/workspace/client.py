@@ -120,13 +120,13 @@ class Workspace:
             answer = self.client.serving_endpoints.query(endpoint, input=["length"])
         return len(answer.data[0].embedding or []) if answer.data else 0
 
-    def service_principal(self, app: str) -> str:
-        """Return the client id of an app's service principal; empty if there is no such app."""
+    def find_app(self, name: str) -> App | None:
+        """Return an app; None if there is none of this name."""
         with errors_explained(self.host):
             try:
-                return self.client.apps.get(app).service_principal_client_id or ""
+                return self.client.apps.get(name)
             except NotFound:
-                return ""
+                return None
 
     def apps_by_principal(self) -> dict[str, str]:
         """Return the names of the apps that one may see, by their service principals."""

@@ -1,5 +1,6 @@
 """The content of a new stand-in workspace: one of everything that clients get wrong."""
 
+import json
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -22,6 +23,8 @@ ENDPOINT_PATH = f"{BRANCH_PATH}/endpoints/primary"
 DATABASE_PATH = f"{BRANCH_PATH}/databases/db-7x3k-9fjq2m8v1c"
 INSTANCE, APP = "agent-memory", "my-agent"
 APP_PRINCIPAL = "0f3b9d52-6a51-4c86-9e0b-6f1d2a7c4e90"
+# Where the Databricks CLI keeps what a user's deployments to production created.
+STATE = "/Workspace/Users/{}/.bundle/my-agent/prod/state"
 POSTGRES_DATABASE = "databricks_postgres"
 MODELS = ("databricks-claude-sonnet-4-5", "databricks-gte-large-en", "databricks-bge-large-en")
 # Where nobody listens: for a client that takes the wrong host.
@@ -41,6 +44,8 @@ class Content:
     instances: dict[str, Instance] = field(default_factory=dict)
     apps: dict[str, App] = field(default_factory=dict)
     experiments: list[Experiment] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)  # of the workspace, by path
+    writers: set[str] = field(default_factory=set)  # who may write to the folders of others
     models: list[str] = field(default_factory=lambda: list(MODELS))
 
     def add(self, *resources: Resource) -> None:
@@ -56,11 +61,12 @@ class Content:
             if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
         ]
 
-    def new_branch(self, name: str, default: bool = False) -> list[Resource]:
+    def new_branch(self, name: str, default: bool = False, database_id: str = "") -> list[Resource]:
         """Return a branch as the platform makes it, with an endpoint at the served host."""
+        database_id = database_id or f"db-{uuid4().hex[:10]}"
         return [
             Branch(name, default),
-            Database(f"{name}/databases/db-{uuid4().hex[:10]}", POSTGRES_DATABASE),
+            Database(f"{name}/databases/{database_id}", POSTGRES_DATABASE),
             Endpoint(f"{name}/endpoints/primary", self.host, POOLED_HOST),
             Role(f"{name}/roles/owner", self.owner),
         ]
@@ -85,7 +91,9 @@ def example_content(host: str, owner: str) -> Content:
     for name, place in (("analytics", OTHER_HOST), (INSTANCE, host), ("staging", OTHER_HOST)):
         content.instances[name] = Instance(name, place)
     content.experiments.append(Experiment("1001", "/Users/somebody@example.com/other"))
-    content.apps[APP] = App(APP, APP_PRINCIPAL)
+    content.apps[APP] = App(APP, APP_PRINCIPAL, creator=owner)
+    state = {"state": {"resources.apps.my_agent": {"__id__": APP}}}
+    content.files[f"{STATE.format(owner)}/resources.json"] = json.dumps(state).encode()
     return content
 
 

@@ -26,6 +26,9 @@ class WorkspaceApi:
         router.get("/api/2.0/preview/scim/v2/Me")(self.me)
         router.get("/api/2.0/apps")(self.apps)
         router.get("/api/2.0/apps/{name}")(self.app)
+        router.get("/api/2.0/workspace/export")(self.export)
+        router.post("/api/2.0/workspace/mkdirs")(self.make_folder)
+        router.get("/api/2.0/workspace/get-status")(self.find_folder)
         router.get("/api/2.0/serving-endpoints")(self.models)
         router.get("/api/2.0/serving-endpoints/{name}")(self.model)
         experiments = "/api/2.0/mlflow/experiments"
@@ -71,6 +74,21 @@ class WorkspaceApi:
         if name not in self._content.apps:
             raise not_found(f"App with name {name}")
         return self._content.apps[name].to_json()
+
+    async def export(self, path: str) -> Response:
+        """Return a file of the workspace."""
+        if path not in self._content.files:
+            text = f"Path ({path}) doesn't exist."
+            raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", text)
+        return Response(self._content.files[path], media_type="application/octet-stream")
+
+    async def make_folder(self) -> Json:
+        """Make a folder of the workspace, where there is none."""
+        return {}
+
+    async def find_folder(self, path: str) -> Json:
+        """Return what is at a path: a folder, because nobody asks for files."""
+        return {"path": path, "object_type": "DIRECTORY", "object_id": 1}
 
     async def models(self) -> Json:
         """Return the serving endpoints."""
