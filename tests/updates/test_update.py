@@ -10,7 +10,8 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.update.rehearsal import OWNERS, parses
+from lakebase_agent.update.changes import parses
+from lakebase_agent.update.rehearsal import OWNERS
 from tests.standins.workspace import open_workspace
 from tests.support.owner import LINKED
 from tests.support.places import IDENTITY

@@ -14,8 +14,9 @@ from lakebase_agent.errors import SourceError, UsageError
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_target
 from lakebase_agent.template import last_line
+from lakebase_agent.update.changes import TROUBLED, Change, Rehearsal
 from lakebase_agent.update.checks import check_project
-from lakebase_agent.update.rehearsal import TROUBLED, Change, Rehearsal, open_rehearsal
+from lakebase_agent.update.rehearsal import open_rehearsal
 
 LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
 LOOKED_UP = {
