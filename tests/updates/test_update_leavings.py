@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -10,12 +11,14 @@ from tests.support.releases import commit, edit, git
 from tests.support.tiny_template import NEW, Tiny, open_tiny, release
 
 OTHER = "agent_server/user.py"
-ADDED = "docs/guide.md"
+POOL, CSS = "agent_server/database/pool.py", "agent_server/page/page.css"
+ADDED, OWN = "docs/guide.md", "docs/own.md"
 NEXT = {
     **NEW,
     OTHER: NEW[OTHER] + "LIMIT = 2\n",
     ADDED: "How to.\n",
-    "agent_server/database/pool.py": NEW["agent_server/database/pool.py"].replace("20", "30"),
+    OWN: "How to own.\n",
+    POOL: NEW[POOL].replace("20", "30"),
 }
 
 
@@ -27,81 +30,91 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return tiny
 
 
-@pytest.fixture
-def project(tiny: Tiny, tmp_path: Path) -> Path:
-    """Return a project of the release before it."""
-    return tiny.generate(tmp_path / "my agent", "v0.3.0")
+class Updated(NamedTuple):
+    """A project after an update, and how that ended."""
+
+    project: Path
+    done: "subprocess.CompletedProcess[str]"
+
+    @property
+    def last(self) -> list[str]:
+        """The last two lines."""
+        return self.done.stdout.splitlines()[-2:]
 
 
-def update(tiny: Tiny, project: Path) -> "subprocess.CompletedProcess[str]":
+def updated(tiny: Tiny, project: Path) -> Updated:
     """Commit what was edited, and run `lakebase-agent update --yes`."""
     commit(project)
-    return tiny.published.update(project, "--yes")
+    return Updated(project, tiny.published.update(project, "--yes"))
 
 
-def test_a_change_to_a_file_that_the_owner_deleted_is_told_last(tiny: Tiny, project: Path) -> None:
-    git(project, "rm", "--quiet", OTHER)
-    done = update(tiny, project)
-    assert done.stdout.splitlines()[-1] == f"  not applied: {OTHER}, which changed"
-    assert not (project / OTHER).exists()
-
-
-def test_a_change_to_a_file_that_the_owner_moved_is_told_last(tiny: Tiny, project: Path) -> None:
+@pytest.fixture(scope="module")
+def rearranged(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Updated:
+    """Return a project whose owner moved, deleted and ignored files."""
+    project = tiny.generate(tmp_path_factory.mktemp("rearranged") / "my agent", "v0.3.0")
     git(project, "mv", OTHER, "agent_server/mine.py")
-    done = update(tiny, project)
-    told = f"  not applied: {OTHER}, which changed; yours is agent_server/mine.py"
-    assert done.stdout.splitlines()[-1] == told
-    assert (project / "agent_server/mine.py").read_text() == NEW[OTHER]
-
-
-def test_nothing_is_told_of_a_deleted_file_that_did_not_change(tiny: Tiny, project: Path) -> None:
-    git(project, "rm", "--quiet", "agent_server/page/page.css")
-    assert "not applied" not in update(tiny, project).stdout
-
-
-def test_a_new_file_at_a_path_that_git_ignores_is_brought(tiny: Tiny, project: Path) -> None:
+    git(project, "rm", "--quiet", POOL, CSS)
     (project / ".gitignore").write_text("docs/\n")
-    done = update(tiny, project)
-    assert (project / ADDED).read_text() == NEXT[ADDED]
-    assert f"  add       {ADDED}   (git ignores it: git add --force)" in done.stdout.splitlines()
+    (project / OWN).parent.mkdir()
+    (project / OWN).write_text("mine")
+    return updated(tiny, project)
 
 
-def test_the_owners_own_ignored_file_is_kept_and_told(tiny: Tiny, project: Path) -> None:
-    (project / ".gitignore").write_text("docs/\n")
-    (project / ADDED).parent.mkdir()
-    (project / ADDED).write_text("mine")
-    done = update(tiny, project)
-    told = f"  not applied: {ADDED}, which is new; yours, which git ignores, is kept"
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, told)
-    assert (project / ADDED).read_text() == "mine"
+def test_a_change_to_a_file_that_the_owner_deleted_is_told(rearranged: Updated) -> None:
+    assert f"  not applied: {POOL}, which changed\n" in rearranged.done.stdout
+    assert not (rearranged.project / POOL).exists()
 
 
-def with_carriage_returns(project: Path) -> None:
-    """Let every line of the project end as on Windows."""
+def test_a_change_to_a_file_that_the_owner_moved_is_told(rearranged: Updated) -> None:
+    told = f"  not applied: {OTHER}, which changed; yours is agent_server/mine.py\n"
+    assert told in rearranged.done.stdout
+    assert (rearranged.project / "agent_server/mine.py").read_text() == NEW[OTHER]
+
+
+def test_nothing_is_told_of_a_deleted_file_that_did_not_change(rearranged: Updated) -> None:
+    assert CSS not in rearranged.done.stdout
+
+
+def test_a_new_file_at_a_path_that_git_ignores_is_brought(rearranged: Updated) -> None:
+    assert (rearranged.project / ADDED).read_text() == NEXT[ADDED]
+    told = f"  add       {ADDED}   (git ignores it: git add --force)\n"
+    assert told in rearranged.done.stdout
+
+
+def test_the_owners_own_ignored_file_is_kept_and_told_last(rearranged: Updated) -> None:
+    told = f"  not applied: {OWN}, which is new; yours, which git ignores, is kept"
+    assert (rearranged.done.returncode, rearranged.last[-1]) == (0, told)
+    assert (rearranged.project / OWN).read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def from_windows(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Updated:
+    """Return a project whose every line ended in CRLF, with an edit and one that conflicts."""
+    project = tiny.generate(tmp_path_factory.mktemp("windows") / "my agent", "v0.3.0")
+    edit(project / OTHER, lambda text: "# Mine.\n" + text)
+    edit(project / POOL, lambda text: text.replace("return 20", "return 21"))
     for path in project.rglob("*"):
         if path.is_file() and ".git/" not in path.as_posix():
             path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    return updated(tiny, project)
 
 
-def test_carriage_returns_make_no_conflicts_and_are_kept(tiny: Tiny, project: Path) -> None:
-    edit(project / OTHER, lambda text: "# Mine.\n" + text)
-    with_carriage_returns(project)
-    done = update(tiny, project)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (project / OTHER).read_bytes().startswith(b"# Mine.\r\nfrom agent_server.database")
-    assert (project / OTHER).read_bytes().endswith(b"LIMIT = 2\r\n")
-    untouched = "agent_server/database/lakebase.py"
-    assert git(project, "status", "--porcelain", "--", untouched) == ""
+def test_only_a_line_that_both_changed_conflicts_among_carriage_returns(
+    from_windows: Updated,
+) -> None:
+    assert (from_windows.done.returncode, from_windows.done.stdout.count(" conflict ")) == (1, 1)
+    assert (from_windows.project / POOL).read_bytes().count(b"class Pool:\r\n") == 1
+    text = (from_windows.project / OTHER).read_bytes()
+    assert text.startswith(b"# Mine.\r\nfrom agent_server.database")
+    assert text.endswith(b"LIMIT = 2\r\n")
 
 
-def test_a_conflict_among_carriage_returns_is_in_its_lines_alone(tiny: Tiny, project: Path) -> None:
-    pool = project / "agent_server/database/pool.py"
-    edit(pool, lambda text: text.replace("return 20", "return 21"))
-    with_carriage_returns(project)
-    done = update(tiny, project)
-    assert (done.returncode, done.stdout.count("  conflict ")) == (1, 1)
-    assert pool.read_bytes().count(b"class Pool:\r\n") == 1
-    assert b"\n" not in pool.read_bytes().replace(b"\r\n", b"")
+def test_carriage_returns_are_kept_and_given_to_new_files(from_windows: Updated) -> None:
+    for path in (POOL, OTHER, ADDED, CSS):
+        text = (from_windows.project / path).read_bytes()
+        assert b"\n" not in text.replace(b"\r\n", b""), path
+    unchanged = git(from_windows.project, "status", "--porcelain", "--", "agent_server/page")
+    assert unchanged == ""
 
 
 @pytest.mark.parametrize("commit", ["55214e0", "5521400", "0521400", "v0.3.0"])
