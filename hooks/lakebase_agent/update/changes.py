@@ -50,6 +50,11 @@ class Change:
         return f"{self.kind:9} {self.path}{edits}{hint}"
 
 
+def in_order(changes: list[Change]) -> list[Change]:
+    """Return changes as they are listed: those that call for action last."""
+    return sorted(changes, key=lambda change: (change.warns, change.troubled))
+
+
 @dataclass(frozen=True)
 class Rehearsal:
     """A copy of the project in which the update was done; `base` is the commit before it.
@@ -66,7 +71,7 @@ class Rehearsal:
     report: Merged
 
     def changes(self) -> list[Change]:
-        """Return what the update does to each file: conflicts come last but for deletions.
+        """Return what the update does to each file: deletions come last but for conflicts.
 
         `edited` is only known of files that are moved or deleted. Raises GitError and Copier's
         errors.
@@ -77,7 +82,7 @@ class Rehearsal:
         deletions = self._deletions(kinds, {move.old for move in moves})
         found = self._written(kinds, {move.new for move in moves})
         found += [Change(f"{move.old} -> {move.new}", "move", move.edited) for move in moves]
-        return sorted(found, key=lambda change: change.troubled) + deletions
+        return in_order(found + deletions)
 
     def not_applied(self) -> list[str]:
         """Return a line for each change, by the template or the owner, that was not applied."""
