@@ -35,6 +35,7 @@ class AdoptOptions:
     app: str = ""
     package: str = ""
     source: str = ""
+    wire: bool = False
     dry_run: bool = False
     yes: bool = False
 
@@ -77,7 +78,7 @@ def noted_adoption(
 
 
 def _refuse_answers(options: AdoptOptions) -> None:
-    allowed = ("source", "dry_run", "yes")
+    allowed = ("source", "wire", "dry_run", "yes")
     given = [name for name, value in asdict(options).items() if value and name not in allowed]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)

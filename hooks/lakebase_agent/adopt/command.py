@@ -9,11 +9,13 @@ from lakebase_agent.terminal import Asker, complain, is_interactive, say
 DESCRIPTION = """\
 Add memory in Lakebase to an agent that was not generated: dependencies, the
 resource and the environment of its app, the modules and the grant script.
-Shows a diff before it writes, and the lines that connect your agent. Run
-again, it updates what it added to the version of this package."""
+Shows a diff before it writes, and the lines that connect your agent; with
+--wire it writes these, too. Run again, it updates what it added to the version
+of this package."""
 EXAMPLES = """\
 examples:
   lakebase-agent adopt --dry-run
+  lakebase-agent adopt --wire
   lakebase-agent adopt my-agent --lakebase autoscaling --project memory --yes
 
 exit codes: 0 done, 1 done with conflicts (in the files listed), 2 bad usage or
@@ -38,6 +40,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "source": "the template: a folder, or a git URL",
     }
     add_texts(parser, "VALUE", texts)
+    parser.add_argument("--wire", action="store_true", help="connect your agent, as in the diff")
     parser.add_argument("--dry-run", action="store_true", help="show the diff, write nothing")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
 
