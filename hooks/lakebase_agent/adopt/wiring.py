@@ -1,8 +1,7 @@
 """The lines that connect an agent to its memory, in terms of its owner's own code."""
 
-import shlex
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lakebase_agent.adopt.code.builds import build_edits, takes_tools
@@ -11,8 +10,9 @@ from lakebase_agent.adopt.code.check import unmet
 from lakebase_agent.adopt.code.own_memory import OwnMemory, find_own_memory
 from lakebase_agent.adopt.code.problems import CantWireError
 from lakebase_agent.adopt.code.runs import method_of, own_context, run_edits
-from lakebase_agent.adopt.code.shown import WIDTH, edited_call, to_lines
+from lakebase_agent.adopt.code.shown import WIDTH, edited_call, in_block, to_lines
 from lakebase_agent.adopt.existing_agent import App, ExistingAgent
+from lakebase_agent.adopt.next_steps import next_steps
 from lakebase_agent.adopt.place import Place
 from lakebase_agent.project.sources import source_of
 
@@ -45,9 +45,9 @@ class Instructions:
 
     def lines(self, wirable: bool) -> list[str]:
         """Return them line by line, in at most 80 columns."""
-        lines = ["Now connect your agent. Import:", "", *_code(self._imports())]
+        lines = ["Now connect your agent. Import:", "", *in_block(self._imports())]
         lines += ["", "Around each turn:", ""]
-        lines += _code([f"async with open_turn({self._arguments()}) as turn:", "    ..."])
+        lines += in_block([f"async with open_turn({self._arguments()}) as turn:", "    ..."])
         lines += ["", *self._about_threads(), *about_own_memory(self.own)]
         for build in self.calls.builds or [_example(BUILD_EXAMPLES[self.framework])]:
             lines += self._about_building(build)
@@ -61,7 +61,7 @@ class Instructions:
         lines = ["Your agent is connected to its memory: look at `git diff`."]
         unused = [f"{path} {name}" for name, path in self.own.left_over()]
         if unused:
-            lines += ["", "What nothing uses any more, for you to delete:", "", *_code(unused)]
+            lines += ["", "What nothing uses any more, for you to delete:", "", *in_block(unused)]
         if self.long_term and not any(takes_tools(site) for site in self.calls.builds):
             lines += ["", *_folded_text(BY_HAND)]
         lines += ["", *about_stored()] if self.own.lines else []
@@ -85,7 +85,7 @@ class Instructions:
         if not edits:
             return ["", f"{build.where}: its memory_tools() must be the ones imported above."]
         lines = to_lines(edited_call(build.module.code, build.call, edits))
-        return ["", f"{_start(build)}build the agent with", "", *_code(lines)]
+        return ["", f"{_start(build)}build the agent with", "", *in_block(lines)]
 
     def _about_running(self, run: Site) -> list[str]:
         try:
@@ -93,10 +93,10 @@ class Instructions:
         except CantWireError as error:
             return ["", *_folded_text(f"{error}. Change that, and run this command again.")]
         lines = to_lines(edited_call(run.module.code, run.call, edits))
-        told = ["", f"{_start(run)}run it in that block, with", "", *_code(lines)]
+        told = ["", f"{_start(run)}run it in that block, with", "", *in_block(lines)]
         if method_of(run) == "run_streamed":
             told += ["", "and when its stream has been read, in that block:", ""]
-            told += _code(["await turn.save(result)"])
+            told += in_block(["await turn.save(result)"])
         if own_context(run):
             told += ["", "This replaces its own context: memory_tools() reads the one above."]
         if "SystemMessage" in run.module.code.text:
@@ -133,7 +133,7 @@ def about_own_memory(own: OwnMemory) -> Iterator[str]:
     yield ""
     yield "It has a memory of its own, which goes: two would not know of each other."
     yield ""
-    yield from _code(own.lines)
+    yield from in_block(own.lines)
     yield ""
     yield from about_stored()
 
@@ -147,39 +147,6 @@ def about_stored() -> Iterator[str]:
     yield "    lakebase-agent adopt --import-memory"
 
 
-def next_steps(
-    agent: ExistingAgent, answers: Mapping[str, Any], place: Place, app: App | None
-) -> Iterator[str]:
-    """Yield the commands that are left to run."""
-    yield "Then:"
-    yield ""
-    yield from _code(_commands(agent, place, app))
-    yield ""
-    if not app:
-        kind = "postgres" if answers["lakebase"] == "autoscaling" else "database"
-        yield f"Without a bundle, give the app its Lakebase as its resource `{kind}`, and the"
-        yield "embedding endpoint with CAN QUERY, on the app's page in the workspace."
-        yield ""
-    yield "On this machine the memory is in the Lakebase that your .env names, if your"
-    yield "program loads it, or in the Postgres with pgvector that DATABASE_URL names."
-
-
-def _commands(agent: ExistingAgent, place: Place, app: App | None) -> list[str]:
-    if not app:
-        return ["uv sync"]
-    target = agent.default_target()
-    flag = "" if target == "dev" else f" --target {target}"
-    declared = str(app.settings.get("name") or "").strip()
-    name = declared if declared and "$" not in declared else "NAME-OF-THE-APP"
-    return [
-        "uv sync",
-        f"lakebase-agent link{flag}",
-        f"databricks bundle deploy{flag}",
-        *_folded(f"{place.run_script}{flag}", f"--app {shlex.quote(name)}"),
-        f"databricks bundle run{flag} {shlex.quote(app.key)}",
-    ]
-
-
 def _example(text: str) -> Site:
     module = Module(source_of("", text), text)
     return Site(module, module.calls[0])
@@ -189,14 +156,5 @@ def _start(site: Site) -> str:
     return f"{site.where}: " if site.module.path else ""
 
 
-def _folded(command: str, option: str) -> list[str]:
-    whole = f"{command} {option}"
-    return [whole] if len(whole) <= WIDTH else [f"{command} \\", f"    {option}"]
-
-
 def _folded_text(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _code(lines: Sequence[str]) -> list[str]:
-    return [f"    {line}" for line in lines]

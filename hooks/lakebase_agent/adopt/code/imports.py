@@ -6,29 +6,40 @@ from collections.abc import Mapping
 from lakebase_agent.adopt.code.names import bound_names, loaded_names, origins_of
 from lakebase_agent.adopt.code.text import Code, Edit
 
-Wanted = Mapping[str, str]  # a module by the name that is imported from it
+# A module by what is imported from it, such as "open_turn" or "memory_tools as my_tools".
+Wanted = Mapping[str, str]
 
 
 def taken_names(code: Code, wanted: Wanted) -> list[str]:
     """Return the names to import that mean something else in a module already."""
     origins, bound = origins_of(code.tree), set(bound_names(code.tree))
-    wrong = (
-        n for n, module in wanted.items() if origins.get(n, f"{module}.{n}") != f"{module}.{n}"
+    return sorted(
+        local
+        for item, module in wanted.items()
+        if (local := _local(item)) in bound
+        or origins.get(local, _origin(item, module)) != _origin(item, module)
     )
-    return sorted({*wrong, *(name for name in wanted if name in bound)})
+
+
+def _local(item: str) -> str:
+    return item.rpartition(" as ")[2]
+
+
+def _origin(item: str, module: str) -> str:
+    return f"{module}.{item.partition(' as ')[0]}"
 
 
 def with_imports(text: str, wanted: Wanted) -> str:
-    """Return a module that imports the names in `wanted`, each from its module."""
+    """Return a module that imports all that is wanted."""
     for module in sorted(set(wanted.values())):
-        names = sorted(name for name, place in wanted.items() if place == module)
-        text = _with_import(text, module, names)
+        text = _with_import(text, module, sorted(i for i, m in wanted.items() if m == module))
     return text
 
 
-def _with_import(text: str, module: str, names: list[str]) -> str:
+def _with_import(text: str, module: str, items: list[str]) -> str:
     code = Code(text)
-    missing = [n for n in names if origins_of(code.tree).get(n) != f"{module}.{n}"]
+    origins = origins_of(code.tree)
+    missing = [item for item in items if origins.get(_local(item)) != _origin(item, module)]
     if not missing:
         return text
     top = [node for node in code.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -19,16 +19,21 @@ def edited_call(code: Code, call: ast.Call, edits: Iterable[Edit]) -> ast.expr:
     return ast.parse(f"(\n{shown}\n)", mode="eval").body
 
 
+def in_block(lines: Iterable[str]) -> list[str]:
+    """Return lines of code as a block."""
+    return [f"    {line}" for line in lines]
+
+
 def to_lines(node: ast.expr, width: int = WIDTH) -> list[str]:
     """Return code in lines of at most `width` characters, if its parts are not longer."""
     text = ast.unparse(node)
     if len(text) <= width:
         return [text]
-    if isinstance(node, ast.Await):
-        first, *rest = to_lines(node.value, width)
-        return [f"await {first}", *rest]
-    if isinstance(node, ast.Call):
-        return [f"{ast.unparse(node.func)}(", *_inner([*node.args, *node.keywords], width), ")"]
+    awaited = "await " if isinstance(node, ast.Await) else ""
+    call = node.value if isinstance(node, ast.Await) else node
+    if isinstance(call, ast.Call):
+        arguments = _inner([*call.args, *call.keywords], width)
+        return [f"{awaited}{ast.unparse(call.func)}(", *arguments, ")"]
     if isinstance(node, ast.List):
         return ["[", *_inner(node.elts, width), "]"]
     return [text]

@@ -14,6 +14,7 @@ from lakebase_agent.adopt.code.calls import (
     read_modules,
 )
 from lakebase_agent.adopt.code.imports import taken_names, with_imports, without_unused
+from lakebase_agent.adopt.code.names import last_name
 from lakebase_agent.adopt.code.own_memory import OwnMemory, find_own_memory
 from lakebase_agent.adopt.code.problems import CantWireError
 from lakebase_agent.adopt.code.requests import HEADERS
@@ -71,12 +72,11 @@ class _Wiring:
         for sites in self._by_function():
             self._try(self._open_turn, sites)
         if self.long_term:
-            for site in self.calls.builds:
-                self._try(self._add_tools, site)
+            self._add_all_tools()
         for edited in self.modules.values():
             self._try(self._start, edited)
         for edited in self.modules.values():
-            if edited.edits:
+            if edited.edits or edited.wanted:
                 self._try(self._write, edited)
         return self.result
 
@@ -104,25 +104,39 @@ class _Wiring:
         for name in asked.names:
             edited.wanted[name] = MLFLOW if name == HEADERS else f"{self.place.module}.caller"
 
+    def _add_all_tools(self) -> None:
+        """Give agents the memory's tools, or let these take the place of the owner's."""
+        makers = [
+            (edited, name)
+            for edited in self.modules.values()
+            for name, origin in edited.module.origins.items()
+            if origin.rpartition(".")[2] in self.own.makers
+        ]
+        for edited, name in makers:
+            self._try(self._replace_maker, edited, name)
+        if not makers:
+            for site in self.calls.builds:
+                self._try(self._add_tools, site)
+
+    def _replace_maker(self, edited: _Edited, name: str) -> None:
+        for call in edited.module.calls:
+            if last_name(call.func) == name and (call.args or call.keywords):
+                where = f"{edited.module.path}:{call.lineno}"
+                raise CantWireError(where, f"{name}() makes tools from what it is given")
+        imported = TOOLS if name == TOOLS else f"{TOOLS} as {name}"
+        edited.wanted[imported] = f"{self.place.module}.memory"
+        edited.replaced.add(name)
+
     def _add_tools(self, site: Site) -> None:
-        if not takes_tools(site):
-            return
-        edited = self.modules[site.module.path]
-        if self.own.tools:
-            names = ", ".join(sorted(self.own.tools))
-            raise CantWireError(site.where, f"the project has tools called {names}: delete them")
-        for name, path in self.own.makers.items():
-            if path == site.module.path:
-                raise CantWireError(site.where, f"{name} of this file makes such tools: delete it")
-        edits = build_edits(site)
-        local = next((n for n in self.own.makers if n in site.module.origins), "")
-        if local and local != TOOLS:
-            raise CantWireError(site.where, f"{local} makes such tools: use memory_tools() instead")
-        if edits or local:
+        taken = {*self.own.tools, *(n for n, p in self.own.makers.items() if p == site.module.path)}
+        if taken:
+            names = ", ".join(sorted(taken))
+            raise CantWireError(site.where, f"{names} of yours is a memory, too: delete it")
+        edits = build_edits(site) if takes_tools(site) else []
+        if edits:
+            edited = self.modules[site.module.path]
             edited.edits += edits
             edited.wanted[TOOLS] = f"{self.place.module}.memory"
-        if local:
-            edited.replaced.add(local)
 
     def _start(self, edited: _Edited) -> None:
         edited.edits += startup_edits(edited.module, self.own, self.calls.runs)
