@@ -32,7 +32,7 @@ def adopt(folder: Path, options: AdoptOptions, asker: Asker, say: Say) -> list[s
     Shows a diff, asks, then writes all of it or nothing. Run again, it updates the files that it
     added to the version of this package. Raises UsageError, SourceError, and KeyboardInterrupt.
     """
-    agent = examine_agent(folder)
+    agent = examine_agent(folder, options.framework)
     tracked = _check_committed(folder, options)
     note = read_adopted(folder)
     adoption = _adoption(note, agent, options, asker)

@@ -7,7 +7,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from lakebase_agent.adopt.existing_agent import App, ExistingAgent
+from lakebase_agent.adopt.bundle.apps import App
+from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.place import Place
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ADOPTED

@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lakebase_agent.adopt.bundle.apps import App
 from lakebase_agent.adopt.code.shown import WIDTH, in_block
-from lakebase_agent.adopt.existing_agent import App, ExistingAgent
+from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.place import Place
 
 

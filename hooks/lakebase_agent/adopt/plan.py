@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakebase_agent.adopt.adoption import Adoption, to_note
-from lakebase_agent.adopt.bundle import bundle_additions
+from lakebase_agent.adopt.bundle.additions import bundle_additions
+from lakebase_agent.adopt.bundle.placeholders import filled, placeholders
 from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.modules.merge import merge_modules
 from lakebase_agent.adopt.modules.rendered import Rendered, render_modules
@@ -76,8 +77,11 @@ def _owners_files(
     replaceable = old.requirements if adoption.version else []
     pyproject = add_dependencies(agent.text("pyproject.toml"), new.requirements, replaceable)
     texts = {"pyproject.toml": add_settings(pyproject, new.settings)}
+    resources = adoption.app.settings.get("resources") if adoption.app else None
+    found = placeholders(resources or [])
     for name, addition in bundle_additions(agent, adoption, new).items():
-        texts[name] = add_to_yaml(name, agent.text(name), addition, after="bundle")
+        text = filled(agent.text(name), found)
+        texts[name] = add_to_yaml(name, text, addition, after="bundle")
     texts[".env.example"] = add_paragraphs(agent.text(".env.example"), new.env_example)
     if variables := _env_variables(adoption, new):
         texts[".env"] = add_paragraphs(agent.text(".env"), variables)

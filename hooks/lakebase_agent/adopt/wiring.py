@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lakebase_agent.adopt.bundle.apps import App
 from lakebase_agent.adopt.code.builds import build_edits, takes_tools
 from lakebase_agent.adopt.code.calls import Module, Site, find_calls, read_modules
 from lakebase_agent.adopt.code.check import unmet
@@ -11,7 +12,7 @@ from lakebase_agent.adopt.code.own_memory import OwnMemory, find_own_memory
 from lakebase_agent.adopt.code.problems import CantWireError
 from lakebase_agent.adopt.code.runs import method_of, own_context, run_edits
 from lakebase_agent.adopt.code.shown import WIDTH, edited_call, in_block, to_lines
-from lakebase_agent.adopt.existing_agent import App, ExistingAgent
+from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.next_steps import next_steps
 from lakebase_agent.adopt.place import Place
 from lakebase_agent.project.sources import source_of

@@ -13,6 +13,7 @@ from lakebase_agent.doctor.workspace_checks import check_app, check_embeddings, 
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_bundle, read_target
+from lakebase_agent.project.lakebase_variables import written
 from lakebase_agent.project.pyproject import read_settings
 from lakebase_agent.terminal import Asker
 from lakebase_agent.workspace.client import Workspace
@@ -45,7 +46,7 @@ def examine(folder: Path, target: str, profile: str) -> Iterator[Finding]:
     yield check_cli(bundle)
     declared = ((bundle.get("targets") or {}).get(target) or {}).get("variables") or {}
     known = {name: str(answers[name]) for name in ("app_name", "memory_schema") if name in answers}
-    variables = {**known, **declared, **read_target(folder, target)}
+    variables = {**known, **written(bundle), **declared, **read_target(folder, target)}
     yield check_variables(bundle, variables, target)
     settings = read_settings(folder)
     yield from check_database_url(folder, settings)

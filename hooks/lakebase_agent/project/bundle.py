@@ -6,6 +6,7 @@ from typing import Any
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_adopted
+from lakebase_agent.project.lakebase_variables import of_its_owner
 from lakebase_agent.project.yaml_documents import (
     dump_with_comments,
     load_with_comments,
@@ -69,7 +70,7 @@ def to_target(
     values = section.setdefault("variables", {})
     values.update(variables)
     known = (bundle.get("variables") or {}) if bundle["bundle"] else variables
-    for name in {*LAKEBASE_VARIABLES, *variables} - known.keys():
+    for name in ({*LAKEBASE_VARIABLES, *variables} - known.keys()).union(of_its_owner(bundle)):
         values.pop(name, None)
     if not path.is_file():
         return HEADER + dump_with_comments(document)

@@ -2,6 +2,7 @@
 
 import ast
 
+from lakebase_agent.adopt.code.arguments import added
 from lakebase_agent.adopt.code.calls import Site
 from lakebase_agent.adopt.code.names import last_name, loaded_names
 from lakebase_agent.adopt.code.runs import check_arguments
@@ -25,11 +26,7 @@ def build_edits(site: Site, tools: str = TOOLS) -> list[Edit]:
     code, call = site.module.code, site.call
     given = _tools(call)
     if given is None:
-        text = f"tools={tools}()"
-        if not call.args and not call.keywords:
-            return [Edit(code.end(call) - 1, code.end(call) - 1, text)]
-        place, comma = code.after_arguments(call)
-        return [Edit(place, place, f" {text}" if comma else f", {text}")]
+        return added(code, call, [f"tools={tools}()"])
     if tools in loaded_names(_value_of(site, given)):
         return []
     if isinstance(given, ast.Constant) and given.value is None:

@@ -2,6 +2,7 @@
 
 import ast
 
+from lakebase_agent.adopt.code.arguments import added
 from lakebase_agent.adopt.code.calls import Site
 from lakebase_agent.adopt.code.problems import CantWireError
 from lakebase_agent.adopt.code.text import Edit
@@ -9,6 +10,7 @@ from lakebase_agent.adopt.code.text import Edit
 ASYNC_NAMES = {"invoke": "ainvoke", "stream": "astream", "run_sync": "run"}
 STREAMS = ("stream", "astream", "astream_events", "run_streamed")
 INPUT = {"langgraph": 0, "openai": 1}  # its position among the arguments
+GROWN = 60  # characters that other edits add, about
 KEPT_BY_MODEL = ("previous_response_id", "conversation_id", "auto_previous_response_id")
 
 
@@ -45,15 +47,15 @@ def _langgraph(site: Site, turn: str) -> list[Edit]:
     code, call = site.module.code, site.call
     assert isinstance(call.func, ast.Attribute)
     edits = code.wraps(call.func.value, f"{turn}.graph(")
-    word, added = _word(call, "config"), []
+    word, more = _word(call, "config"), []
     config = call.args[1] if len(call.args) > 1 else word.value if word else None
     if config is None:
-        added.append(f"config={turn}.config")
+        more.append(f"config={turn}.config")
     elif _is_none(config):
         edits.append(Edit(code.start(config), code.end(config), f"{turn}.config"))
     else:
         edits += code.wraps(config, f"{turn}.config_with(")
-    return edits + _context(site, f"{turn}.user", added)
+    return edits + _context(site, f"{turn}.user", more)
 
 
 def _openai(site: Site, turn: str) -> list[Edit]:
@@ -71,27 +73,13 @@ def _openai(site: Site, turn: str) -> list[Edit]:
     return _context(site, f"{turn}.context", [])
 
 
-def _context(site: Site, value: str, added: list[str]) -> list[Edit]:
+def _context(site: Site, value: str, more: list[str]) -> list[Edit]:
     code, word = site.module.code, _word(site.call, "context")
     if word:
         edits = [Edit(code.start(word.value), code.end(word.value), value)]
     else:
-        edits, added = [], [*added, f"context={value}"]
-    return edits + (_added(site, added) if added else [])
-
-
-def _added(site: Site, more: list[str]) -> list[Edit]:
-    """Return an edit that adds arguments at the end, one a line if the others are."""
-    code, call = site.module.code, site.call
-    arguments: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
-    last = max(arguments, key=code.end)
-    place, comma = code.after_arguments(call)
-    alone = code.data[code.line(last.lineno) : code.start(last)].strip() == b""
-    if alone and last.lineno > call.func.lineno:
-        lines = "".join(f"\n{code.indent(last.lineno)}{argument}," for argument in more)
-        return [Edit(place, place, ("" if comma else ",") + (lines if comma else lines[:-1]))]
-    text = ", ".join(more)
-    return [Edit(place, place, f" {text}" if comma else f", {text}")]
+        edits, more = [], [*more, f"context={value}"]
+    return edits + (added(code, site.call, more, GROWN) if more else [])
 
 
 def _input(site: Site, framework: str, turn: str) -> list[Edit]:
