@@ -79,9 +79,11 @@ def _given(options: NewOptions, reference: str) -> dict[str, Any]:
 
 def _ask(folder: Path, source: str, reference: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return all answers of a person, who has seen and accepted what they lead to."""
-    from lakebase_agent.new.wizard import confirm, pick_answers
+    from lakebase_agent.new.form import Form
+    from lakebase_agent.new.wizard import Wizard, confirm
 
-    answers = pick_answers(given)
+    form = Form(read_questions(source, reference), folder.resolve().name)
+    answers = Wizard(form, given).ask()
     with tempfile.TemporaryDirectory() as place:
         preview = Path(place) / folder.resolve().name
         render(source, preview, reference, answers, defaults=False, skip_tasks=True)

@@ -158,7 +158,7 @@ def _last_line(node: Any, lines: list[str]) -> int:
 
 def _inserted(lines: list[str], insertions: list[Insertion], newline: str) -> str:
     lines = list(lines)
-    # From the end, so that the places before stay the same; of two at one place the deeper is first.
+    # From the end, so that the places before stay the same; at one place the deeper is first.
     for line, column, text in sorted(insertions, key=_order, reverse=True):
         text = text.replace("\n", newline)
         if column != BELOW:
