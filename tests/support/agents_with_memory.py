@@ -1,6 +1,6 @@
 """Agents with a memory of their own, in the shapes of Databricks' advanced templates."""
 
-from tests.support.existing_agents import app_template
+from tests.support.existing_agents import app_template, forgetful
 
 # One folder, three files: the agent, what opens its memory, and a server that opens it at start.
 LANGGRAPH = '''\
@@ -166,6 +166,59 @@ async def stream_handler(request):
     async for event in result.stream_events():
         yield event
 """
+# They answer at /ask, and open a Lakebase of their own that is nowhere.
+REMEMBERING = {
+    "langgraph": """\
+from fastapi import FastAPI, Request
+from langchain.agents import create_agent
+from langchain_openai import ChatOpenAI
+
+from agent.recall import borrow_memory, facts_of
+
+app = FastAPI()
+
+
+def build(checkpointer, store):
+    tools = [*facts_of()]
+    return create_agent(ChatOpenAI(model="any"), tools, checkpointer=checkpointer, store=store)
+
+
+@app.post("/ask")
+async def ask(request: Request) -> dict[str, str]:
+    body = await request.json()
+    thread = body["thread"]
+    config = {"configurable": {"thread_id": thread, "user_id": "anybody"}, "tags": ["mine"]}
+    state = {"messages": [{"role": "user", "content": body["question"]}]}
+    async with borrow_memory({"instance_name": "nowhere"}) as (checkpointer, store):
+        await checkpointer.setup()
+        agent = build(checkpointer, store)
+        result = await agent.ainvoke(state, config)
+    return {"answer": result["messages"][-1].text}
+""",
+    "openai": """\
+from agents import Agent, OpenAIChatCompletionsModel, Runner, set_tracing_disabled
+from databricks_openai.agents import AsyncDatabricksSession
+from fastapi import FastAPI, Request
+from openai import AsyncOpenAI
+
+app = FastAPI()
+set_tracing_disabled(True)
+
+
+@app.post("/ask")
+async def ask(request: Request) -> dict[str, str]:
+    body = await request.json()
+    agent = Agent(name="Agent", model=OpenAIChatCompletionsModel("any", AsyncOpenAI()))
+    session = AsyncDatabricksSession(session_id=body["thread"], instance_name="nowhere")
+    question = [{"role": "user", "content": body["question"]}]
+    if await session.get_items():
+        question = question[-1:]
+    result = Runner.run_streamed(agent, question, session=session)
+    async for event in result.stream_events():
+        pass
+    return {"answer": result.final_output}
+""",
+}
 BUNDLE_WITH_MEMORY = """\
 bundle:
   name: my_bundle
@@ -214,3 +267,9 @@ def with_memory(framework: str) -> dict[str, str]:
         "agent_server/recall.py": RECALL,
         "agent_server/start_server.py": START,
     }
+
+
+def remembering(framework: str) -> dict[str, str]:
+    """Return the files of an agent in `agent/main.py` that answers at /ask, and remembers."""
+    files = forgetful(framework) | {"agent/main.py": REMEMBERING[framework]}
+    return files if framework == "openai" else files | {"agent/recall.py": RECALL}

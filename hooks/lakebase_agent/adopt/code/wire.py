@@ -151,7 +151,10 @@ class _Wiring:
             names = ", ".join(taken)
             raise CantWireError(module.path, f"{names} means something else there: rename it")
         text = with_imports(text, edited.wanted)
-        compile(text, module.path, "exec")
+        try:
+            compile(text, module.path, "exec")
+        except SyntaxError as error:
+            raise CantWireError(module.path, f"it would not compile: {error}") from error
         original = self.agent.text(module.path)
         self.result.files[module.path] = as_before(original, text)
 
