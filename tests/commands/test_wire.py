@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,32 @@ def test_a_project_that_is_refused_is_left_alone(template: Path, tmp_path: Path)
     done = run(folder, template, "--wire", *FLAGS)
     assert (done.returncode, "Without --wire" in done.stderr) == (2, True)
     assert git(folder, "status", "--porcelain") == ""
+
+
+def with_langgraph(folder: Path, parameters: str) -> None:
+    """Give a project an environment in which LangGraph's `astream` takes parameters."""
+    package = folder / ".venv" / "packages" / "langgraph"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "pregel.py").write_text(f"class Pregel:\n    def astream({parameters}): ...\n")
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir()
+    place = shlex.quote(str(package.parent))
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={place} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+
+
+def test_a_call_that_the_installed_packages_do_not_take_is_refused(
+    template: Path, tmp_path: Path
+) -> None:
+    folder = write_agent(tmp_path / "a", app_template("langgraph"))
+    with_langgraph(folder, "self, input, config=None, *, stream_mode=None")
+    done = run(folder, template, *FLAGS)
+    assert (done.returncode, "unexpected keyword argument 'context'" in done.stderr) == (2, True)
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_a_call_that_the_installed_packages_take_is_printed(template: Path, tmp_path: Path) -> None:
+    folder = write_agent(tmp_path / "a", app_template("langgraph"))
+    with_langgraph(folder, "self, input, config=None, *, context=None, stream_mode=None")
+    assert "turn.graph(agent).astream(" in adopted(folder, template, *FLAGS)

@@ -41,8 +41,8 @@ def _one_a_line(
 ) -> list[Edit]:
     indent = code.indent(call.lineno)
     inner, given = f"\n{indent}    ", sorted(given, key=code.start)
-    opening = code.data.index(b"(", code.end(call.func)) + 1
-    edits = [Edit(opening, opening, inner)]
+    opening = code.data.index(b"(", code.end(call.func))
+    edits = [Edit(opening, opening + 1, f"({inner}")]
     for one, other in pairwise(given):
         place, _ = code.after(one, code.start(other))
         end = place + len(code.data[place:]) - len(code.data[place:].lstrip(b" "))
