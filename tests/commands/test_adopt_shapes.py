@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from lakebase_agent.adopt.code.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
 from lakebase_agent.adopt.existing_agent import examine_agent
+from lakebase_agent.lakebase_variables import written
 from lakebase_agent.project.bundle import to_target
-from lakebase_agent.project.lakebase_variables import written
 from tests.support.agents_with_memory import BUNDLE_WITH_MEMORY, with_memory
 from tests.support.existing_agents import BUNDLE, adopted, app_template, run, write_agent
 from tests.support.releases import git

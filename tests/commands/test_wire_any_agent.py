@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakebase_agent.adopt.code.calls import find_calls, read_modules
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.runs import run_edits
+from lakebase_agent.adopt.code.edits.runs import run_edits
+from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.problems import CantWireError
 from lakebase_agent.adopt.code.shown import edited_call, to_lines
 from lakebase_agent.adopt.code.wire import wire
 from lakebase_agent.adopt.existing_agent import examine_agent

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lakebase_agent.adopt.bundle.apps import App
-from lakebase_agent.adopt.code.builds import build_edits, takes_tools
-from lakebase_agent.adopt.code.calls import Module, Site, find_calls, read_modules
 from lakebase_agent.adopt.code.check import unmet
-from lakebase_agent.adopt.code.own_memory import OwnMemory, find_own_memory
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.runs import method_of, own_context, run_edits
+from lakebase_agent.adopt.code.edits.builds import build_edits, takes_tools
+from lakebase_agent.adopt.code.edits.runs import method_of, own_context, run_edits
+from lakebase_agent.adopt.code.reading.calls import Module, Site, find_calls, read_modules
+from lakebase_agent.adopt.code.reading.own_memory import OwnMemory, find_own_memory
+from lakebase_agent.adopt.code.reading.problems import CantWireError
 from lakebase_agent.adopt.code.shown import WIDTH, edited_call, in_block, to_lines
 from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.next_steps import next_steps

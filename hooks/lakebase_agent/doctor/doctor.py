@@ -11,9 +11,9 @@ from lakebase_agent.doctor.linked_project import LinkedProject
 from lakebase_agent.doctor.sizes import check_database_url
 from lakebase_agent.doctor.workspace_checks import check_app, check_embeddings, check_experiment
 from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.lakebase_variables import written
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_bundle, read_target
-from lakebase_agent.project.lakebase_variables import written
 from lakebase_agent.project.pyproject import read_settings
 from lakebase_agent.terminal import Asker
 from lakebase_agent.workspace.client import Workspace

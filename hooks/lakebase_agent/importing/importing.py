@@ -9,10 +9,10 @@ import psycopg
 
 from lakebase_agent.errors import UsageError, WorkspaceError
 from lakebase_agent.importing.copying import Copied, Copying
+from lakebase_agent.lakebase_variables import written
 from lakebase_agent.project.answers import ADOPTED, read_adopted
 from lakebase_agent.project.bundle import read_bundle, read_target
 from lakebase_agent.project.env_file import read_env
-from lakebase_agent.project.lakebase_variables import written
 from lakebase_agent.terminal import Asker, Say
 
 SECONDS = 20

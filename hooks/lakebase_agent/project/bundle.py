@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.lakebase_variables import of_its_owner
 from lakebase_agent.project.answers import read_adopted
-from lakebase_agent.project.lakebase_variables import of_its_owner
 from lakebase_agent.project.yaml_documents import (
     dump_with_comments,
     load_with_comments,

@@ -11,7 +11,7 @@ from lakebase_agent.adopt.bundle.resources import Resources, find_resources, nee
 from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.modules.rendered import Rendered
 from lakebase_agent.errors import UsageError
-from lakebase_agent.project.lakebase_variables import FIELDS, of_its_owner
+from lakebase_agent.lakebase_variables import FIELDS, of_its_owner
 
 LAKEBASE_PREFIXES = ("LAKEBASE_AUTOSCALING", "LAKEBASE_INSTANCE")
 TAKEN = """\

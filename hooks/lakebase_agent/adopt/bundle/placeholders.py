@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from lakebase_agent.project.lakebase_variables import FIELDS
+from lakebase_agent.lakebase_variables import FIELDS
 
 PLACEHOLDER = re.compile(r"<[^<>]*>")
 

@@ -5,8 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from lakebase_agent.adopt.code.calls import AgentCalls, Site
-from lakebase_agent.adopt.code.runs import ASYNC_NAMES, method_of
+from lakebase_agent.adopt.code.edits.runs import ASYNC_NAMES, method_of
+from lakebase_agent.adopt.code.reading.calls import AgentCalls, Site
 
 # Runs in the project's environment: reads what to look for, and prints what is not so.
 PROGRAM = """\

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterable
 
-from lakebase_agent.adopt.code.text import Code, Edit
+from lakebase_agent.adopt.code.reading.text import Code, Edit
 
 WIDTH = 76  # four columns are before the code
 

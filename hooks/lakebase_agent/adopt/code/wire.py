@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakebase_agent.adopt.code.builds import TOOLS, build_edits, takes_tools
-from lakebase_agent.adopt.code.calls import (
+from lakebase_agent.adopt.code.edits.builds import TOOLS, build_edits, takes_tools
+from lakebase_agent.adopt.code.edits.imports import taken_names, with_imports, without_unused
+from lakebase_agent.adopt.code.edits.requests import HEADERS
+from lakebase_agent.adopt.code.edits.startup import startup_edits
+from lakebase_agent.adopt.code.edits.turns import Turn
+from lakebase_agent.adopt.code.reading.calls import (
     OPEN_TURN,
     AgentCalls,
     Module,
@@ -13,14 +17,10 @@ from lakebase_agent.adopt.code.calls import (
     find_calls,
     read_modules,
 )
-from lakebase_agent.adopt.code.imports import taken_names, with_imports, without_unused
-from lakebase_agent.adopt.code.names import last_name
-from lakebase_agent.adopt.code.own_memory import OwnMemory, find_own_memory
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.requests import HEADERS
-from lakebase_agent.adopt.code.startup import startup_edits
-from lakebase_agent.adopt.code.text import Code, Edit
-from lakebase_agent.adopt.code.turns import Turn
+from lakebase_agent.adopt.code.reading.names import last_name
+from lakebase_agent.adopt.code.reading.own_memory import OwnMemory, find_own_memory
+from lakebase_agent.adopt.code.reading.problems import CantWireError
+from lakebase_agent.adopt.code.reading.text import Code, Edit
 from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.place import Place
 from lakebase_agent.merging.texts import as_before

@@ -4,22 +4,22 @@ import ast
 from dataclasses import dataclass
 from functools import cached_property
 
-from lakebase_agent.adopt.code.blocks import common_block, indented, is_alone, unit_of
-from lakebase_agent.adopt.code.calls import OPEN_TURN, Site
-from lakebase_agent.adopt.code.names import bound_names, loaded_names
-from lakebase_agent.adopt.code.own_memory import OwnMemory
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.replaced import (
+from lakebase_agent.adopt.code.edits.blocks import common_block, indented, is_alone, unit_of
+from lakebase_agent.adopt.code.edits.replaced import (
     Opened,
     find_opened,
     replaced_lines,
     session_edits,
     setup_edits,
 )
-from lakebase_agent.adopt.code.requests import Asked, asked_in
-from lakebase_agent.adopt.code.runs import method_of, own_context, run_edits
-from lakebase_agent.adopt.code.streams import read_here, result_name
-from lakebase_agent.adopt.code.text import Edit
+from lakebase_agent.adopt.code.edits.requests import Asked, asked_in
+from lakebase_agent.adopt.code.edits.runs import method_of, own_context, run_edits
+from lakebase_agent.adopt.code.edits.streams import read_here, result_name
+from lakebase_agent.adopt.code.reading.calls import OPEN_TURN, Site
+from lakebase_agent.adopt.code.reading.names import bound_names, loaded_names
+from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
+from lakebase_agent.adopt.code.reading.problems import CantWireError
+from lakebase_agent.adopt.code.reading.text import Edit
 
 CONTEXT = "it has a context of its own, which memory_tools() would need: connect it by hand"
 

@@ -4,12 +4,12 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lakebase_agent.adopt.code.blocks import is_alone, without_statement
-from lakebase_agent.adopt.code.calls import Site
-from lakebase_agent.adopt.code.names import called
-from lakebase_agent.adopt.code.own_memory import OwnMemory
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.text import Edit
+from lakebase_agent.adopt.code.edits.blocks import is_alone, without_statement
+from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.names import called
+from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
+from lakebase_agent.adopt.code.reading.problems import CantWireError
+from lakebase_agent.adopt.code.reading.text import Edit
 
 # What an agent of the OpenAI Agents SDK may use of its session; the last has another value.
 SESSION = ("get_items", "add_items", "session_id")

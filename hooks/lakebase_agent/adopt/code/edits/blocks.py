@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-from lakebase_agent.adopt.code.calls import Function
-from lakebase_agent.adopt.code.text import Code, Edit
+from lakebase_agent.adopt.code.reading.calls import Function
+from lakebase_agent.adopt.code.reading.text import Code, Edit
 
 LOOPS = ast.For | ast.AsyncFor | ast.While
 PARTS = ("body", "orelse", "finalbody")

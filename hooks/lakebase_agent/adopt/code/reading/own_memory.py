@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lakebase_agent.adopt.code.calls import Module
-from lakebase_agent.adopt.code.names import called, last_name
+from lakebase_agent.adopt.code.reading.calls import Module
+from lakebase_agent.adopt.code.reading.names import called, last_name
 
 KINDS = {
     "AsyncCheckpointSaver": "checkpointer", "CheckpointSaver": "checkpointer",

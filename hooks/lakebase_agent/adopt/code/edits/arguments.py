@@ -3,7 +3,7 @@
 import ast
 from itertools import pairwise
 
-from lakebase_agent.adopt.code.text import Code, Edit
+from lakebase_agent.adopt.code.reading.text import Code, Edit
 
 WIDTH = 100
 

@@ -3,8 +3,8 @@
 import ast
 from collections.abc import Mapping
 
-from lakebase_agent.adopt.code.names import bound_names, loaded_names, origins_of
-from lakebase_agent.adopt.code.text import Code, Edit
+from lakebase_agent.adopt.code.reading.names import bound_names, loaded_names, origins_of
+from lakebase_agent.adopt.code.reading.text import Code, Edit
 
 # A module by what is imported from it, such as "open_turn" or "memory_tools as my_tools".
 Wanted = Mapping[str, str]

@@ -2,12 +2,12 @@
 
 import ast
 
-from lakebase_agent.adopt.code.blocks import dedented, is_alone, unit_of, without_statement
-from lakebase_agent.adopt.code.calls import Module, Site
-from lakebase_agent.adopt.code.names import called
-from lakebase_agent.adopt.code.own_memory import OwnMemory
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.text import Edit
+from lakebase_agent.adopt.code.edits.blocks import dedented, is_alone, unit_of, without_statement
+from lakebase_agent.adopt.code.reading.calls import Module, Site
+from lakebase_agent.adopt.code.reading.names import called
+from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
+from lakebase_agent.adopt.code.reading.problems import CantWireError
+from lakebase_agent.adopt.code.reading.text import Edit
 
 BY_HAND = "a memory of your own is opened here, and used in ways that need you: delete it"
 

@@ -4,10 +4,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lakebase_agent.adopt.code.calls import Function, Site
-from lakebase_agent.adopt.code.names import last_name
-from lakebase_agent.adopt.code.own_memory import OwnMemory
-from lakebase_agent.adopt.code.problems import CantWireError
+from lakebase_agent.adopt.code.reading.calls import Function, Site
+from lakebase_agent.adopt.code.reading.names import last_name
+from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
+from lakebase_agent.adopt.code.reading.problems import CantWireError
 
 THREADS = ("thread_id", "session_id", "conversation_id", "chat_id", "thread")
 HEADERS = "get_request_headers"

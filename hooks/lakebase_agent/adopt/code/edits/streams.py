@@ -3,9 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from lakebase_agent.adopt.code.calls import Site
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.runs import STREAMS, method_of
+from lakebase_agent.adopt.code.edits.runs import STREAMS, method_of
+from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.problems import CantWireError
 
 LEAVES = "its stream is read elsewhere, when the turn has ended: read it in the same function"
 

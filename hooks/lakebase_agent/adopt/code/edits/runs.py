@@ -2,10 +2,10 @@
 
 import ast
 
-from lakebase_agent.adopt.code.arguments import added
-from lakebase_agent.adopt.code.calls import Site
-from lakebase_agent.adopt.code.problems import CantWireError
-from lakebase_agent.adopt.code.text import Edit
+from lakebase_agent.adopt.code.edits.arguments import added
+from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.problems import CantWireError
+from lakebase_agent.adopt.code.reading.text import Edit
 
 ASYNC_NAMES = {"invoke": "ainvoke", "stream": "astream", "run_sync": "run"}
 STREAMS = ("stream", "astream", "astream_events", "run_streamed")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from lakebase_agent.adopt.code.names import called, last_name, origin_of, origins_of
-from lakebase_agent.adopt.code.text import Code
+from lakebase_agent.adopt.code.reading.names import called, last_name, origin_of, origins_of
+from lakebase_agent.adopt.code.reading.text import Code
 from lakebase_agent.adopt.existing_agent import IMPORTS, ExistingAgent
 from lakebase_agent.merging.texts import plain
 from lakebase_agent.project.sources import Source

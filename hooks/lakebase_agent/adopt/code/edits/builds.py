@@ -2,11 +2,11 @@
 
 import ast
 
-from lakebase_agent.adopt.code.arguments import added
-from lakebase_agent.adopt.code.calls import Site
-from lakebase_agent.adopt.code.names import last_name, loaded_names
-from lakebase_agent.adopt.code.runs import check_arguments
-from lakebase_agent.adopt.code.text import Edit
+from lakebase_agent.adopt.code.edits.arguments import added
+from lakebase_agent.adopt.code.edits.runs import check_arguments
+from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.names import last_name, loaded_names
+from lakebase_agent.adopt.code.reading.text import Edit
 
 TOOLS = "memory_tools"
 POSITION = {"create_agent": 1, "create_react_agent": 1, "create_deep_agent": 1}
