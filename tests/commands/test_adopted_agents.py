@@ -15,6 +15,7 @@ import yaml
 from tests.standins.model import open_standin_model
 from tests.standins.workspace.embedded import EmbeddedPostgres
 from tests.support.adopted_earlier import add_this_tree, adopt_at_release, check_out_release
+from tests.support.agents_with_memory import remembering
 from tests.support.existing_agents import adopted, forgetful, write_agent
 from tests.support.project import Project, free_port, install
 from tests.support.releases import commit
@@ -120,10 +121,7 @@ def agent(
     """Return an agent that was adopted, connected and installed."""
     home = tmp_path_factory.mktemp("adopted")
     folder = write_agent(home / "my agent", forgetful(request.param))
-    flags = ("--lakebase", "autoscaling", "--schema", request.param)
-    said = adopted(folder, template, *flags)
-    main = folder / "agent" / "main.py"
-    main.write_text(connect(main.read_text(), said))
+    adopted(folder, template, "--wire", "--lakebase", "autoscaling", "--schema", request.param)
     return Adopted(install(folder, home / "environment"), variables)
 
 
@@ -145,6 +143,23 @@ def test_one_of_an_earlier_release_still_remembers_when_adopted_again(
         process.ask("Remember that I like teal", "one")
         assert "Ada" in process.ask("What is my name?", "one")
         assert "teal" in process.ask("What do you know about me?", "two")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_one_that_had_a_memory_of_its_own_remembers_with_the_new_one(
+    template: Path, tmp_path: Path, variables: dict[str, str], framework: str
+) -> None:
+    folder = write_agent(tmp_path / "my agent", remembering(framework))
+    schema = ("--lakebase", "autoscaling", "--schema", f"own_{framework}")
+    adopted(folder, template, "--wire", *schema)
+    agent = Adopted(install(folder, tmp_path / "environment"), variables)
+    with agent.process() as process:
+        process.ask("My name is Ada", "one")
+        process.ask("Remember that I like teal", "one")
+    with agent.process() as process:
+        assert "Ada" in process.ask("What is my name?", "one")
+        assert "teal" in process.ask("What do you know about me?", "two")
+        assert "Ada" not in process.ask("What is my name?", "one", user="eve")
 
 
 def test_it_remembers_a_conversation_across_processes(agent: Adopted) -> None:

@@ -61,7 +61,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def published(home: Path) -> Path:
     """Return a clone of what stands for the published template, tagged with our version."""
     origin, clone = home / "github" / "org" / "lakebase-agent.git", copy_template(home / "clone")
-    git(home, "init", "--quiet", "--bare", str(origin))
+    git(home, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
     git(clone, "init", "--quiet", "--initial-branch=main")
     git(clone, "remote", "add", "origin", str(origin))
     release(clone, TAG)
@@ -94,6 +94,22 @@ def test_several_answers_can_be_given_at_once(questions: Path, home: Path) -> No
     assert new(home, "p", "--source", questions, "--defaults", *data).returncode == 0
     assert answers(home / "p")["memory"] == []
     assert answers(home / "p")["app_name"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("short_term", ["short_term"]),
+        ("short_term, long_term", ["short_term", "long_term"]),
+        ("[long_term, chat]", ["long_term", "chat"]),
+        ("", []),
+    ],
+)
+def test_a_list_can_be_given_with_commas(
+    questions: Path, home: Path, given: str, taken: list[str]
+) -> None:
+    done = new(home, "p", "--source", questions, "--defaults", "--data", f"memory={given}")
+    assert (done.returncode, answers(home / "p")["memory"]) == (0, taken)
 
 
 def test_the_published_template_is_used_at_our_version(published: Path, home: Path) -> None:
@@ -130,6 +146,9 @@ def test_an_update_that_changes_the_framework_is_refused(published: Path, home: 
     [
         (["p", "--defaults", "--data", "framework"], 2, "question=answer"),
         (["p", "--defaults", "--data", "framework=crewai"], 2, "framework"),
+        (["p", "--defaults", "--data", "framwork=openai"], 2, "did you mean framework?"),
+        (["p", "--defaults", "--data", "adopted=true"], 2, "no question 'adopted'"),
+        (["p", "--defaults", "--data", "memory=short-term"], 2, "memory"),
         (["p", "--defaults", "--data", "app_name=Not This"], 2, "app_name"),
         (["p"], 2, "--defaults"),
         (["full", "--defaults"], 2, "not empty"),
@@ -154,12 +173,16 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     assert list((home / "full").iterdir()) == [home / "full" / "file"]
 
 
-def test_a_version_that_was_never_published_is_named(published: Path, home: Path) -> None:
+def test_without_its_tag_the_default_branch_is_used_and_said(published: Path, home: Path) -> None:
     git(published, "push", "--quiet", "--delete", "origin", TAG)
-    done = new(home, "p", "--defaults")
-    assert done.returncode == 3
-    assert TAG in done.stderr.strip().splitlines()[-1]
-    assert not (home / "p").exists()
+    done = new(home, "p", "--defaults", "--data", "framework=openai")
+    assert (done.returncode, answers(home / "p")["framework"]) == (0, "openai")
+    assert f"has no version {TAG}: its default branch is used" in done.stderr
+    assert answers(home / "p")["_commit"] != TAG
+
+
+def test_with_its_tag_nothing_is_said_of_branches(published: Path, home: Path) -> None:
+    assert "default branch" not in new(home, "p", "--defaults").stderr
 
 
 def test_without_git_a_url_cannot_be_reached(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

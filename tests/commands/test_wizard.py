@@ -8,9 +8,9 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.new.wizard import preview
 from tests.standins.workspace import BRANCH, INSTANCE, ME, PROJECT, Workspace, open_workspace
 from tests.support.project import clean_environment
+from tests.support.rendering import REPOSITORY
 
 COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
 DOWN = "\x1b[B"
@@ -64,12 +64,11 @@ class Person:
 def test_a_person_picks_what_the_workspace_has(
     template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
-    person = Person(tmp_path, template, **workspace.variables())
+    person = Person(tmp_path, template, **workspace.variables()).answer_the_rest()
     person.terminal.expect_exact(f"as {ME}")
     person.answer("Which Lakebase", DOWN * 2 + "\r")
     person.answer("Which branch?", DOWN + "\r").answer("Which serving endpoint answers?")
-    person.answer_the_rest().answer("into vectors?").answer("profile of the Databricks CLI")
-    person.answer("Generate it?", "y")
+    person.answer("into vectors?").answer("Generate it?", "y")
     assert person.ends() == 0
     assert person.answers["lakebase"] == "autoscaling"
     assert person.answers["lakebase_project"] == PROJECT
@@ -80,10 +79,9 @@ def test_a_person_picks_what_the_workspace_has(
 def test_a_person_can_pick_an_instance(
     template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
-    person = Person(tmp_path, template, **workspace.variables())
+    person = Person(tmp_path, template, **workspace.variables()).answer_the_rest()
     person.answer("Which Lakebase", DOWN * 5 + "\r").answer("Which serving endpoint")
-    person.answer_the_rest().answer("into vectors?").answer("profile of the Databricks CLI")
-    person.answer("Generate it?", "y")
+    person.answer("into vectors?").answer("Generate it?", "y")
     assert person.ends() == 0
     assert person.answers["lakebase_instance"] == INSTANCE
 
@@ -107,10 +105,9 @@ def without_a_workspace(person: Person) -> None:
 def test_without_a_workspace_the_questions_have_no_lists(template: Path, tmp_path: Path) -> None:
     person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
     without_a_workspace(person)
-    person.terminal.expect_exact("will have")
-    person.terminal.expect_exact("agent.py")
-    person.terminal.expect_exact("framework: langgraph")
+    person.terminal.expect_exact("my-agent, with LangGraph")
     person.answer("Generate it?", "y")
+    assert "agent.py" not in str(person.terminal.before)
     assert person.ends() == 0
     assert person.answers["app_name"] == "my-agent"
 
@@ -119,9 +116,9 @@ def test_the_wizard_goes_on_without_a_workspace_that_refuses(
     template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
     variables = {**workspace.variables(), "DATABRICKS_TOKEN": "wrong"}
-    person = Person(tmp_path, template, **variables)
+    person = Person(tmp_path, template, **variables).answer_the_rest()
     person.terminal.expect_exact("Continuing without a workspace")
-    without_a_workspace(person)
+    person.answer("Which Lakebase holds").answer("endpoint answers?").answer("into vectors?")
     person.answer("Generate it?", "y")
     assert person.ends() == 0
 
@@ -135,8 +132,33 @@ def test_leaving_at_the_preview_writes_nothing(template: Path, tmp_path: Path, k
     assert not person.project.exists()
 
 
-def test_the_preview_fits_the_terminal_and_names_every_file() -> None:
-    files = ["README.md", *(f"agent_server/module_{number}.py" for number in range(30))]
-    lines = preview(files, 80)
-    assert max(map(len, lines)) <= 80
-    assert all(name.rpartition("/")[2] in " ".join(lines) for name in files)
+def test_a_name_that_does_not_work_is_told_the_rule_within_the_line(
+    template: Path, tmp_path: Path
+) -> None:
+    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
+    person.answer("App called?", "Not This\r")
+    person.terminal.expect_exact("use 2 to 30 lower-case letters, digits and hyphens")
+    person.answer("", "\x15good\r").answer("runs the agent?").answer("remember?")
+    person.answer("Which Lakebase holds").answer("endpoint answers?").answer("into vectors?")
+    person.answer("Generate it?", "y")
+    assert (person.ends(), person.answers["app_name"]) == (0, "good")
+
+
+@pytest.mark.slow
+def test_only_a_lakebase_in_a_workspace_is_asked_its_name(template: Path, tmp_path: Path) -> None:
+    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none").answer_the_rest()
+    person.answer("Which Lakebase holds", DOWN + "\r").answer("Which Lakebase project?", "mine\r")
+    person.answer("branch of it?").answer("endpoint answers?").answer("into vectors?")
+    person.answer("profile of the Databricks CLI").answer("Generate it?", "y")
+    assert (person.ends(), person.answers["lakebase_project"]) == (0, "mine")
+
+
+def test_every_rule_is_told_before_the_value() -> None:
+    questions = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
+    asked = [
+        q for q in questions.values() if isinstance(q, dict) and "validator" in q and "ask" not in q
+    ]
+    assert len(asked) >= 7
+    for question in asked:
+        told = question["validator"].partition("%}")[2].strip()
+        assert told.startswith("use ") and len(told.partition("{{")[0]) <= 72, told

@@ -300,8 +300,9 @@ WITH_APP_YAML = {
 POETRY = {
     "pyproject.toml": '[tool.poetry.dependencies]\nlanggraph = "^1"\n',
     "app.yaml": APP_YAML,
+    "app.py": HOME_MADE,
 }
-REQUIREMENTS = {"requirements.txt": "langgraph\n", "app.yaml": APP_YAML}
+REQUIREMENTS = {"requirements.txt": "langgraph\n", "app.yaml": APP_YAML, "app.py": HOME_MADE}
 
 
 def write_agent(folder: Path, files: Mapping[str, str], in_git: bool = True) -> Path:

@@ -98,7 +98,7 @@ def publish(home: Path) -> Path:
     origin.parent.mkdir(parents=True)
     redirect = f'[url "file://{home}/github/"]\ninsteadOf = {GITHUB}\n'
     (home / ".gitconfig").write_text(f"[user]\nname = Ada\nemail = ada@example.com\n{redirect}")
-    git(home, "init", "--quiet", "--bare", str(origin))
+    git(home, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
     git(home, "clone", "--quiet", "--no-tags", str(REPOSITORY), str(clone))
     git(clone, "remote", "set-url", "origin", str(origin))
     git(clone, "config", "user.name", "Ada")
@@ -145,6 +145,7 @@ def make_older(clone: Path, age: int) -> None:
     edit(template / ".gitignore", _swap_lines(1 + age))
     edit(template / "AGENTS.md.jinja", _swap_lines(6 + age))
     edit(in_template(IDENTITY, clone), _older_code)
+    edit(template / "evals" / "run.py", _older_code)
     workflow = template / ".github" / "workflows" / "test.yml"
     edit(workflow, lambda t: t.replace("minutes: 20", "minutes: 15"))
     edit(template / "databricks.yml.jinja", lambda t: t.replace("that remembers", "with memory"))

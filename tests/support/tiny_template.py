@@ -74,15 +74,22 @@ class Tiny:
     published: Published
     repository: Path
 
-    def generate(self, project: Path) -> Path:
-        """Generate a project of the old release, and commit it."""
+    def generate(self, project: Path, tag: str = "v0.2.0") -> Path:
+        """Generate a project of a release, the old one, and commit it."""
         self.published.run(
             self.repository, "copier", "copy", "--trust", "--defaults", "--quiet",
-            "--vcs-ref", "v0.2.0", str(self.repository), str(project),
+            "--vcs-ref", tag, str(self.repository), str(project),
         )  # fmt: skip
         git(project, "init", "--quiet")
         commit(project)
         return project
+
+
+def release(tiny: Tiny, tag: str, files: Files, moves: str = MOVES) -> None:
+    """Publish another release of the template."""
+    _write(tiny.repository, files, moves)
+    commit(tiny.repository, f"chore(release): {tag}")
+    git(tiny.repository, "tag", tag)
 
 
 def open_tiny(home: Path, moves: str = MOVES) -> Tiny:
@@ -92,11 +99,10 @@ def open_tiny(home: Path, moves: str = MOVES) -> Tiny:
     repository = home / "template"
     repository.mkdir(parents=True)
     git(repository, "init", "--quiet")
+    tiny = Tiny(Published(home), repository)
     for tag, files in (("v0.2.0", OLD), ("v0.3.0", NEW)):
-        _write(repository, files, moves)
-        commit(repository, f"chore(release): {tag}")
-        git(repository, "tag", tag)
-    return Tiny(Published(home), repository)
+        release(tiny, tag, files, moves)
+    return tiny
 
 
 def _write(repository: Path, files: Files, moves: str) -> None:

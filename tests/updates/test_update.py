@@ -10,7 +10,8 @@ import pexpect
 import pytest
 import yaml
 
-from lakebase_agent.update.rehearsal import OWNERS, parses
+from lakebase_agent.update.changes import Change, in_order, parses
+from lakebase_agent.update.rehearsal import OWNERS
 from tests.standins.workspace import open_workspace
 from tests.support.owner import LINKED
 from tests.support.places import IDENTITY
@@ -56,7 +57,21 @@ def test_a_project_takes_the_next_release(published: Published, project: Path) -
     assert answers(project)["_commit"] == CURRENT
     assert "# As it was once." in (project / "agent_server/prompts.py").read_text()
     assert "A remark" not in (project / IDENTITY).read_text()
+    assert "A remark" not in (project / "evals/run.py").read_text()
     assert not (project / "agent_server/obsolete.py").exists()
+
+
+def test_what_calls_for_action_is_listed_last() -> None:
+    kinds = ["conflict", "delete", "change", "broken", "move", "delete", "add"]
+    ordered = in_order([Change(f"{n}.py", kind) for n, kind in enumerate(kinds)])
+    expected = ["change", "move", "add", "delete", "delete", "conflict", "broken"]
+    assert [change.kind for change in ordered] == expected
+
+
+def test_copier_merges_and_tells_of_it_after_the_changelog() -> None:
+    migrations = yaml.safe_load((REPOSITORY / "copier.yml").read_text())["_migrations"]
+    scripts = [re.findall(r"'(\w+\.py)'", str(step["command"][1])) for step in migrations]
+    assert scripts == [["show_changelog.py"], ["merge_dependencies.py"], ["move_edits.py"]]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +122,8 @@ def test_a_second_update_changes_nothing(published: Published, project: Path) ->
 
 
 def test_an_update_can_go_to_a_release_or_stay_at_it(published: Published, project: Path) -> None:
-    done = published.update(project, "--to", "current", "--data", "app_name=other")
+    done = published.update(project, "--to", "current", "--data", "app_name=other",
+                            "--data", "memory=short_term,long_term")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert answers(project)["_commit"] == MADE_UP[1]
     assert answers(project)["app_name"] == "other"
@@ -183,6 +199,8 @@ def test_an_unpublished_version_exits_with_3(
         ("framework=openai", "a project keeps its framework. Generate a new project"),
         ("app_name=Not This", "app_name"),
         ("memory", "question=answer"),
+        ("memory=short-term", "memory"),
+        ("framwork=openai", "did you mean framework?"),
         ("lakebase=x", "lakebase"),
     ],
 )

@@ -6,17 +6,24 @@ from pathlib import Path
 import questionary
 
 from lakebase_agent.adopt.adoption import Adoption, AdoptOptions, noted_adoption
+from lakebase_agent.adopt.code.wire import Wired, wire
 from lakebase_agent.adopt.existing_agent import MEMORY_FOLDER, ExistingAgent, examine_agent
 from lakebase_agent.adopt.modules.rendered import render_modules
 from lakebase_agent.adopt.plan import Plan, make_plan
 from lakebase_agent.adopt.questions import ask_adoption
-from lakebase_agent.adopt.wiring import wiring
+from lakebase_agent.adopt.wiring import Instructions
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_adopted
 from lakebase_agent.project.changes import Replacement, to_diff, write_together
 from lakebase_agent.project.git import uncommitted
 from lakebase_agent.template import version_of
 from lakebase_agent.terminal import Asker, Say
+
+LACKING = """\
+its packages lack what the memory calls: {problems}. Raise their versions in pyproject.toml,
+run `uv sync`, commit, and run this command again"""
+NOT_WIRED = """\
+can't connect the agent by edits: {problems}. Without --wire, the lines to paste are printed"""
 
 
 def adopt(folder: Path, options: AdoptOptions, asker: Asker, say: Say) -> list[str]:
@@ -25,13 +32,15 @@ def adopt(folder: Path, options: AdoptOptions, asker: Asker, say: Say) -> list[s
     Shows a diff, asks, then writes all of it or nothing. Run again, it updates the files that it
     added to the version of this package. Raises UsageError, SourceError, and KeyboardInterrupt.
     """
-    agent = examine_agent(folder)
+    agent = examine_agent(folder, options.framework)
     tracked = _check_committed(folder, options)
     note = read_adopted(folder)
     adoption = _adoption(note, agent, options, asker)
     version = version_of(adoption.source)
     new = render_modules(adoption.source, version, adoption.answers, adoption.place)
-    plan = make_plan(agent, adoption, new)
+    instructions = Instructions(agent, adoption.answers, adoption.place, adoption.app)
+    wired = _wire(agent, adoption, instructions, options)
+    plan = make_plan(agent, adoption, new, wired.files if options.wire else {})
     if not plan.changes:
         say("nothing to do: the memory is in place")
         return []
@@ -40,10 +49,9 @@ def adopt(folder: Path, options: AdoptOptions, asker: Asker, say: Say) -> list[s
         say("nothing was written: this was a dry run")
         _say_not_applied(plan, say)
         return []
-    next_steps = _next_steps(agent, adoption)
     _confirm(len(plan.changes), options, asker)
     write_together(folder, plan.changes)
-    print("\n".join(["", *next_steps]), flush=True)
+    print("\n".join(["", *_next_steps(adoption, instructions, wired, options)]), flush=True)
     _say_not_applied(plan, say)
     return plan.conflicts
 
@@ -114,7 +122,26 @@ def _confirm(count: int, options: AdoptOptions, asker: Asker) -> None:
         raise KeyboardInterrupt
 
 
-def _next_steps(agent: ExistingAgent, adoption: Adoption) -> list[str]:
+def _wire(
+    agent: ExistingAgent, adoption: Adoption, instructions: Instructions, options: AdoptOptions
+) -> Wired:
+    """Return the files that connect the agent, which may not be written; checks what they call.
+
+    Raises UsageError if its packages lack that, or if it is to be connected and can't be.
+    """
+    if instructions.calls.runs and (lacking := instructions.unmet()):
+        raise UsageError(LACKING.format(problems="; ".join(lacking)))
+    wired = wire(agent, adoption.answers, adoption.place)
+    if options.wire and wired.problems and not wired.connected:
+        raise UsageError(NOT_WIRED.format(problems="; ".join(wired.problems)))
+    return wired
+
+
+def _next_steps(
+    adoption: Adoption, instructions: Instructions, wired: Wired, options: AdoptOptions
+) -> list[str]:
+    if options.wire:
+        return instructions.after_wiring()
     if adoption.noted:
         return ["The memory was updated to the version of this package: look at `git diff`."]
-    return wiring(agent, adoption.answers, adoption.place, adoption.app)
+    return instructions.lines(wirable=not wired.problems)

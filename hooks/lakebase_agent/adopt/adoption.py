@@ -7,7 +7,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from lakebase_agent.adopt.existing_agent import App, ExistingAgent
+from lakebase_agent.adopt.bundle.apps import App
+from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.place import Place
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ADOPTED
@@ -35,6 +36,7 @@ class AdoptOptions:
     app: str = ""
     package: str = ""
     source: str = ""
+    wire: bool = False
     dry_run: bool = False
     yes: bool = False
 
@@ -77,7 +79,7 @@ def noted_adoption(
 
 
 def _refuse_answers(options: AdoptOptions) -> None:
-    allowed = ("source", "dry_run", "yes")
+    allowed = ("source", "wire", "dry_run", "yes")
     given = [name for name, value in asdict(options).items() if value and name not in allowed]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)

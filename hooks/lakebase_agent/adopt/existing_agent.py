@@ -3,11 +3,12 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lakebase_agent.adopt.bundle.apps import App, apps_of, resolved
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ANSWERS
 from lakebase_agent.project.env_file import env_text
@@ -16,13 +17,14 @@ from lakebase_agent.project.sources import Source, read_sources
 from lakebase_agent.project.yaml_documents import load_documents, read_first_document
 
 PACKAGES = {
-    "langgraph": {"databricks-langchain", "langgraph", "langchain"},
+    "langgraph": {"databricks-langchain", "langgraph", "langchain", "deepagents"},
     "openai": {"databricks-openai", "openai-agents"},
 }
 IMPORTS = {
-    "langgraph": {"databricks_langchain", "langgraph", "langchain"},
+    "langgraph": {"databricks_langchain", "langgraph", "langchain", "deepagents"},
     "openai": {"databricks_openai", "agents"},
 }
+SCHEMA = "LAKEBASE_AGENT_MEMORY_SCHEMA"
 APP_YAML = ("app.yaml", "app.yml")
 MEMORY_FOLDER = "lakebase_memory"
 # Folders with code that is not the agent's.
@@ -40,24 +42,13 @@ REQUIREMENTS = """\
 its dependencies are in requirements.txt, which adopt does not edit. Move them to pyproject.toml:
     uv init --bare && uv add -r requirements.txt
 then commit, and run this command again"""
+NO_AGENT = """\
+there is no agent in it: none of its files builds or runs one with LangGraph, LangChain or the
+OpenAI Agents SDK. If one does all the same, add --framework langgraph or --framework openai"""
 NO_APP = """\
 there is no app in its databricks.yml, and no app.yaml: adopt is for a Databricks App. Write an
 app.yaml with the command that starts it, commit, and run this command again:
     command: ["uv", "run", "python", "app.py"]"""
-
-
-@dataclass(frozen=True)
-class App:
-    """An app of the bundle; `file` is the one that declares it."""
-
-    file: str
-    key: str
-    settings: Mapping[str, Any]
-
-    @property
-    def has_config(self) -> bool:
-        """Whether the bundle says how it starts, and not app.yaml."""
-        return bool(self.settings.get("config"))
 
 
 @dataclass(frozen=True)
@@ -105,6 +96,13 @@ class ExistingAgent:
         path = self.folder / name
         return _read(path) if path.is_file() else ""
 
+    def schema(self, app: App | None) -> str:
+        """Return the Postgres schema that its environment names; empty if it names none."""
+        for entry in self.env(app):
+            if entry.get("name") == SCHEMA:
+                return resolved(entry.get("value"), self.bundle)
+        return ""
+
     def app_with_key(self, key: str) -> App | None:
         """Return the app of the bundle with a key; None if there is none."""
         return next((app for app in self.apps if app.key == key), None)
@@ -145,23 +143,25 @@ class ExistingAgent:
         return [flavour for flavour, prefix in PREFIXES.items() if prefix in text]
 
 
-def examine_agent(folder: Path) -> ExistingAgent:
-    """Return what is known of a project.
+def examine_agent(folder: Path, framework: str = "") -> ExistingAgent:
+    """Return what is known of a project; with `framework`, it has an agent whatever it looks like.
 
     Raises UsageError, with what to do by hand, if it can't be adopted or a file is not valid.
     """
     if (folder / ANSWERS).is_file() and "lakebase-agent" in (folder / ANSWERS).read_text("utf-8"):
         raise UsageError(f"{folder} was generated, and has memory. Run: lakebase-agent update")
+    sources = tuple(read_sources(folder, OTHER_FOLDERS))
+    used = frozenset().union(*(source.imports for source in sources))
+    if not framework and not used & frozenset().union(*IMPORTS.values()):
+        raise UsageError(f"{folder} can't be adopted: {NO_AGENT}")
     pyproject = _read_pyproject(folder)
     path = folder / "databricks.yml"
     bundle = read_first_document(path) if path.is_file() else {}
-    apps = tuple(_apps(folder, bundle))
+    apps = tuple(apps_of(folder, bundle))
     app_yaml = next((name for name in APP_YAML if (folder / name).is_file()), "")
     if not apps and not app_yaml:
         raise UsageError(f"{folder} can't be adopted: {NO_APP}")
-    return ExistingAgent(
-        folder, pyproject, tuple(read_sources(folder, OTHER_FOLDERS)), apps, app_yaml, bundle
-    )
+    return ExistingAgent(folder, pyproject, sources, apps, app_yaml, bundle)
 
 
 def _read_pyproject(folder: Path) -> Mapping[str, Any]:
@@ -177,18 +177,6 @@ def _read_pyproject(folder: Path) -> Mapping[str, Any]:
     if list(folder.glob("requirements*.txt")):
         raise UsageError(f"{folder} can't be adopted: {REQUIREMENTS}")
     raise UsageError(f"{folder} can't be adopted: no pyproject.toml lists its dependencies")
-
-
-def _apps(folder: Path, bundle: Mapping[str, Any]) -> Iterator[App]:
-    """Yield the apps of databricks.yml, and of the files that it includes."""
-    files = {"databricks.yml": bundle}
-    for pattern in bundle.get("include") or []:
-        for path in sorted(folder.glob(str(pattern))):
-            files[path.relative_to(folder).as_posix()] = read_first_document(path)
-    for name, document in files.items():
-        apps = (document.get("resources") or {}).get("apps") or {}
-        for key, settings in apps.items():
-            yield App(name, str(key), settings or {})
 
 
 def _read(path: Path) -> str:

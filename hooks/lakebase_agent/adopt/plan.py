@@ -1,14 +1,17 @@
 """What adoption changes in a project, worked out before anything is written."""
 
 import getpass
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lakebase_agent.adopt.adoption import Adoption, to_note
-from lakebase_agent.adopt.bundle import bundle_additions
+from lakebase_agent.adopt.bundle.additions import bundle_additions
+from lakebase_agent.adopt.bundle.placeholders import filled, placeholders
 from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.modules.merge import merge_modules
 from lakebase_agent.adopt.modules.rendered import Rendered, render_modules
+from lakebase_agent.errors import UsageError
 from lakebase_agent.merging.merged import Merged
 from lakebase_agent.project.answers import ADOPTED
 from lakebase_agent.project.changes import Replacement
@@ -31,8 +34,12 @@ class Plan:
     not_applied: list[str]
 
 
-def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
+def make_plan(
+    agent: ExistingAgent, adoption: Adoption, new: Rendered, wired: Mapping[str, str]
+) -> Plan:
     """Return what changes, new files first, so that changes to the owner's are shown last.
+
+    `wired` are the owner's files that are connected to the memory.
 
     Raises UsageError if a file can't be changed, and SourceError.
     """
@@ -42,10 +49,13 @@ def make_plan(agent: ExistingAgent, adoption: Adoption, new: Rendered) -> Plan:
     merged = Merged(files=dict(new.files))
     if adoption.noted:
         merged = merge_modules(agent.folder, adoption.place, old, new)
+    if both := sorted(merged.files.keys() & wired.keys()):
+        raise UsageError(f"first update the memory without --wire: it changes {', '.join(both)}")
     texts: dict[str, str | None] = {
         **merged.files,
         **dict.fromkeys(merged.deleted),
         **_owners_files(agent, adoption, old, new),
+        **wired,
         ADOPTED: to_note(adoption, new.version, new.answers),
     }
     changes = [
@@ -67,8 +77,11 @@ def _owners_files(
     replaceable = old.requirements if adoption.version else []
     pyproject = add_dependencies(agent.text("pyproject.toml"), new.requirements, replaceable)
     texts = {"pyproject.toml": add_settings(pyproject, new.settings)}
+    resources = adoption.app.settings.get("resources") if adoption.app else None
+    found = placeholders(resources or [])
     for name, addition in bundle_additions(agent, adoption, new).items():
-        texts[name] = add_to_yaml(name, agent.text(name), addition, after="bundle")
+        text = filled(agent.text(name), found)
+        texts[name] = add_to_yaml(name, text, addition, after="bundle")
     texts[".env.example"] = add_paragraphs(agent.text(".env.example"), new.env_example)
     if variables := _env_variables(adoption, new):
         texts[".env"] = add_paragraphs(agent.text(".env"), variables)

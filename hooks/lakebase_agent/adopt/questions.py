@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lakebase_agent.adopt.adoption import Adoption, AdoptOptions
-from lakebase_agent.adopt.existing_agent import KINDS, App, ExistingAgent
+from lakebase_agent.adopt.bundle.apps import App
+from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.existing_agent import KINDS, NO_AGENT, ExistingAgent
 from lakebase_agent.adopt.place import choose_place
 from lakebase_agent.errors import UsageError
 from lakebase_agent.template import TEMPLATE
@@ -26,14 +28,24 @@ def ask_adoption(agent: ExistingAgent, options: AdoptOptions, asker: Asker) -> A
         "app_name": _app_name(agent, app),
         **_given_answers(options),
     }
+    if schema := options.schema or agent.schema(app):
+        answers["memory_schema"] = schema
     place = choose_place(agent, framework, options.package, asker)
     return Adoption(answers, app, place, _source(options.source))
 
 
 def _choose_framework(agent: ExistingAgent, options: AdoptOptions, asker: Asker) -> str:
     given = options.framework
-    names = FRAMEWORKS if given else agent.frameworks() or FRAMEWORKS
-    return asker.choose("framework", "--framework", given, names)
+    names = FRAMEWORKS if given else [name for name in FRAMEWORKS if _has_agent(agent, name)]
+    if not names:
+        raise UsageError(f"{agent.folder} can't be adopted: {NO_AGENT}")
+    listed = [name for name in names if name in agent.frameworks()]
+    return asker.choose("framework", "--framework", given, listed or names)
+
+
+def _has_agent(agent: ExistingAgent, framework: str) -> bool:
+    calls = find_calls(read_modules(agent), framework)
+    return bool(calls.builds or calls.runs)
 
 
 def _choose_app(agent: ExistingAgent, options: AdoptOptions, asker: Asker) -> App | None:
@@ -101,7 +113,6 @@ def _given_answers(options: AdoptOptions) -> dict[str, str]:
         "lakebase_instance": options.instance,
         "embedding_endpoint": options.embedding_endpoint,
         "embedding_dims": options.embedding_dims,
-        "memory_schema": options.schema,
     }
     return {name: value for name, value in answers.items() if value}
 

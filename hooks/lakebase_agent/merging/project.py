@@ -9,6 +9,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from copier import run_copy
 
 from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves, moves_between
-from lakebase_agent.merging.trees import MERGED, merge_trees
+from lakebase_agent.merging.trees import MERGED, left_out, merge_trees
 
 REPORT = "LAKEBASE_AGENT_REPORT"  # names the file to write the report to, instead of printing it
+OURS = "LAKEBASE_AGENT_OURS"  # names the commit with the owner's files, if that is not HEAD
 
 
 def move_edits(project: Path, answers_file: str, owned: Sequence[str], versions: list[str]) -> None:
@@ -36,10 +38,12 @@ def move_edits(project: Path, answers_file: str, owned: Sequence[str], versions:
     )
     merging = [path for path in unmerged if path.endswith(MERGED)]
     moves = moves_between(*versions)
-    if moves.modules or moves.names:
-        merged = _merge_all(project, answers_file, owned, moves)
-    else:
-        merged = _merge_staged(project, merging)
+    with _open_trees(project, answers_file, owned) as (base, ours, theirs):
+        if moves.modules or moves.names:
+            merged = merge_trees(base, ours, theirs, moves)
+        else:
+            merged = _merge_staged(project, merging)
+            merged.not_applied += left_out(base, ours, theirs)
     _write(project, merged)
     resolved = [path for path in merging if path not in merged.conflicts and path in merged.files]
     if resolved:
@@ -61,19 +65,24 @@ def _merge_staged(project: Path, paths: list[str]) -> Merged:
     return merge_trees(base, ours, theirs, Moves())
 
 
-def _merge_all(project: Path, answers_file: str, owned: Sequence[str], moves: Moves) -> Merged:
+@contextmanager
+def _open_trees(
+    project: Path, answers_file: str, owned: Sequence[str]
+) -> Iterator[tuple[dict[str, str], dict[str, str], dict[str, str]]]:
+    """Yield the files of the old release, of the owner, and of the new release."""
     with tempfile.TemporaryDirectory(prefix="lakebase-agent-") as name:
         folder = Path(name).resolve()
-        before = _answers(_text(_git(project, "show", f"HEAD:./{answers_file}")))
+        ours_at = os.environ.get(OURS, "HEAD")
+        before = _answers(_text(_git(project, "show", f"{ours_at}:./{answers_file}")))
         after = _answers((project / answers_file).read_text("utf-8"))
         base = _render(before, folder / "old" / project.name)
         theirs = _render(after, folder / "new" / project.name)
-        ours = _read(_check_out(project, folder))
+        ours = _read(_check_out(project, ours_at, folder))
         kept = [path for path in base.keys() | theirs.keys() if _is_owned(path, owned)]
         for tree in (base, theirs):
             for path in (*kept, answers_file):
                 tree.pop(path, None)
-        return merge_trees(base, ours, theirs, moves)
+        yield base, ours, theirs
 
 
 def _answers(text: str) -> dict[str, Any]:
@@ -92,10 +101,10 @@ def _render(answers: Mapping[str, Any], folder: Path) -> dict[str, str]:
     return _read(folder)
 
 
-def _check_out(project: Path, folder: Path) -> Path:
-    """Write the project as it is in HEAD to a folder, and return where."""
+def _check_out(project: Path, commit: str, folder: Path) -> Path:
+    """Write the project as it is in a commit to a folder, and return where."""
     index = {"GIT_INDEX_FILE": str(folder / "index")}
-    _git(project, "read-tree", "HEAD", variables=index)
+    _git(project, "read-tree", commit, variables=index)
     names = _git(project, "ls-files", "-z", "--", ".", variables=index)
     target = f"--prefix={folder.as_posix()}/ours/"
     _git(project, "checkout-index", "-z", "--stdin", target, variables=index, given=names)

@@ -32,6 +32,18 @@ def merge_trees(base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> Merged:
     return _Trees(base, ours, theirs, moves).merge()
 
 
+def left_out(base: Tree, ours: Tree, theirs: Tree) -> list[NotApplied]:
+    """Return the changes of a release without moves to files that the owner moved or deleted."""
+    own = {path: plain(ours[path]) for path in ours.keys() - base.keys() - theirs.keys()}
+    changed = [path for path, text in base.items() if theirs.get(path, text) != text]
+    return [_not_applied(path, base[path], own) for path in changed if path not in ours]
+
+
+def _not_applied(path: str, text: str, own: Tree) -> NotApplied:
+    yours = most_similar(plain(text), path, own)
+    return NotApplied(path, f"which changed; yours is {yours}" if yours else "which changed")
+
+
 class _Trees:
     def __init__(self, base: Tree, ours: Tree, theirs: Tree, moves: Moves) -> None:
         self.base = {path: plain(text) for path, text in base.items()}
@@ -129,9 +141,7 @@ class _Trees:
             shared = [old for old in self.base if old in self.ours and home in self.homes(old)]
             if not shared and home not in self.ours:
                 self.merged.deleted.append(home)
-        yours = most_similar(self.base[path], path, self._own_texts())
-        reason = f"which changed; yours is {yours}" if yours else "which changed"
-        self.merged.not_applied.append(NotApplied(path, reason))
+        self.merged.not_applied.append(_not_applied(path, self.base[path], self._own_texts()))
 
     def _own_texts(self) -> dict[str, str]:
         """Return the files that are in neither release."""

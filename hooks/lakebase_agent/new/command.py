@@ -39,7 +39,8 @@ def _run(arguments: argparse.Namespace) -> int:
     options = NewOptions(
         arguments.destination,
         arguments.source,
-        {**answers, **to_answers(arguments.data)},
+        answers,
+        to_answers(arguments.data),
         ask=not (arguments.defaults or arguments.json),
         install=not arguments.no_install,
         progress=sys.stderr.isatty() and not arguments.json,

@@ -15,18 +15,23 @@ import yaml
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import plain, read_answers
-from lakebase_agent.template import TEMPLATE, render, version_of
+from lakebase_agent.questions import to_given, to_lists
+from lakebase_agent.template import TEMPLATE, read_questions, render, version_of
 
 COMPUTED = ("memory_schema", "project_framework")  # answers that Copier computes, and never asks
 
 
 @dataclass(frozen=True)
 class NewOptions:
-    """What to generate, and how; with `ask`, a person gives the answers that are missing."""
+    """What to generate, and how; with `ask`, a person gives the answers that are missing.
+
+    The answers in `data` win over `answers`, and must be to questions that there are.
+    """
 
     destination: str
     source: str = TEMPLATE
     answers: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
     ask: bool = False
     install: bool = True
     progress: bool = False
@@ -57,7 +62,7 @@ def new_project(options: NewOptions) -> GeneratedProject:
     if options.ask and not sys.stdin.isatty():
         raise UsageError("nobody is here to ask; add --defaults, and --data for other answers")
     reference = version_of(options.source)
-    answers = dict(options.answers)
+    answers = _given(options, reference)
     if options.ask:
         answers = _ask(folder, options.source, reference, answers)
     with removed_on_ctrl_c(folder):
@@ -65,11 +70,20 @@ def new_project(options: NewOptions) -> GeneratedProject:
     return _finish(folder, options)
 
 
+def _given(options: NewOptions, reference: str) -> dict[str, Any]:
+    if not options.answers and not options.data:
+        return {}
+    questions = read_questions(options.source, reference)
+    return {**to_lists(options.answers, questions), **to_given(options.data, questions)}
+
+
 def _ask(folder: Path, source: str, reference: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return all answers of a person, who has seen and accepted what they lead to."""
-    from lakebase_agent.new.wizard import confirm, pick_answers
+    from lakebase_agent.new.form import Form
+    from lakebase_agent.new.wizard import Wizard, confirm
 
-    answers = pick_answers(given)
+    form = Form(read_questions(source, reference), folder.resolve().name)
+    answers = Wizard(form, given).ask()
     with tempfile.TemporaryDirectory() as place:
         preview = Path(place) / folder.resolve().name
         render(source, preview, reference, answers, defaults=False, skip_tasks=True)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lakebase_agent.errors import UsageError
-from lakebase_agent.project.yaml_documents import load_with_comments, read_first_document
+from lakebase_agent.project.yaml_documents import read_first_document
 
 ANSWERS = ".copier-answers.yml"
 ADOPTED = ".lakebase-agent.yml"
@@ -22,10 +24,22 @@ def read_answers(folder: Path) -> dict[str, Any]:
     path = folder / ANSWERS
     if not path.is_file():
         raise UsageError(f"{folder} is not a generated project: it has no {ANSWERS}")
-    answers: dict[str, Any] = load_with_comments(path)
+    answers = _load(path)
     if "app_name" not in answers:
         raise UsageError(f"{path} does not name the app; was it edited by hand?")
     return answers
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Return a mapping as Copier, which wrote it, reads it; a commit is text, even 5521400."""
+    text = path.read_text("utf-8")
+    try:
+        answers, texts = yaml.safe_load(text), yaml.load(text, yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(answers, dict):
+        raise UsageError(f"{path} does not hold a mapping")
+    return {**answers, **{name: texts[name] for name in ("_commit",) if name in texts}}
 
 
 def read_adopted(folder: Path) -> dict[str, Any]:

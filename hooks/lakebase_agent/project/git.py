@@ -39,6 +39,11 @@ def names(folder: Path, *arguments: str) -> list[str]:
     return [name for name in git(folder, *arguments).split("\0") if name]
 
 
+def top_of(folder: Path) -> Path:
+    """Return the folder of the repository that `folder` is in; raises GitError."""
+    return Path(git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
+
+
 def uncommitted(folder: Path) -> list[str] | None:
     """Return the uncommitted files below `folder`; None if it is not in a git repository."""
     try:

@@ -26,8 +26,13 @@ def read_sources(folder: Path, skipped: Collection[str]) -> Iterator[Source]:
         if any(part.startswith(".") or part in skipped for part in place.parts):
             continue
         with suppress(SyntaxError, ValueError):
-            tree = ast.parse(path.read_bytes())
-            yield Source(place, tree, frozenset(_imports(tree)))
+            yield source_of(place.as_posix(), path.read_bytes())
+
+
+def source_of(path: str, text: str | bytes) -> Source:
+    """Return a Python file with a text; raises SyntaxError and ValueError if it is not valid."""
+    tree = ast.parse(text)
+    return Source(PurePosixPath(path), tree, frozenset(_imports(tree)))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from lakebase_agent.errors import UsageError
@@ -48,8 +49,17 @@ def add_to_yaml(name: str, text: str, addition: Mapping[str, Any], after: str = 
     insertions = _additions(root, addition, lines, after)
     result = _inserted(lines, insertions, newline)
     if not _holds(result, wanted):
-        raise PlaceError(f"can't see where in {name} to add {', '.join(addition)}")
+        raise PlaceError(f"can't see where in {name} to add {', '.join(addition)}{_reason(text)}")
     return result
+
+
+def _reason(text: str) -> str:
+    """Return why a place can't be seen, if the file says so: what an anchor marks is in several."""
+    aliases = {e.anchor for e in YAML(pure=True).parse(text) if isinstance(e, AliasEvent)}
+    if not aliases:
+        return ""
+    names = ", ".join(f"*{name}" for name in sorted(aliases))
+    return f": {names} repeats what is written elsewhere. Write it out in both places"
 
 
 def _holds(text: str, documents: list[Any]) -> bool:
@@ -148,10 +158,8 @@ def _last_line(node: Any, lines: list[str]) -> int:
 
 def _inserted(lines: list[str], insertions: list[Insertion], newline: str) -> str:
     lines = list(lines)
-    # From the end, so that the places before stay the same; two at one place keep their order.
-    places = range(len(insertions))
-    for place in sorted(places, key=lambda p: insertions[p][:2], reverse=True):
-        line, column, text = insertions[place]
+    # From the end, so that the places before stay the same; at one place the deeper is first.
+    for line, column, text in sorted(insertions, key=_order, reverse=True):
         text = text.replace("\n", newline)
         if column != BELOW:
             lines[line] = lines[line][:column] + text + lines[line][column:]
@@ -160,6 +168,11 @@ def _inserted(lines: list[str], insertions: list[Insertion], newline: str) -> st
         else:
             lines[line] += "\n" + text.removesuffix("\n")
     return "\n".join(lines)
+
+
+def _order(insertion: Insertion) -> tuple[int, int, int]:
+    text = insertion.text.lstrip("\n")
+    return insertion.line, insertion.column, len(text) - len(text.lstrip(" "))
 
 
 def _dump(value: Any, column: int) -> str:

@@ -13,8 +13,8 @@ from lakebase_agent.update.update import UpdateOptions, update
 
 DESCRIPTION = """\
 Take the next release of the template, or other answers. Shows what changes
-before it changes it. Your agent.py, prompts.py, tools.py, evals/ and README.md
-are left alone; your edits elsewhere are merged."""
+before it changes it. Your agent.py, prompts.py, tools.py, evals/cases.toml and
+README.md are left alone; your edits elsewhere are merged."""
 EXAMPLES = """\
 examples:
   lakebase-agent update --dry-run

@@ -1,150 +1,34 @@
-"""Rehearsing an update in a copy of the project, and bringing its changes over.
+"""Rehearsing an update in a copy of the project.
 
 The project itself is touched only at the end, in one step, so that a failure or Ctrl-C before it
 leaves every file as it was.
 """
 
-import ast
-import signal
 import sys
 import tempfile
-import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
-from copier import VcsRef, run_copy, run_update
+from copier import VcsRef, run_update
 from plumbum import local
 
-from lakebase_agent.merging.merged import Merged
-from lakebase_agent.merging.project import REPORT, read_report
-from lakebase_agent.project.answers import plain, read_answers
-from lakebase_agent.project.git import GitError, git, names
+from lakebase_agent.merging.merged import Merged, NotApplied
+from lakebase_agent.merging.project import OURS, REPORT, read_report
+from lakebase_agent.project.git import git, names, top_of
+from lakebase_agent.update.changes import Rehearsal
+from lakebase_agent.update.line_ends import line_ends_of
 
-PARSERS: dict[str, Callable[[str], Any]] = {
-    ".py": ast.parse,
-    ".toml": tomllib.loads,
-    ".yml": lambda text: list(yaml.parse(text)),
-}
 # The same as `_skip_if_exists` in copier.yml. Copier would restore those that the owner deleted.
 OWNERS = ("README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
           "evals/cases.toml")  # fmt: skip
 CURRENT = "current"
-TROUBLED = ("conflict", "broken")
-COMPARED = ("--cached", "--no-renames", "--no-ext-diff", "--no-color", "HEAD")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What an update does to one file of a project."""
-
-    path: str
-    kind: str
-    edited: bool = False
-
-    @property
-    def troubled(self) -> bool:
-        """Whether the owner has to fix the file."""
-        return self.kind in TROUBLED
-
-    @property
-    def warns(self) -> bool:
-        """Whether it is listed last: the file is deleted, or the owner has to fix it."""
-        return self.troubled or self.kind == "delete"
-
-    def __str__(self) -> str:
-        return f"{self.kind:9} {self.path}" + ("   (with your edits in it)" if self.edited else "")
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """A copy of the project in which the update was done.
-
-    `stages` are the entries of git's index for files with conflicts, as `git ls-files` has them.
-    """
-
-    project: Path
-    copy: Path
-    stages: list[str]
-    report: Merged
-
-    def changes(self) -> list[Change]:
-        """Return what the update does to each file: conflicts come last but for deletions.
-
-        `edited` is only known of files that are moved or deleted. Raises GitError and Copier's
-        errors.
-        """
-        states = names(self.copy, "diff", *COMPARED, "--relative", "--name-status", "-z")
-        kinds = dict(zip(states[1::2], states[::2], strict=True))
-        moves = [move for move in self.report.moved if kinds.get(move.old) == "D"]
-        deletions = self._deletions(kinds, {move.old for move in moves})
-        found = self._written(kinds, {move.new for move in moves})
-        found += [Change(f"{move.old} -> {move.new}", "move", move.edited) for move in moves]
-        return sorted(found, key=lambda change: change.troubled) + deletions
-
-    def not_applied(self) -> list[str]:
-        """Return a line for each change, by the template or the owner, that was not applied."""
-        return [f"not applied: {item.path}, {item.reason}" for item in self.report.not_applied]
-
-    def diff(self) -> str:
-        """Return what changes, as a diff; raises GitError."""
-        return git(self.copy, "diff", *COMPARED, "--binary", "--", ".")
-
-    def bring_over(self) -> None:
-        """Apply the changes to the project, all or none; raises GitError."""
-        patch, top = self.diff(), _top(self.project)
-        for entry in self.stages:
-            blob = git(self.copy, "cat-file", "blob", entry.split()[1])
-            git(top, "hash-object", "-w", "--stdin", given=blob)
-        merged = {entry.split("\t")[1] for entry in self.stages}
-        entries = [f"0 {'0' * 40}\t{path}" for path in merged] + self.stages
-        index = "".join(f"{entry}\0" for entry in entries)
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            git(top, "apply", "--whitespace=nowarn", "-", given=patch)
-            try:
-                git(top, "update-index", "-z", "--index-info", given=index)
-            except GitError:
-                git(top, "apply", "--whitespace=nowarn", "--reverse", "-", given=patch)
-                raise
-        finally:
-            signal.signal(signal.SIGINT, previous)
-
-    def _written(self, kinds: Mapping[str, str], arrived: set[str]) -> list[Change]:
-        """Return the files that are added or changed, except those that merely `arrived`."""
-        paths = [path for path, state in kinds.items() if state != "D"]
-        found = [Change(path, self._kind(path, kinds[path])) for path in paths]
-        return [change for change in found if change.kind != "add" or change.path not in arrived]
-
-    def _deletions(self, kinds: Mapping[str, str], moved: set[str]) -> list[Change]:
-        """Return the files that are deleted, and not `moved`."""
-        paths = [path for path, state in kinds.items() if state == "D" and path not in moved]
-        edited = self._edited(paths) if paths else set()
-        return [Change(path, "delete", path in edited) for path in paths]
-
-    def _kind(self, path: str, state: str) -> str:
-        full = (self.copy / path).relative_to(_top(self.copy)).as_posix()
-        staged = any(entry.endswith(f"\t{full}") for entry in self.stages)
-        if staged or path.endswith(".rej") or path in self.report.conflicts:
-            return "conflict"
-        if not parses(self.copy / path):
-            return "broken"
-        return "add" if state == "A" else "change"
-
-    def _edited(self, paths: list[str]) -> set[str]:
-        """Return those of `paths` that differ from what the template rendered."""
-        answers = read_answers(self.project)
-        with tempfile.TemporaryDirectory() as folder:
-            rendered = Path(folder) / self.project.name
-            run_copy(
-                answers["_src_path"], rendered, plain(answers), vcs_ref=answers["_commit"],
-                defaults=True, quiet=True, unsafe=True, skip_tasks=True,
-            )  # fmt: skip
-            return {path for path in paths if not _same(rendered / path, self.project / path)}
+IGNORED = ("--others", "--ignored", "--exclude-standard", "-z", "--", ".")
+# What git has of a file, whatever the machine makes of line ends.
+CLONED = ("--quiet", "--shared", "--no-tags", "--config", "core.autocrlf=false")
+KEPT = "which is new; yours, which git ignores, is kept"
 
 
 @contextmanager
@@ -156,40 +40,50 @@ def open_rehearsal(
     Prints the changelog between the two versions. With `ask`, Copier asks its new questions.
     Raises GitError, Copier's errors and KeyboardInterrupt.
     """
-    top = _top(project)
+    top = top_of(project)
     with tempfile.TemporaryDirectory(prefix="lakebase-agent-") as folder:
         clone = Path(folder).resolve() / top.name
-        git(top, "clone", "--quiet", "--shared", "--no-tags", str(top), str(clone))
+        git(top, "clone", *CLONED, str(top), str(clone))
         copy = clone / project.relative_to(top)
-        gone = [f"/{path}" for path in OWNERS if not (copy / path).exists()]
+        base = git(clone, "rev-parse", "HEAD").strip()
+        ends = line_ends_of(clone)
+        ends.to_lf()
+        report = _update(copy, data, version, ask, base)
+        stages = ends.stages_to_crlf(names(clone, "ls-files", "--unmerged", "-z"))
+        git(clone, "add", "--all")
+        ignored = _take_ignored(copy, project, report)
+        added = names(clone, "diff", "--cached", "--diff-filter=A", "--name-only", "-z", base)
+        ends.to_crlf(added)
+        yield Rehearsal(project, copy, base, stages, ignored, report)
+
+
+def _update(copy: Path, data: Mapping[str, Any], version: str, ask: bool, base: str) -> Merged:
+    """Update the copy with Copier, and return what was merged beyond that."""
+    gone = [f"/{path}" for path in OWNERS if not (copy / path).exists()]
+    with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         sys.stdout.flush()
         # Copier's messages name temporary folders.
-        with redirect_stderr(StringIO()), local.env(**{REPORT: str(report)}):
+        with redirect_stderr(StringIO()), local.env(**{REPORT: str(report), OURS: base}):
             run_update(
                 copy, dict(data), vcs_ref=VcsRef.CURRENT if version == CURRENT else version or None,
                 defaults=not ask, skip_answered=True, overwrite=True, unsafe=True, exclude=gone,
             )  # fmt: skip
-        stages = names(clone, "ls-files", "--unmerged", "-z")
-        git(clone, "add", "--all")
-        rejected = names(copy, "ls-files", "--others", "-z", "--", "*.rej")
-        git(copy, "add", "--force", "--", *rejected)
-        yield Rehearsal(project, copy, stages, read_report(report))
+        return read_report(report)
 
 
-def _top(folder: Path) -> Path:
-    return Path(git(folder, "rev-parse", "--show-toplevel").removesuffix("\n")).resolve()
+def _take_ignored(copy: Path, project: Path, report: Merged) -> list[str]:
+    """Stage the new files that git ignores, and return them; the owner's own are kept.
 
-
-def _same(one: Path, other: Path) -> bool:
-    return one.is_file() and one.read_bytes() == other.read_bytes()
-
-
-def parses(path: Path) -> bool:
-    """Return whether a file is valid in its language; true if the language is not known."""
-    parse = PARSERS.get(path.suffix, str)
-    try:
-        parse(path.read_bytes().decode("utf-8", "replace"))
-    except (SyntaxError, ValueError, yaml.YAMLError):
-        return False
-    return True
+    Nothing else in a fresh clone is ignored.
+    """
+    rejected = names(copy, "ls-files", "--others", "-z", "--", "*.rej")
+    found = [path for path in names(copy, "ls-files", *IGNORED) if path not in rejected]
+    own = [path for path in found if (project / path).exists()]
+    taken = [path for path in found if path not in own]
+    if rejected or taken:
+        git(copy, "add", "--force", "--", *rejected, *taken)
+    for path in own:
+        if (project / path).read_bytes() != (copy / path).read_bytes():
+            report.not_applied.append(NotApplied(path, KEPT))
+    return taken

@@ -13,9 +13,11 @@ from plumbum import ProcessExecutionError
 from lakebase_agent.errors import SourceError, UsageError
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_target
-from lakebase_agent.template import last_line
+from lakebase_agent.questions import to_given
+from lakebase_agent.template import last_line, read_questions
+from lakebase_agent.update.changes import TROUBLED, Change, Rehearsal
 from lakebase_agent.update.checks import check_project
-from lakebase_agent.update.rehearsal import TROUBLED, Change, Rehearsal, open_rehearsal
+from lakebase_agent.update.rehearsal import open_rehearsal
 
 LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
 LOOKED_UP = {
@@ -64,13 +66,21 @@ def update(project: Path, options: UpdateOptions, say: Say) -> Outcome:
 def open_update(project: Path, options: UpdateOptions) -> Iterator[Rehearsal]:
     """Yield an update of `project`, done in a copy; raises the same errors as `update`."""
     answers = check_project(project)
+    data = _given(options, answers)
     ask = options.interactive and not options.yes
     try:
-        with open_rehearsal(project, options.data, options.version, ask) as rehearsal:
+        with open_rehearsal(project, data, options.version, ask) as rehearsal:
             yield rehearsal
     except ProcessExecutionError as error:
         source = f"{answers['_src_path']} {options.version}".strip()
         raise SourceError(f"can't get {source}: {last_line(error.stderr)}") from error
+
+
+def _given(options: UpdateOptions, answers: Mapping[str, Any]) -> dict[str, Any]:
+    if not options.data:
+        return {}
+    questions = read_questions(str(answers["_src_path"]), options.version)
+    return to_given(options.data, questions, known=answers)
 
 
 def _finish(

@@ -20,6 +20,14 @@ async def user_of(headers: Mapping[str, str]) -> User:
     return await current_user(Request({"type": "http", "headers": pairs}))
 
 
+def checked_id(found: object) -> str:
+    """Return the id of a thread, which may be empty; raises ApiError if it is not valid."""
+    if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or UNSTORABLE.search(found):
+        text = f"A thread id is text of at most {MAX_ID_LENGTH} characters."
+        raise ApiError(400, "invalid_request", text)
+    return found
+
+
 def thread_id_of(request: Any) -> str:
     """Return the id of the thread that a Responses API request names; empty if it names none.
 
@@ -32,8 +40,4 @@ def thread_id_of(request: Any) -> str:
     if len(named) > 1 and named[0] != named[1]:
         text = "custom_inputs.thread_id and custom_inputs.session_id differ."
         raise ApiError(400, "invalid_request", text)
-    found = named[0] if named else getattr(context, "conversation_id", None) or ""
-    if not isinstance(found, str) or len(found) > MAX_ID_LENGTH or UNSTORABLE.search(found):
-        text = f"A thread id is text of at most {MAX_ID_LENGTH} characters."
-        raise ApiError(400, "invalid_request", text)
-    return found
+    return checked_id(named[0] if named else getattr(context, "conversation_id", None) or "")

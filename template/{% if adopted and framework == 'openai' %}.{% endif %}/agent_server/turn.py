@@ -3,16 +3,18 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from agents import TResponseInputItem
 from agents.result import RunResultBase
 
-from agent_server.caller import user_of
+from agent_server.caller import checked_id, user_of
 from agent_server.context import Context
 from agent_server.opening import process_memory
 from agent_server.threads.messages import kept_and_new
+
+Result = TypeVar("Result", bound=RunResultBase)
 
 
 @dataclass
@@ -33,21 +35,25 @@ class Turn:
         self._new = list(new)
         return [*held, *new]
 
-    async def save(self, result: RunResultBase) -> None:
-        """Add the whole turn to the session at once: a turn that fails leaves nothing behind."""
+    async def save(self, result: Result) -> Result:
+        """Add the whole turn to the session at once, and return its result.
+
+        A turn that fails leaves nothing behind.
+        """
         if self.session:
             said = [item.to_input_item() for item in result.new_items]
             await self.session.add_items([*self._new, *said])
+        return result
 
 
 @asynccontextmanager
 async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIterator[Turn]:
     """Yield a turn of the user whom `headers` name, in one of their sessions or in a new one.
 
-    The turn has the session to itself until it ends. Raises ApiError when the headers name no user
-    or another turn holds the session, and whatever `process_memory` raises.
+    The turn has the session to itself until it ends. Raises ApiError when the headers name no user,
+    the id is not valid or another turn holds the session, and whatever `process_memory` raises.
     """
+    thread_id = checked_id(thread_id) or str(uuid4())
     user, memory = await user_of(headers), await process_memory()
-    thread_id = thread_id or str(uuid4())
     async with memory.open_thread(user.thread_key(thread_id)) as session:
         yield Turn(Context(user, memory.store), thread_id, session)

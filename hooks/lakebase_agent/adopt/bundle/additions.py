@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebase_agent.adopt.adoption import Adoption
+from lakebase_agent.adopt.bundle.placeholders import placeholders
+from lakebase_agent.adopt.bundle.resources import Resources, find_resources, needed_resources
 from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.modules.rendered import Rendered
+from lakebase_agent.errors import UsageError
+from lakebase_agent.lakebase_variables import FIELDS, of_its_owner
 
 LAKEBASE_PREFIXES = ("LAKEBASE_AUTOSCALING", "LAKEBASE_INSTANCE")
+TAKEN = """\
+databricks.yml has variables called {names} that mean something else than what
+`lakebase-agent link` sets by these names: what a resource takes. Rename yours, commit, and run this
+command again"""
 TARGET_FILES = "workspace.*.yml"
 DESCRIPTIONS = {
     "postgres": {
@@ -29,21 +37,13 @@ class Variable:
     resource: str = ""
 
 
-@dataclass(frozen=True)
-class Resources:
-    """The resources that an app lacks, and the names in the app of all that it needs."""
-
-    missing: list[dict[str, Any]]
-    names: dict[str, str]
-
-
 def bundle_additions(
     agent: ExistingAgent, adoption: Adoption, new: Rendered
 ) -> dict[str, dict[str, Any]]:
     """Return what the bundle and app.yaml lack, by file."""
     app, schema = adoption.app, str(new.answers["memory_schema"])
     settings = app.settings if app else {}
-    resources = _find_resources(settings.get("resources") or [], _resources(adoption, new))
+    resources = find_resources(settings.get("resources") or [], needed_resources(adoption, new))
     if not app:
         variables = [v for v in _environment(adoption, schema) if v.resource != "embeddings"]
         return {agent.app_yaml: {"env": _entries(agent.env(None), variables, resources, True)}}
@@ -58,10 +58,26 @@ def bundle_additions(
     else:
         entries = _entries(agent.env(app), _environment(adoption, schema), resources, True)
         additions[agent.app_yaml] = {"env": entries}
-    declared_schema = schema if app.has_config else ""
-    additions["databricks.yml"] = _declarations(agent, resources.missing, declared_schema)
-    additions.setdefault(app.file, {})["resources"] = {"apps": {app.key: app_additions}}
+    declared_schema = schema if app.has_config and not agent.schema(app) else ""
+    asked = [*resources.missing, *_kinds_of(placeholders(settings.get("resources") or []))]
+    declarations = _declarations(agent, asked, declared_schema)
+    additions["databricks.yml"] = declarations
+    placed = app.place(app_additions)
+    additions[app.file] = _merged(additions.get(app.file, {}), placed)
     return {name: _pruned(addition) for name, addition in additions.items()}
+
+
+def _kinds_of(variables: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the kinds of resources that take variables, as resources without content."""
+    return [{kind: {}} for kind in {FIELDS[name][0] for name in variables}]
+
+
+def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both of two additions."""
+    both = {**one, **other}
+    for name in one.keys() & other.keys():
+        both[name] = _merged(one[name], other[name])
+    return both
 
 
 def _pruned(addition: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,57 +122,6 @@ def _entries(
     return entries
 
 
-def _resources(adoption: Adoption, new: Rendered) -> dict[str, dict[str, Any]]:
-    """Return the resources that an app needs, by their preferred names."""
-    resources: dict[str, dict[str, Any]] = {}
-    if adoption.answers["lakebase"] == "autoscaling":
-        resources["postgres"] = {
-            "postgres": {
-                "branch": "${var.lakebase_branch}",
-                "database": "${var.lakebase_database}",
-                "permission": "CAN_CONNECT_AND_CREATE",
-            }
-        }
-    else:
-        resources["database"] = {
-            "database": {
-                "instance_name": "${var.lakebase_instance}",
-                "database_name": "databricks_postgres",
-                "permission": "CAN_CONNECT_AND_CREATE",
-            }
-        }
-    if "long_term" in adoption.answers["memory"]:
-        endpoint = {"name": str(new.answers["embedding_endpoint"]), "permission": "CAN_QUERY"}
-        resources["embeddings"] = {"serving_endpoint": endpoint}
-    return resources
-
-
-def _find_resources(listed: Sequence[Any], needed: Mapping[str, Mapping[str, Any]]) -> Resources:
-    """Look for resources among those that an app lists; a missing one gets a free name."""
-    there = [item for item in listed if isinstance(item, dict)]
-    taken = {str(item.get("name")) for item in there}
-    found = Resources([], {})
-    for name, content in needed.items():
-        same = [str(item.get("name")) for item in there if _gives(item, content)]
-        found.names[name] = same[0] if same else _free_name(name, taken)
-        if not same:
-            found.missing.append({"name": found.names[name], **content})
-    return found
-
-
-def _gives(item: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
-    """Return whether a resource gives access to the same; any Lakebase will do."""
-    kind, value = next(iter(content.items()))
-    if kind not in item:
-        return False
-    return kind != "serving_endpoint" or (item[kind] or {}).get("name") == value["name"]
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    names = [name, f"lakebase-{name}", *(f"{name}-{number}" for number in range(2, 100))]
-    return next(candidate for candidate in names if candidate not in taken)
-
-
 def _declarations(
     agent: ExistingAgent, missing: list[dict[str, Any]], schema: str
 ) -> dict[str, Any]:
@@ -165,6 +130,8 @@ def _declarations(
     The schema is a variable unless it is empty.
     """
     variables = _lakebase_variables(missing)
+    if taken := sorted(variables.keys() & set(of_its_owner(agent.bundle))):
+        raise UsageError(TAKEN.format(names=", ".join(taken)))
     include = [] if not variables or _includes_targets(agent) else [TARGET_FILES]
     if schema:
         about = "Postgres schema that holds every table of the memory."

@@ -1,0 +1,1 @@
+"""What an adopted app lacks in its bundle, or its app.yaml."""

@@ -1,0 +1,1 @@
+"""The edits that connect an agent to its memory."""

@@ -1,0 +1,1 @@
+"""What an agent's code says: its names, its calls, and the memory that it has already."""

@@ -1,0 +1,200 @@
+"""`lakebase-agent adopt --wire`: the agent's own code, connected by edits."""
+
+import ast
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from lakebase_agent.adopt.code.wire import Wired, wire
+from lakebase_agent.adopt.existing_agent import examine_agent
+from lakebase_agent.adopt.place import Place
+from tests.support.agents_with_memory import with_memory
+from tests.support.existing_agents import adopted, app_template, run, write_agent
+from tests.support.releases import commit, git
+from tests.support.rendering import FRAMEWORKS
+
+AGENT = "agent_server/agent.py"
+ITS_RUN = 'agent.astream(input=messages, stream_mode=["updates"])'
+PLACE = Place("agent_server/lakebase_memory", "agent_server.lakebase_memory", "", "")
+FLAGS = ("--lakebase", "autoscaling")
+
+
+def wired(folder: Path, files: dict[str, str], framework: str) -> Wired:
+    """Write a project, and return what wiring makes of it."""
+    agent = examine_agent(write_agent(folder, files, in_git=False))
+    result = wire(agent, {"framework": framework, "memory": ["short_term", "long_term"]}, PLACE)
+    for text in result.files.values():
+        compile(text, "wired", "exec")
+    return result
+
+
+def flat(text: str) -> str:
+    """Return code in one line, without the commas that come last."""
+    text = re.sub(r"([(\[])\s+", r"\1", re.sub(r"\s+", " ", text))
+    return re.sub(r",?\s*([)\]])", r"\1", text)
+
+
+def with_run(call: str) -> dict[str, str]:
+    """Return the files of an agent that is run by a call."""
+    files = app_template("langgraph")
+    files[AGENT] = files[AGENT].replace(ITS_RUN, call)
+    return files
+
+
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def advanced(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Return the files of a project that had a memory of its own, wired."""
+    folder = tmp_path_factory.mktemp("advanced") / str(request.param)
+    files = with_memory(str(request.param))
+    result = wired(folder, files, str(request.param))
+    assert result.problems == []
+    return {**files, **result.files}
+
+
+def test_a_turn_is_opened_around_the_run_of_an_agent(tmp_path: Path) -> None:
+    text = wired(tmp_path / "a", app_template("langgraph"), "langgraph").files[AGENT]
+    turn = "open_turn(get_request_headers(), thread_id_of(request)) as turn"
+    assert f"    async with {turn}:\n        async for event in turn.graph(agent).astream(" in text
+    assert "tools=[*tools, *memory_tools()]" in text
+    assert "from mlflow.genai.agent_server import get_request_headers, invoke, stream\n" in text
+
+
+def test_an_answer_is_saved_where_it_is_awaited(tmp_path: Path) -> None:
+    text = wired(tmp_path / "a", app_template("openai"), "openai").files[AGENT]
+    call = "Runner.run(agent, await turn.to_input(messages), context=turn.context)"
+    assert f"result = await turn.save(await {call})" in flat(text)
+
+
+def test_the_turn_takes_the_place_of_a_memory_of_its_own(advanced: dict[str, str]) -> None:
+    text = advanced[AGENT]
+    gone = ("AsyncDatabricksSession", "borrow_memory", "facts_of()]", "session=session", ".setup()")
+    assert [name for name in gone if name in text] == []
+    assert "memory_tools" in text
+    thread = "session_id" if "Runner" in text else "thread"
+    assert f"async with open_turn(get_request_headers(), {thread}) as turn:" in text
+
+
+def test_what_starts_the_server_opens_no_memory_any_more(advanced: dict[str, str]) -> None:
+    text = advanced["agent_server/start_server.py"]
+    ast.parse(text)
+    gone = ("open_memory", "keep_open", "setup()", "state.store")
+    assert [name for name in gone if name in text] == []
+    if "lifespan" in text:
+        assert '        print("ready")\n' in text
+        assert "        async with original(app):\n            yield\n" in text
+
+
+def test_a_text_in_quotes_keeps_its_indentation(advanced: dict[str, str]) -> None:
+    text = advanced[AGENT]
+    assert "try again" not in text or '  (try again)\n"""' in text
+    assert "Answer." not in text or "    Every event, as it comes.\n" in text
+
+
+def test_its_own_config_is_kept_but_for_the_thread(advanced: dict[str, str]) -> None:
+    text = advanced[AGENT]
+    call = "turn.graph(agent).astream(await turn.to_input(state), turn.config_with(config), "
+    assert call in flat(text) or "Runner" in text
+    assert 'config["configurable"]["store"] = store' in text or "Runner" in text
+
+
+def test_a_stream_of_openai_is_saved_when_it_was_read(advanced: dict[str, str]) -> None:
+    text = advanced[AGENT]
+    read = "            yield event\n        await turn.save(result)\n"
+    assert read in text or "Runner" not in text
+
+
+def test_what_is_wired_is_not_wired_again(advanced: dict[str, str], tmp_path: Path) -> None:
+    framework = "openai" if "Runner" in advanced[AGENT] else "langgraph"
+    again = wired(tmp_path / "a", advanced, framework)
+    assert (again.connected, again.files) == (True, {})
+
+
+def test_without_wire_no_line_of_the_agent_changes(template: Path, tmp_path: Path) -> None:
+    folder = write_agent(tmp_path / "a", with_memory("langgraph"))
+    said = adopted(folder, template)
+    assert git(folder, "diff", "--name-only", "--", "agent_server") == ""
+    assert "It has a memory of its own" in said
+    assert re.search(r"agent_server/recall.py:\d+ open_memory\n", said)
+    assert "lakebase-agent adopt --wire" in said
+
+
+def test_it_can_be_wired_after_it_was_adopted(template: Path, tmp_path: Path) -> None:
+    folder = write_agent(tmp_path / "a", app_template("openai"))
+    adopted(folder, template, *FLAGS)
+    commit(folder)
+    adopted(folder, template, "--wire")
+    assert "open_turn(" in (folder / AGENT).read_text()
+
+
+POSITIONS = {
+    "a positional config": ("agent.astream(state, config)", "turn.config_with(config)"),
+    "a written config": (
+        'agent.astream(state, {"tags": ["x"]}, stream_mode="values")',
+        'turn.config_with({"tags": ["x"]}), stream_mode="values", context=turn.user)',
+    ),
+    "a config by name": ("agent.astream(input=state, config=c)", "config=turn.config_with(c)"),
+    "no config": ("agent.astream(state,)", "(await turn.to_input(state), config=turn.config, "),
+    "none": ("agent.astream(state, None)", "(await turn.to_input(state), turn.config, "),
+}
+
+
+@pytest.mark.parametrize("shape", POSITIONS)
+def test_a_config_is_found_wherever_it_is_given(tmp_path: Path, shape: str) -> None:
+    call, expected = POSITIONS[shape]
+    result = wired(tmp_path / "a", with_run(call), "langgraph")
+    assert (result.problems, expected in flat(result.files[AGENT])) == ([], True)
+
+
+REFUSED = {
+    "agent.astream(state, **options)": "it can't be seen which arguments options holds",
+    "agent.astream(*state)": "it can't be seen which arguments state holds",
+    "agent.astream(state, context=mine)": "it has a context of its own",
+    "agent.astream()": "it can't be seen what its input is",
+}
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_a_call_that_edits_can_not_connect_is_refused(tmp_path: Path, call: str) -> None:
+    [problem] = wired(tmp_path / "a", with_run(call), "langgraph").problems
+    assert problem.startswith(f"{AGENT}:36: {REFUSED[call]}")
+
+
+def test_a_project_that_is_refused_is_left_alone(template: Path, tmp_path: Path) -> None:
+    folder = write_agent(tmp_path / "a", with_run("agent.astream(*all)"))
+    done = run(folder, template, "--wire", *FLAGS)
+    assert (done.returncode, "Without --wire" in done.stderr) == (2, True)
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def with_langgraph(folder: Path, parameters: str) -> None:
+    """Give a project an environment in which LangGraph's `astream` takes parameters."""
+    package = folder / ".venv" / "packages" / "langgraph"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "pregel.py").write_text(f"class Pregel:\n    def astream({parameters}): ...\n")
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir()
+    place = shlex.quote(str(package.parent))
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={place} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+
+
+def test_a_call_that_the_installed_packages_do_not_take_is_refused(
+    template: Path, tmp_path: Path
+) -> None:
+    folder = write_agent(tmp_path / "a", app_template("langgraph"))
+    with_langgraph(folder, "self, input, config=None, *, stream_mode=None")
+    done = run(folder, template, *FLAGS)
+    assert (done.returncode, "unexpected keyword argument 'context'" in done.stderr) == (2, True)
+    assert git(folder, "status", "--porcelain") == ""
+
+
+def test_a_call_that_the_installed_packages_take_is_printed(template: Path, tmp_path: Path) -> None:
+    folder = write_agent(tmp_path / "a", app_template("langgraph"))
+    with_langgraph(folder, "self, input, config=None, *, context=None, stream_mode=None")
+    assert "turn.graph(agent).astream(" in adopted(folder, template, *FLAGS)
