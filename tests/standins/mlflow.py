@@ -42,6 +42,7 @@ class StandinMlflow:
     paths: list[str] = field(default_factory=list)
     experiments: dict[str, str] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)  # of what was sent as spans, in bytes
 
     def about(self, word: str) -> list[Trace]:
         """Return the traces that hold `word`."""
@@ -64,6 +65,7 @@ class StandinMlflow:
     async def put_spans(self, trace_id: str, request: Request) -> None:
         """Keep the spans of a trace."""
         spans = (await request.json())["spans"]
+        self.sizes.append(len(await request.body()))
         self.traces.append(Trace(self.experiments[trace_id], spans))
 
 
