@@ -19,6 +19,7 @@ from langgraph.types import StateSnapshot
 from agent_server.answers.listener import Listener, may_change_answers
 from agent_server.answers.outcomes import end, end_early
 from agent_server.answers.telling import Teller
+from agent_server.answers.traces import tracers
 from agent_server.errors import ApiError
 from agent_server.identity import User
 from agent_server.responses.builder import ResponseBuilder
@@ -30,7 +31,6 @@ from agent_server.threads.messages import refused, removals
 from agent_server.threads.state import added_by_turn
 from agent_server.threads.window import begin
 
-MLFLOW_FLAVOR = "mlflow.langchain"
 Agent = CompiledStateGraph[Any, User, Any, Any]
 Store = BaseStore
 # Opens a thread for one turn: takes its key, and the id of the background response or "".
@@ -104,7 +104,7 @@ def _config(turn: Turn, listener: Listener) -> RunnableConfig:
     return {
         "configurable": {"thread_id": turn.thread_key},
         "recursion_limit": 2 * limit("MAX_STEPS"),  # calls to the model, and to tools
-        "callbacks": [listener, ToolCallBound()],
+        "callbacks": [listener, ToolCallBound(), *tracers()],
         "metadata": {"response_id": turn.response_id, "turn_id": uuid4().hex},
     }
 

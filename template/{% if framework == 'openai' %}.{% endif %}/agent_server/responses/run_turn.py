@@ -13,6 +13,7 @@ from agent_server.answers.agents import build_run_config, has_guards, last_agent
 from agent_server.answers.completions import Heard, heard
 from agent_server.answers.outcomes import end, end_early
 from agent_server.answers.telling import Teller
+from agent_server.answers.traces import Traces
 from agent_server.context import Context
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_items
@@ -22,14 +23,13 @@ from agent_server.settings import SettingsError, limit
 from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer
 from agent_server.threads.window import begin
 
-MLFLOW_FLAVOR = "mlflow.openai"
 Agent = agents.Agent[Context]
 Store = context.Store
 Items = list[agents.TResponseInputItem]
 Made = Sequence[agents.items.RunItem]
 
-# The SDK would send conversations to OpenAI. MLflow adds its own processor when it traces.
-agents.set_trace_processors([])
+# The SDK would send conversations to OpenAI.
+agents.set_trace_processors([Traces()])
 
 
 class OpenedThread(Protocol):
