@@ -54,7 +54,7 @@ class QuickCompletions(AsyncCompletions):
     async def _create(self, request: dict[str, Any], messages: list[Any]) -> Any:
         request = {**request, "messages": messages}
         sent = {name: value for name in SENT_AS_THEY_ARE if (value := request.pop(name, None))}
-        body = {**(request.get("extra_body") or {}), **sent}
+        body = {**(request.pop("extra_body", None) or {}), **sent}
         return await super().create(**request, messages=(), extra_body=body)
 
 
