@@ -8,11 +8,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import WRITES_IDX_MAP, DeltaChannelHistory
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_server.database.pool import Pool
+from agent_server.threads.recent import Recent
 
 # From the parent of a checkpoint back to the nearest one with a full copy: that, and what was
 # written since.
@@ -54,14 +63,33 @@ WRITE = """
 COLUMNS = ("thread", "ns", "checkpoint", "task", "path", "idx", "channel", "type", "blob")
 
 
-class Saver(AsyncPostgresSaver):
-    """A checkpointer over the app's pool."""
+MESSAGES = "messages"
+# A message and what surrounds it, as this process holds it, takes so many times the bytes stored.
+HELD, AROUND = 4, 400
 
-    def __init__(self, pool: Pool) -> None:
+
+# The messages at a thread's latest checkpoint, and which that is.
+RecentThreads = Recent[tuple[str, DeltaChannelHistory]]
+
+
+class Saver(AsyncPostgresSaver):
+    """A checkpointer over the app's pool, which remembers a thread's messages in `recent`."""
+
+    def __init__(self, pool: Pool, recent: RecentThreads) -> None:
         super().__init__(pool)
-        self._pool = pool
+        self._pool, self._recent = pool, recent
         self._unsaved: list[tuple[Any, ...]] = []
         self._saving: asyncio.Task[None] | None = None
+        # Of this turn: what was written to the messages at each checkpoint, by task; None where
+        # others may have written, too.
+        self._written: dict[str, dict[tuple[str, str, int], tuple[Any, int]] | None] = {}
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a checkpoint."""
+        found = await super().aget_tuple(config)
+        if found and any(write[1] == MESSAGES for write in found.pending_writes or ()):
+            self._written[found.config["configurable"]["checkpoint_id"]] = None
+        return found
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -78,6 +106,19 @@ class Saver(AsyncPostgresSaver):
             found[channel] = history
         return found
 
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint."""
+        stored = await super().aput(config, checkpoint, metadata, new_versions)
+        if not config["configurable"].get("checkpoint_ns"):
+            self._remember(config["configurable"], checkpoint)
+        return stored
+
     async def aput_writes(
         self,
         config: RunnableConfig,
@@ -86,12 +127,17 @@ class Saver(AsyncPostgresSaver):
         task_path: str = "",
     ) -> None:
         """Store what a task wrote; what several write at once, together."""
-        if any(channel in WRITES_IDX_MAP for channel, _ in writes):
-            return await super().aput_writes(config, writes, task_id, task_path)
         at = config["configurable"]
+        if any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            self._written[at["checkpoint_id"]] = None
+            return await super().aput_writes(config, writes, task_id, task_path)
         place = (at["thread_id"], at["checkpoint_ns"], at["checkpoint_id"], task_id, task_path)
         for index, (channel, value) in enumerate(writes):
-            self._unsaved.append((*place, index, channel, *self.serde.dumps_typed(value)))
+            kind, data = self.serde.dumps_typed(value)
+            self._unsaved.append((*place, index, channel, kind, data))
+            written = self._written.setdefault(at["checkpoint_id"], {})
+            if channel == MESSAGES and not at["checkpoint_ns"] and written is not None:
+                written.setdefault((task_path, task_id, index), (value, len(data)))
         if self._saving is None:
             self._saving = self._pool.apart(self._save())
         await asyncio.shield(self._saving)
@@ -103,10 +149,11 @@ class Saver(AsyncPostgresSaver):
             await connection.execute(WRITE, values)
 
     async def _history(self, at: Mapping[str, Any], channel: str) -> DeltaChannelHistory | None:
-        place = {"thread": at["thread_id"], "ns": at.get("checkpoint_ns", "")}
-        values = {**place, "checkpoint": at["checkpoint_id"], "channel": channel}
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            rows = await (await cursor.execute(HISTORY, values)).fetchall()
+        whole = channel == MESSAGES and not at.get("checkpoint_ns")
+        known = self._known(at["thread_id"], at["checkpoint_id"]) if whole else None
+        if known:
+            return _copied(known[0])
+        rows = await self._read(at, channel)
         history = DeltaChannelHistory(writes=[])
         for row in sorted(rows, key=_order):
             if row["type"] is None or row["type"] == "empty":
@@ -116,9 +163,69 @@ class Saver(AsyncPostgresSaver):
                 history["seed"] = value
             else:
                 history["writes"].append((row["task_id"], channel, value))
+        if whole:
+            size = HELD * sum(len(row["blob"]) for row in rows)
+            self._recent.keep(at["thread_id"], (at["checkpoint_id"], history), size)
+            return _copied(history)
         return history
+
+    async def _read(self, at: Mapping[str, Any], channel: str) -> list[Any]:
+        place = {"thread": at["thread_id"], "ns": at.get("checkpoint_ns", "")}
+        values = {**place, "checkpoint": at["checkpoint_id"], "channel": channel}
+        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            return await (await cursor.execute(HISTORY, values)).fetchall()
+
+    def _remember(self, at: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+        """Keep the messages as the checkpoint just stored has them, if all are known."""
+        thread, parent = at["thread_id"], at.get("checkpoint_id")
+        new: DeltaChannelHistory = {"writes": []}
+        known, size = self._known(thread, parent) or (None if parent else new, 0)
+        written = self._written.get(parent or "", {})
+        if MESSAGES in checkpoint["channel_values"]:  # a full copy
+            new["seed"] = checkpoint["channel_values"][MESSAGES]
+            size = _size(new["seed"])
+        elif known is None or written is None:
+            return self._recent.drop(thread)
+        else:
+            added = [written[key] for key in sorted(written)]
+            new = {**known, "writes": [*known["writes"], *(("", MESSAGES, v) for v, _ in added)]}
+            size += HELD * sum(length for _, length in added)
+        self._recent.keep(thread, (checkpoint["id"], _copied(new)), size)
+
+    def _known(self, thread: str, checkpoint: str | None) -> tuple[DeltaChannelHistory, int] | None:
+        (latest, history), size = self._recent.find(thread) or (("", None), 0)
+        return (history, size) if history is not None and latest == checkpoint else None
 
 
 def _order(row: Mapping[str, Any]) -> tuple[int, str, str, int]:
     """Return where a write belongs: the steps in turn, and in each the order of its tasks."""
     return -row["place"], row["task_path"], row["task_id"], row["idx"]
+
+
+def _size(value: Any) -> int:
+    match value:
+        case list() | tuple():
+            return sum(map(_size, value))
+        case BaseMessage():
+            return HELD * (len(str(value.content)) + AROUND)
+    return 0
+
+
+def _copied(history: DeltaChannelHistory) -> DeltaChannelHistory:
+    """Return a history with messages of its own: an agent may change those that it is given."""
+    writes = [(task, channel, _copy(value)) for task, channel, value in history["writes"]]
+    copied = DeltaChannelHistory(writes=writes)
+    if "seed" in history:
+        copied["seed"] = _copy(history["seed"])
+    return copied
+
+
+def _copy(value: Any) -> Any:
+    match value:
+        case list():
+            return [_copy(one) for one in value]
+        case tuple() if hasattr(value, "_fields"):  # LangGraph's mark of a full copy
+            return type(value)(*map(_copy, value))
+        case BaseMessage():
+            return value.model_copy()
+    return value
