@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -96,9 +97,8 @@ def measure_ages(meter: Meter, running: Running, ages: list[int], threads: int) 
             for name in names:
                 talk.turns(name, at, first - at)
             at = first + WINDOW
-            rows |= _measured(
-                meter, f"{age} turns", WINDOW * threads, lambda: _all(talk, names, at - WINDOW)
-            )
+            work = partial(_all, talk, names, first)
+            rows |= _measured(meter, f"{age} turns", WINDOW * threads, work)
     return rows
 
 

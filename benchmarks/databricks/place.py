@@ -36,7 +36,8 @@ class Counts:
     received: int  # and from it
 
     def __sub__(self, earlier: "Counts") -> "Counts":
-        return Counts(*(new - old for new, old in zip(vars(self).values(), vars(earlier).values())))
+        values = zip(vars(self).values(), vars(earlier).values(), strict=True)
+        return Counts(*(new - old for new, old in values))
 
 
 @dataclass(frozen=True)

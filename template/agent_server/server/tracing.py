@@ -11,12 +11,12 @@ from agent_server.responses.task import RunTurn
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
-# An unreachable MLflow costs a background thread half a minute per trace, not minutes. The catalog
-# of model prices would otherwise be downloaded during the first turn.
+# A trace waits for an unreachable MLflow in a background thread, for a quarter of a minute, not for
+# minutes. The catalog of model prices would otherwise be downloaded during the first turn.
 MLFLOW_DEFAULTS = {
     "MLFLOW_TRACKING_URI": "databricks",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",  # so that its lines look like the others
