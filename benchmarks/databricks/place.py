@@ -53,7 +53,8 @@ class Place:
 
     def statements(self) -> dict[str, int]:
         """Return how often each statement was executed."""
-        return self._ask("statements")
+        found: dict[str, int] = self._ask("statements")
+        return found
 
     def _ask(self, what: str) -> Any:
         assert self.process.stdin and self.process.stdout
@@ -65,8 +66,8 @@ class Place:
 def open_place() -> Iterator[Place]:
     """Yield a new workspace, with an empty database."""
     command = [sys.executable, "-m", __name__]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) as process:
         assert process.stdin and process.stdout
         yield Place(process, json.loads(process.stdout.readline()))
         process.stdin.close()
@@ -102,6 +103,7 @@ def _variables(workspace: Workspace) -> dict[str, str]:
     # As a Databricks App signs in.
     client_id, secret = workspace.identities.add_service_principal(APP_PRINCIPAL)
     return {
+        "DATABRICKS_APP_NAME": "bench",
         "DATABRICKS_HOST": workspace.url,
         "DATABRICKS_CLIENT_ID": client_id,
         "DATABRICKS_CLIENT_SECRET": secret,

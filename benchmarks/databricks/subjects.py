@@ -16,6 +16,7 @@ from benchmarks.client import PLAIN, make_text
 from tests.support.project import Project, free_port
 
 START_SECONDS = 180
+USER = {"X-Forwarded-User": "ada"}
 SCHEMA = "LAKEBASE_AGENT_MEMORY_SCHEMA"
 
 
@@ -56,7 +57,10 @@ class Subject:
         while time.monotonic() < deadline and running.process.poll() is None:
             try:
                 body = running.question("first", "hello") if method == "POST" else None
-                if httpx.request(method, running.url + path, json=body, timeout=60).is_success:
+                answer = httpx.request(
+                    method, running.url + path, json=body, headers=USER, timeout=60
+                )
+                if answer.is_success:
                     return time.monotonic()
             except httpx.TransportError:
                 pass

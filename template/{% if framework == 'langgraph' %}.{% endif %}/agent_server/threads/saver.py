@@ -1,14 +1,13 @@
 """The checkpointer of one turn: LangGraph's own, with fewer questions to Postgres.
 
-It reads what LangGraph's reads, and writes the same rows. Of a thread, LangGraph's reads a row of
-each of up to 1,024 earlier checkpoints to find the last full copy; this one reads back to it.
+It writes the same rows. To find the last full copy of a thread, LangGraph's reads a row of each of
+up to 1,024 earlier checkpoints; this one reads back to it, or knows it.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
@@ -21,10 +20,10 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_server.database.pool import Pool
+from agent_server.threads.messages import HELD, copied, held_size
 from agent_server.threads.recent import Recent
 
-# From the parent of a checkpoint back to the nearest one with a full copy: that, and what was
-# written since.
+# From the parent of a checkpoint back to the nearest full copy: that, and what was written since.
 HISTORY = """
     WITH RECURSIVE earlier AS (
         SELECT parent_checkpoint_id AS id, 0 AS place, '' AS version, false AS whole
@@ -41,9 +40,8 @@ HISTORY = """
             AND c.checkpoint_ns = %(ns)s AND c.checkpoint_id = earlier.id
         WHERE NOT whole)
     SELECT place, '' AS task_path, '' AS task_id, -1 AS idx, b.type, b.blob
-    FROM earlier
-    JOIN checkpoints c ON c.thread_id = %(thread)s AND c.checkpoint_ns = %(ns)s
-        AND c.checkpoint_id = earlier.version
+    FROM earlier JOIN checkpoints c ON c.thread_id = %(thread)s
+        AND c.checkpoint_ns = %(ns)s AND c.checkpoint_id = earlier.version
     LEFT JOIN checkpoint_blobs b ON b.thread_id = %(thread)s AND b.checkpoint_ns = %(ns)s
         AND b.channel = %(channel)s
         AND b.version = c.checkpoint -> 'channel_versions' ->> %(channel)s
@@ -64,8 +62,6 @@ COLUMNS = ("thread", "ns", "checkpoint", "task", "path", "idx", "channel", "type
 
 
 MESSAGES = "messages"
-# A message and what surrounds it, as this process holds it, takes so many times the bytes stored.
-HELD, AROUND = 4, 400
 
 
 # The messages at a thread's latest checkpoint, and which that is.
@@ -80,8 +76,7 @@ class Saver(AsyncPostgresSaver):
         self._pool, self._recent = pool, recent
         self._unsaved: list[tuple[Any, ...]] = []
         self._saving: asyncio.Task[None] | None = None
-        # Of this turn: what was written to the messages at each checkpoint, by task; None where
-        # others may have written, too.
+        # What this turn wrote to the messages at each checkpoint; None where others may have, too.
         self._written: dict[str, dict[tuple[str, str, int], tuple[Any, int]] | None] = {}
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -95,15 +90,12 @@ class Saver(AsyncPostgresSaver):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Return the last full copy of each channel, and what was written to it since."""
-        place = config["configurable"]
-        if not place.get("checkpoint_id"):
+        place, found = config["configurable"], {}
+        for channel in channels if place.get("checkpoint_id") else ():
+            if history := await self._history(place, channel):
+                found[channel] = history
+        if len(found) < len(channels):  # a copy that is not in a row of its own
             return await super().aget_delta_channel_history(config=config, channels=channels)
-        found = {}
-        for channel in channels:
-            history = await self._history(place, channel)
-            if history is None:  # a copy that is not in a row of its own
-                return await super().aget_delta_channel_history(config=config, channels=channels)
-            found[channel] = history
         return found
 
     async def aput(
@@ -150,8 +142,7 @@ class Saver(AsyncPostgresSaver):
 
     async def _history(self, at: Mapping[str, Any], channel: str) -> DeltaChannelHistory | None:
         whole = channel == MESSAGES and not at.get("checkpoint_ns")
-        known = self._known(at["thread_id"], at["checkpoint_id"]) if whole else None
-        if known:
+        if whole and (known := self._known(at["thread_id"], at["checkpoint_id"])):
             return _copied(known[0])
         rows = await self._read(at, channel)
         history = DeltaChannelHistory(writes=[])
@@ -165,8 +156,7 @@ class Saver(AsyncPostgresSaver):
                 history["writes"].append((row["task_id"], channel, value))
         if whole:
             size = HELD * sum(len(row["blob"]) for row in rows)
-            self._recent.keep(at["thread_id"], (at["checkpoint_id"], history), size)
-            return _copied(history)
+            self._recent.keep(at["thread_id"], (at["checkpoint_id"], _copied(history)), size)
         return history
 
     async def _read(self, at: Mapping[str, Any], channel: str) -> list[Any]:
@@ -177,13 +167,12 @@ class Saver(AsyncPostgresSaver):
 
     def _remember(self, at: Mapping[str, Any], checkpoint: Checkpoint) -> None:
         """Keep the messages as the checkpoint just stored has them, if all are known."""
-        thread, parent = at["thread_id"], at.get("checkpoint_id")
-        new: DeltaChannelHistory = {"writes": []}
+        thread, parent, new = at["thread_id"], at.get("checkpoint_id"), DeltaChannelHistory(writes=[])
         known, size = self._known(thread, parent) or (None if parent else new, 0)
         written = self._written.get(parent or "", {})
         if MESSAGES in checkpoint["channel_values"]:  # a full copy
             new["seed"] = checkpoint["channel_values"][MESSAGES]
-            size = _size(new["seed"])
+            size = held_size(new["seed"])
         elif known is None or written is None:
             return self._recent.drop(thread)
         else:
@@ -202,30 +191,10 @@ def _order(row: Mapping[str, Any]) -> tuple[int, str, str, int]:
     return -row["place"], row["task_path"], row["task_id"], row["idx"]
 
 
-def _size(value: Any) -> int:
-    match value:
-        case list() | tuple():
-            return sum(map(_size, value))
-        case BaseMessage():
-            return HELD * (len(str(value.content)) + AROUND)
-    return 0
-
-
 def _copied(history: DeltaChannelHistory) -> DeltaChannelHistory:
     """Return a history with messages of its own: an agent may change those that it is given."""
-    writes = [(task, channel, _copy(value)) for task, channel, value in history["writes"]]
-    copied = DeltaChannelHistory(writes=writes)
+    writes = [(task, channel, copied(value)) for task, channel, value in history["writes"]]
+    new = DeltaChannelHistory(writes=writes)
     if "seed" in history:
-        copied["seed"] = _copy(history["seed"])
-    return copied
-
-
-def _copy(value: Any) -> Any:
-    match value:
-        case list():
-            return [_copy(one) for one in value]
-        case tuple() if hasattr(value, "_fields"):  # LangGraph's mark of a full copy
-            return type(value)(*map(_copy, value))
-        case BaseMessage():
-            return value.model_copy()
-    return value
+        new["seed"] = copied(history["seed"])
+    return new
