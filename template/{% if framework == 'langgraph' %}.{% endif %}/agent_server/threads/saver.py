@@ -6,6 +6,7 @@ up to 1,024 earlier checkpoints; this one reads back to it, or knows it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -39,7 +40,7 @@ HISTORY = """
         FROM earlier JOIN checkpoints c ON c.thread_id = %(thread)s
             AND c.checkpoint_ns = %(ns)s AND c.checkpoint_id = earlier.id
         WHERE NOT whole)
-    SELECT place, '' AS task_path, '' AS task_id, -1 AS idx, b.type, b.blob
+    SELECT -place AS place, '' AS task_path, '' AS task_id, -1 AS idx, b.type, b.blob
     FROM earlier JOIN checkpoints c ON c.thread_id = %(thread)s
         AND c.checkpoint_ns = %(ns)s AND c.checkpoint_id = earlier.version
     LEFT JOIN checkpoint_blobs b ON b.thread_id = %(thread)s AND b.checkpoint_ns = %(ns)s
@@ -47,7 +48,7 @@ HISTORY = """
         AND b.version = c.checkpoint -> 'channel_versions' ->> %(channel)s
     WHERE whole
     UNION ALL
-    SELECT place, w.task_path, w.task_id, w.idx, w.type, w.blob
+    SELECT -place, w.task_path, w.task_id, w.idx, w.type, w.blob
     FROM earlier JOIN checkpoint_writes w ON w.thread_id = %(thread)s
         AND w.checkpoint_ns = %(ns)s AND w.checkpoint_id = earlier.version
         AND w.channel = %(channel)s"""
@@ -61,6 +62,8 @@ WRITE = """
 COLUMNS = ("thread", "ns", "checkpoint", "task", "path", "idx", "channel", "type", "blob")
 
 
+# The steps in turn, and in each the order of its tasks.
+ORDER = itemgetter("place", "task_path", "task_id", "idx")
 MESSAGES = "messages"
 
 
@@ -120,7 +123,7 @@ class Saver(AsyncPostgresSaver):
     ) -> None:
         """Store what a task wrote; what several write at once, together."""
         at = config["configurable"]
-        if any(channel in WRITES_IDX_MAP for channel, _ in writes):
+        if not writes or any(channel in WRITES_IDX_MAP for channel, _ in writes):
             self._written[at["checkpoint_id"]] = None
             return await super().aput_writes(config, writes, task_id, task_path)
         place = (at["thread_id"], at["checkpoint_ns"], at["checkpoint_id"], task_id, task_path)
@@ -146,7 +149,7 @@ class Saver(AsyncPostgresSaver):
             return _copied(known[0])
         rows = await self._read(at, channel)
         history = DeltaChannelHistory(writes=[])
-        for row in sorted(rows, key=_order):
+        for row in sorted(rows, key=ORDER):
             if row["type"] is None or row["type"] == "empty":
                 return None
             value = self.serde.loads_typed((row["type"], row["blob"]))
@@ -167,7 +170,8 @@ class Saver(AsyncPostgresSaver):
 
     def _remember(self, at: Mapping[str, Any], checkpoint: Checkpoint) -> None:
         """Keep the messages as the checkpoint just stored has them, if all are known."""
-        thread, parent, new = at["thread_id"], at.get("checkpoint_id"), DeltaChannelHistory(writes=[])
+        thread, parent = at["thread_id"], at.get("checkpoint_id")
+        new = DeltaChannelHistory(writes=[])
         known, size = self._known(thread, parent) or (None if parent else new, 0)
         written = self._written.get(parent or "", {})
         if MESSAGES in checkpoint["channel_values"]:  # a full copy
@@ -184,11 +188,6 @@ class Saver(AsyncPostgresSaver):
     def _known(self, thread: str, checkpoint: str | None) -> tuple[DeltaChannelHistory, int] | None:
         (latest, history), size = self._recent.find(thread) or (("", None), 0)
         return (history, size) if history is not None and latest == checkpoint else None
-
-
-def _order(row: Mapping[str, Any]) -> tuple[int, str, str, int]:
-    """Return where a write belongs: the steps in turn, and in each the order of its tasks."""
-    return -row["place"], row["task_path"], row["task_id"], row["idx"]
 
 
 def _copied(history: DeltaChannelHistory) -> DeltaChannelHistory:
