@@ -31,18 +31,18 @@ FILL = {
         FROM generate_series(1, {rows}) AS n""",
     "checkpoints": """
         INSERT INTO checkpoints (thread_id, checkpoint_id, checkpoint)
-        SELECT 'user' || n % 10000 || '/thread', to_char(n, 'FM0000000'), '{{}}'
+        SELECT 'user' || n % 10000 || '/earlier', to_char(n, 'FM0000000'), '{{}}'
         FROM generate_series(1, {rows}) AS n""",
     "checkpoint_writes": """
         INSERT INTO checkpoint_writes (thread_id, checkpoint_id, task_id, idx, channel, blob)
-        SELECT 'user' || n % 10000 || '/thread', to_char(n, 'FM0000000'), 'task', 0, 'messages', ''
+        SELECT 'user' || n % 10000 || '/earlier', to_char(n, 'FM0000000'), 'task', 0, 'messages', ''
         FROM generate_series(1, {rows}) AS n""",
     "agent_sessions": """
-        INSERT INTO agent_sessions (session_id) SELECT 'user' || n || '/thread'
+        INSERT INTO agent_sessions (session_id) SELECT 'user' || n || '/earlier'
         FROM generate_series(1, 10000) AS n""",
     "agent_messages": """
         INSERT INTO agent_messages (session_id, message_data)
-        SELECT 'user' || 1 + n % 10000 || '/thread', '{{"role": "user", "content": "hello"}}'
+        SELECT 'user' || 1 + n % 10000 || '/earlier', '{{"role": "user", "content": "hello"}}'
         FROM generate_series(1, {rows}) AS n""",
 }
 SCANS = """

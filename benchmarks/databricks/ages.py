@@ -106,7 +106,10 @@ def _measured(meter: Meter, title: str, turns: int, work: Callable[[], None]) ->
     spent = Spent()
     with meter.measure(turns, spent):
         work()
-    return spent.row(title)
+    row = spent.row(title)
+    for name, value in row.items():
+        report(f"{name}: {value:,.1f}")
+    return row
 
 
 def _new_threads(talk: Talk, count: int) -> None:
