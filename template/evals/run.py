@@ -80,11 +80,10 @@ def _evaluate_with_mlflow(cases: list[Case]) -> bool:
     import mlflow
     from mlflow.genai.scorers import scorer
 
-    from agent_server.responses.run_turn import MLFLOW_FLAVOR
     from agent_server.server.tracing import start_tracing
 
     # First: the evaluation checks whether the agent traces before it runs a case.
-    start_tracing(MLFLOW_FLAVOR)
+    start_tracing()
 
     @scorer
     def says_what_is_expected(outputs: str, expectations: dict[str, str]) -> bool:

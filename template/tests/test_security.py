@@ -57,7 +57,8 @@ def test_a_body_with_two_lengths_is_refused(agent: Agent) -> None:
 
 def test_a_user_with_control_characters_is_refused(agent: Agent) -> None:
     headers = {b"X-Forwarded-User": b"eve\x1b[2J"}
-    assert agent.http.post("/responses", json={"input": "hi"}, headers=headers).status_code == 401
+    answer = agent.http.post("/responses", json={"input": "hi"}, headers=headers)
+    assert answer.status_code in (400, 401)  # by the parser, or by what reads the header
 
 
 @pytest.mark.parametrize("host", [b"10.1.2.3:8000", b"192.168.1.5", b"[fd00::1]:80"])

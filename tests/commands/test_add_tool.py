@@ -1,24 +1,22 @@
 """`lakebase-agent add-tool`: the line in tools.py, and the right to it in the bundle."""
 
 import ast
-import io
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
-from lakebase_agent.cli import main
-from tests.commands.test_link import Done, contents
+from tests.commands.test_link import contents
 from tests.conftest import Renders
 from tests.standins.workspace import Workspace, open_workspace
 from tests.standins.workspace.tools_api import CONNECTION, FUNCTION, INDEX, SPACES
+from tests.support.commands import Done, run_here
 from tests.support.rendering import FRAMEWORKS, Combination
 
 TOOLS = Path("agent_server", "tools.py")
@@ -45,15 +43,7 @@ def project(request: pytest.FixtureRequest, renders: Renders, tmp_path: Path) ->
 
 def add_tool(project: Path, *arguments: str) -> Done:
     """Run `add-tool` with nobody there to answer."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), ExitStack() as stack:
-        stack.callback(setattr, sys, "argv", sys.argv)
-        sys.argv = ["lakebase-agent", "add-tool", *arguments, "--path", str(project)]
-        try:
-            main()
-        except SystemExit as exit:
-            return Done(int(str(exit.code)), out.getvalue(), err.getvalue())
-    return Done(0, out.getvalue(), err.getvalue())
+    return run_here(project, "add-tool", *arguments)
 
 
 def app(project: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import yaml
 from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
 from lakebase_agent.adopt.existing_agent import examine_agent
 from lakebase_agent.lakebase_variables import written
-from lakebase_agent.project.bundle import to_target
+from lakebase_agent.targets.target_file import TargetSettings, to_target
 from tests.support.agents_with_memory import BUNDLE_WITH_MEMORY, with_memory
 from tests.support.existing_agents import BUNDLE, adopted, app_template, run, write_agent
 from tests.support.releases import git
@@ -82,12 +82,12 @@ def test_the_lakebase_that_is_written_in_a_bundle_is_known_to_doctor(advanced: P
 
 
 def test_link_leaves_a_variable_alone_that_means_something_else(tmp_path: Path) -> None:
-    values = {"lakebase_branch": BRANCH}
+    settings = TargetSettings("https://h", {"lakebase_branch": BRANCH})
     other = yaml.safe_load(BUNDLE_WITH_MEMORY)
-    assert BRANCH not in to_target(tmp_path, "dev", "https://h", values, other)
+    assert BRANCH not in to_target(tmp_path, "dev", settings, other)
     written_out = BUNDLE_WITH_MEMORY.replace(f"branch: {BRANCH}", "branch: ${var.lakebase_branch}")
     same = yaml.safe_load(written_out)
-    assert BRANCH in to_target(tmp_path, "dev", "https://h", values, same)
+    assert BRANCH in to_target(tmp_path, "dev", settings, same)
 
 
 def test_a_name_that_link_would_need_is_refused(template: Path, tmp_path: Path) -> None:

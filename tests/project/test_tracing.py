@@ -1,10 +1,12 @@
 """Tracing of a generated project: what reaches MLflow, and that no turn waits for it."""
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from tests.standins.mlflow import StandinMlflow, open_standin_mlflow
@@ -15,6 +17,15 @@ pytestmark = pytest.mark.generated
 # For what comes before a framework's own tracing.
 once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 EXPERIMENT = "7"
+# What an owner traces in a tool, and notes of the turn.
+TRACED = """
+
+def look_up(zone: str) -> None:
+    import mlflow
+
+    with mlflow.start_span("looked up"):
+        mlflow.update_current_trace(tags={"zone": zone})
+"""
 FAILED = "Failed to send trace"
 PROMPT_SECONDS, STOP_SECONDS = 5, 10
 # Without an address MLflow means Databricks: not the workspace of whoever runs the tests.
@@ -54,15 +65,21 @@ def mlflow(project: Project) -> Iterator[StandinMlflow]:
 
 @pytest.fixture(scope="module")
 def server(project: Project, variables: dict[str, str], mlflow: StandinMlflow) -> Iterator[Server]:
-    """Yield a running server that traces to `mlflow`."""
-    with Server(project, **variables, MLFLOW_TRACKING_URI=mlflow.url) as server:
-        yield server.until_ready()
+    """Yield a running server that traces to `mlflow`, as do its owner's tools."""
+    tools = project.folder / "agent_server" / "tools.py"
+    before = tools.read_text()
+    tools.write_text(before.replace("    try:\n", "    look_up(timezone)\n    try:\n", 1) + TRACED)
+    try:
+        with Server(project, **variables, MLFLOW_TRACKING_URI=mlflow.url) as server:
+            yield server.until_ready()
+    finally:
+        tools.write_text(before)
 
 
 @pytest.fixture(autouse=True)
 def healthy(model: StandinModel, mlflow: StandinMlflow) -> None:
     """Let every test start with a model and an MLflow that work."""
-    model.delay, mlflow.status = 0, 200
+    model.delay, mlflow.status, mlflow.delay = 0, 200, 0
 
 
 def test_a_turn_is_one_trace_of_the_experiment_with_its_calls(
@@ -82,18 +99,99 @@ def test_an_embedding_outside_a_turn_is_not_traced(server: Server, mlflow: Stand
     assert all("CHAT_MODEL" in trace.kinds for trace in mlflow.traces)
 
 
+def test_a_trace_names_its_thread_and_its_user_and_the_response_names_the_trace(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    response = server.post("dulcimer", "music", "grace").json()
+    _until(lambda: mlflow.about("dulcimer"))
+    [trace] = mlflow.about("dulcimer")
+    about = trace.info["trace_metadata"]
+    assert about["mlflow.trace.session"] == "music" and about["mlflow.trace.user"] == "grace"
+    assert response["custom_outputs"]["trace_id"] == trace.info["trace_id"]
+
+
+def test_a_call_of_a_model_has_what_is_new_in_its_prompt_and_its_tokens(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    server.ask("spinet", "strings")
+    server.ask("virginal", "strings")
+    _until(lambda: mlflow.about("virginal"))
+    span = mlflow.about("virginal")[0].span("CHAT_MODEL")["attributes"]
+    assert "virginal" in span["mlflow.spanInputs"] and "spinet" not in span["mlflow.spanInputs"]
+    assert json.loads(span["mlflow.chat.tokenUsage"])["output_tokens"] > 0
+
+
+@once
+def test_the_whole_prompt_is_traced_if_the_owner_wants_it(
+    project: Project, variables: dict[str, str], mlflow: StandinMlflow
+) -> None:
+    whole = {"MLFLOW_TRACKING_URI": mlflow.url, "TRACE_PROMPTS": "true"}
+    with Server(project, **variables, **whole) as server:
+        server.until_ready().ask("lute", "old")
+        server.ask("theorbo", "old")
+        _until(lambda: mlflow.about("theorbo"))
+    span = mlflow.about("theorbo")[0].span("CHAT_MODEL")["attributes"]
+    assert "lute" in span["mlflow.spanInputs"] and "system" in span["mlflow.spanInputs"]
+
+
+def test_what_the_owner_traces_in_a_tool_is_inside_the_call_of_that_tool(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    response = server.post("What time is it?").json()
+    trace_id = response["custom_outputs"]["trace_id"]
+    _until(lambda: [t for t in mlflow.traces if t.info["trace_id"] == trace_id])
+    [trace] = [t for t in mlflow.traces if t.info["trace_id"] == trace_id]
+    [own] = [span for span in trace.spans if span["name"] == "looked up"]
+    assert own["parent_span_id"] == trace.span("TOOL")["span_id"]
+    assert trace.info["tags"]["zone"]
+
+
+def test_a_turn_whose_reader_leaves_is_traced(
+    server: Server, mlflow: StandinMlflow, model: StandinModel
+) -> None:
+    model.delay = 5
+    with pytest.raises(httpx.TimeoutException):
+        server.http.post("/responses", json={"input": "hurdy-gurdy"}, timeout=1)
+    _until(lambda: mlflow.about("hurdy-gurdy"))
+
+
+def test_every_turn_is_traced_once_and_in_order_while_mlflow_is_slow(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    mlflow.delay = 1
+    asked = [f"slow harp {number}" for number in range(6)]
+    for question in asked:
+        server.ask(question, "slow")
+    _until(lambda: len(mlflow.about("slow harp")) >= len(asked))
+    assert mlflow.asked("slow harp") == asked
+
+
+def test_every_turn_is_traced_once_and_in_order_after_mlflow_was_away(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    mlflow.status = 503
+    asked, before = [f"lost harp {number}" for number in range(6)], len(mlflow.paths)
+    for question in asked:
+        server.ask(question, "away")
+    _until(lambda: len(mlflow.paths) > before)
+    mlflow.status = 200
+    _until(lambda: len(mlflow.about("lost harp")) >= len(asked))
+    assert mlflow.asked("lost harp") == asked
+
+
 def test_two_turns_at_once_are_two_traces(
     server: Server, mlflow: StandinMlflow, model: StandinModel
 ) -> None:
     model.delay = 1
     with ThreadPoolExecutor() as pool:
-        pool.submit(server.ask, "bassoon", user="ada")
-        pool.submit(server.ask, "clarinet", user="eve")
+        pool.submit(server.ask, "bassoon", user="one@example.com")
+        pool.submit(server.ask, "clarinet", user="other@example.com")
         _until(lambda: model.running == 2)
     _until(lambda: mlflow.about("bassoon") and mlflow.about("clarinet"))
     [one], [other] = mlflow.about("bassoon"), mlflow.about("clarinet")
-    assert one is not other
     assert "CHAT_MODEL" in one.kinds and "CHAT_MODEL" in other.kinds
+    assert "other@" not in one.text and "clarinet" not in one.text
+    assert "one@" not in other.text and "bassoon" not in other.text
 
 
 def test_a_failing_mlflow_delays_no_turn(server: Server, mlflow: StandinMlflow) -> None:

@@ -5,6 +5,7 @@ to Databricks. To a server of its own it sends them one by one, as OpenTelemetry
 """
 
 import asyncio
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +22,25 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Trace:
-    """The experiment a trace belongs to, and its spans."""
+    """The experiment a trace belongs to, its spans, and what is known of it as a whole."""
 
     experiment: str
     spans: list[Json]
+    info: Json = field(default_factory=dict)
 
     @property
     def kinds(self) -> list[str]:
         """What the spans are: CHAT_MODEL, TOOL, AGENT..."""
         return [span["attributes"]["mlflow.spanType"].strip('"') for span in self.spans]
+
+    @property
+    def text(self) -> str:
+        """All that it holds."""
+        return f"{self.info}{self.spans}"
+
+    def span(self, kind: str) -> Json:
+        """Return its first span of a kind."""
+        return self.spans[self.kinds.index(kind)]
 
 
 @dataclass
@@ -41,11 +52,19 @@ class StandinMlflow:
     delay: float = 0.0
     paths: list[str] = field(default_factory=list)
     experiments: dict[str, str] = field(default_factory=dict)
+    infos: dict[str, Json] = field(default_factory=dict)
     traces: list[Trace] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)  # of what was sent as spans, in bytes
 
     def about(self, word: str) -> list[Trace]:
         """Return the traces that hold `word`."""
         return [trace for trace in self.traces if word in str(trace.spans)]
+
+    def asked(self, words: str) -> list[str]:
+        """Return the questions of the traces that hold `words`, the earliest first."""
+        found = sorted(self.about(words), key=lambda trace: str(trace.info["request_time"]))
+        asked = [trace.span("AGENT")["attributes"]["mlflow.spanInputs"] for trace in found]
+        return [json.loads(inputs)["input"][0]["content"] for inputs in asked]
 
     async def __call__(self, request: Request, answer: RequestResponseEndpoint) -> Response:
         """Answer, late or not at all."""
@@ -58,13 +77,15 @@ class StandinMlflow:
         info = body["trace"]["trace_info"]
         place = info["trace_location"]["mlflow_experiment"]
         self.experiments[info["trace_id"]] = place["experiment_id"]
+        self.infos[info["trace_id"]] = info
         info["tags"]["mlflow.artifactLocation"] = f"mlflow-artifacts:/{info['trace_id']}"
         return body
 
     async def put_spans(self, trace_id: str, request: Request) -> None:
         """Keep the spans of a trace."""
         spans = (await request.json())["spans"]
-        self.traces.append(Trace(self.experiments[trace_id], spans))
+        self.sizes.append(len(await request.body()))
+        self.traces.append(Trace(self.experiments[trace_id], spans, self.infos[trace_id]))
 
 
 @contextmanager

@@ -22,8 +22,8 @@ ADOPTED = {
     "database/memory_search.py", "database/migrations.py", "database/pool.py",
     "database/retention.py", "database/tables.py", "database/text.py", "server/__init__.py",
     "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py",
-    "threads/messages.py", "threads/retention.py", "threads/store.py", "threads/window.py",
-    "threads/lengths.py", "transport/__init__.py",
+    "threads/messages.py", "threads/recent.py", "threads/retention.py", "threads/store.py",
+    "threads/window.py", "threads/lengths.py", "transport/__init__.py",
     "transport/model_client.py",
 }  # fmt: skip
 

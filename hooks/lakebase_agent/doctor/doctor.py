@@ -17,7 +17,6 @@ from lakebase_agent.doctor.workspace_checks import (
     check_state,
 )
 from lakebase_agent.errors import WorkspaceError
-from lakebase_agent.lakebase_variables import written
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_bundle
 from lakebase_agent.project.pyproject import read_settings, read_version
@@ -53,19 +52,11 @@ def examine(folder: Path, target: str, profile: str, deployed: bool = False) -> 
     Raises UsageError if `folder` is not a project, or its files are not valid.
     """
     answers, bundle = read_answers(folder), read_bundle(folder)
-<<<<<<< HEAD
     chosen_target = open_target(folder, target, bundle)
     others = [open_target(folder, name, bundle) for name in other_targets(folder, target)]
     yield check_cli([bundle, chosen_target.linked, *(other.linked for other in others)])
     yield check_variables(chosen_target)
     yield from check_shared(chosen_target, others)
-=======
-    yield check_cli(bundle)
-    declared = ((bundle.get("targets") or {}).get(target) or {}).get("variables") or {}
-    known = {name: str(answers[name]) for name in ("app_name", "memory_schema") if name in answers}
-    variables = {**known, **written(bundle), **declared, **read_target(folder, target)}
-    yield check_variables(bundle, variables, target)
->>>>>>> h-adopt
     settings = read_settings(folder)
     yield from check_database_url(folder, settings)
     try:

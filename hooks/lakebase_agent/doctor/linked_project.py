@@ -6,6 +6,7 @@ from typing import Any
 
 from databricks.sdk.service.apps import App
 
+from lakebase_agent.lakebase_variables import written
 from lakebase_agent.project.bundle import DEV
 from lakebase_agent.targets.target import CREATED, Target
 from lakebase_agent.workspace.client import Workspace
@@ -33,7 +34,7 @@ class LinkedProject:
         What only a deployment can know is what the deployed app has; empty before it is deployed.
         """
         known = {name: str(self.answers[name]) for name in NAMED if name in self.answers}
-        given = {**known, **self.bundle_target.variables}
+        given = {**known, **written(self.bundle_target.bundle), **self.bundle_target.variables}
         deployed = {name: given.get(name, "") for name in RESOURCES}
         if any(value.startswith(CREATED) for value in deployed.values()):
             app = self.workspace.find_app(given.get("app_name", ""))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from lakebase_agent.errors import UsageError
-from lakebase_agent.lakebase_variables import of_its_owner
 from lakebase_agent.project.answers import read_adopted
 from lakebase_agent.project.yaml_documents import load_with_comments, read_first_document
 
@@ -59,30 +58,3 @@ def read_host(folder: Path, target: str) -> str:
 def _target_section(folder: Path, target: str) -> Any:
     document = load_with_comments(target_path(folder, target))
     return document.get("targets", {}).get(target, {})
-<<<<<<< HEAD
-=======
-
-
-def to_target(
-    folder: Path, target: str, host: str, variables: Mapping[str, str], bundle: Mapping[str, Any]
-) -> str:
-    """Return the text of workspace.<target>.yml with `host` and `variables` set.
-
-    Variables that the bundle does not declare are left out, and those of another flavour of
-    Lakebase removed. Without a bundle all are kept, for `link` and `doctor` to read.
-    """
-    path = target_path(folder, target)
-    document = load_with_comments(path)
-    section = document.setdefault("targets", {}).setdefault(target, {})
-    section.setdefault("workspace", {})["host"] = host
-    values = section.setdefault("variables", {})
-    values.update(variables)
-    known = (bundle.get("variables") or {}) if bundle["bundle"] else variables
-    for name in ({*LAKEBASE_VARIABLES, *variables} - known.keys()).union(of_its_owner(bundle)):
-        values.pop(name, None)
-    if not path.is_file():
-        return HEADER + dump_with_comments(document)
-    if document == load_with_comments(path):
-        return path.read_text("utf-8")  # nothing new: not a byte changes
-    return dump_with_comments(document)
->>>>>>> h-adopt

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lakebase_agent.lakebase_variables import of_its_owner
 from lakebase_agent.project.bundle import LAKEBASE_VARIABLES, target_path
 from lakebase_agent.project.yaml_documents import dump_with_comments, load_with_comments
 
@@ -41,7 +42,8 @@ def to_target(
     _set(document, settings, target)
     values = document["targets"][target]["variables"]
     known = (bundle.get("variables") or {}) if bundle["bundle"] else settings.variables
-    for name in {*LAKEBASE_VARIABLES, *settings.variables} - known.keys():
+    undeclared = {*LAKEBASE_VARIABLES, *settings.variables} - known.keys()
+    for name in undeclared.union(of_its_owner(bundle)):
         values.pop(name, None)
     if not path.is_file():
         return HEADER + dump_with_comments(document)

@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection, Error
@@ -21,6 +22,7 @@ from agent_server.settings import limit
 Connection = AsyncConnection[DictRow]
 Result = TypeVar("Result")
 
+FRESH_SECONDS = 2  # after an answer, while a connection is taken for alive
 CLOSE_SECONDS = 2  # for what is still under way when the pool closes
 
 
@@ -114,13 +116,16 @@ class BoundedConnection(AsyncConnection[Row]):
     """
 
     answer_seconds = 0
+    answered_at = float("-inf")
 
     async def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         """Wait for what `gen` does on the connection, as psycopg does for each statement."""
         seconds = self.answer_seconds or limit("STATEMENT_SECONDS") + limit("ANSWER_SECONDS")
         timer = asyncio.get_running_loop().call_later(seconds, self._hang_up)
         try:
-            return await super().wait(gen, *args, **kwargs)
+            answer = await super().wait(gen, *args, **kwargs)
+            self.answered_at = monotonic()
+            return answer
         except Error as error:
             raise error from AppDatabaseError()
         finally:
@@ -136,6 +141,28 @@ class BoundedConnection(AsyncConnection[Row]):
             end.shutdown(socket.SHUT_RDWR)
         finally:
             end.detach()  # the connection still closes it
+
+
+def is_fresh(connection: AsyncConnection[Any]) -> bool:
+    """Return whether Postgres has just answered on a connection, and has not hung up since.
+
+    Asking it would cost a round trip for every statement of a turn. Whoever hangs up is heard: the
+    socket has something to read.
+    """
+    assert isinstance(connection, BoundedConnection)
+    if monotonic() - connection.answered_at > FRESH_SECONDS:
+        return False
+    end = socket.socket(fileno=connection.pgconn.socket)
+    try:
+        end.setblocking(False)
+        end.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    finally:
+        end.detach()  # the connection still closes it
+    return False
 
 
 def bounded(base: type[AsyncConnection[Any]]) -> type[AsyncConnection[Any]]:

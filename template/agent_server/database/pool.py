@@ -12,7 +12,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import PoolTimeout
 
-from agent_server.database.connections import BoundedConnection, answers_within, bounded
+from agent_server.database.connections import (
+    BoundedConnection,
+    answers_within,
+    bounded,
+    is_fresh,
+)
 from agent_server.database.connections import Connection as Connection
 from agent_server.database.connections import Pool as Pool
 from agent_server.database.lakebase import check_database_settings, lakebase_target, schema_name
@@ -54,6 +59,8 @@ async def open_pool(build_client: Callable[[], "WorkspaceClient"]) -> AsyncItera
 
     # Without this, a connection lost to a restart or sleep of the database would fail a turn.
     async def check(connection: Connection) -> None:
+        if is_fresh(connection):
+            return
         try:
             with answers_within(connection, limit("ANSWER_SECONDS")):
                 await pool.check_connection(connection)

@@ -1,21 +1,22 @@
 """Traces to MLflow, if an experiment is configured; tracing never delays or fails a turn."""
 
 import asyncio
-import importlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from agent_server.answers.spans import traced
+from agent_server.responses.task import RunTurn
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
-# An unreachable MLflow costs a background thread a few seconds per trace, not minutes. The catalog
-# of model prices would otherwise be downloaded during the first turn.
+# A trace waits for an unreachable MLflow in a background thread, for a quarter of a minute, not for
+# minutes. The catalog of model prices would otherwise be downloaded during the first turn.
 MLFLOW_DEFAULTS = {
     "MLFLOW_TRACKING_URI": "databricks",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_MODEL_CATALOG_URI": "",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",  # so that its lines look like the others
@@ -23,29 +24,31 @@ MLFLOW_DEFAULTS = {
 
 
 @asynccontextmanager
-async def open_tracing(flavor: str) -> AsyncIterator[None]:
-    """Trace what runs in the body; at its end, take up to FLUSH_SECONDS to send what is left.
+async def open_tracing() -> AsyncIterator[Callable[[RunTurn], RunTurn]]:
+    """Yield what makes turns traced; at the end, take up to FLUSH_SECONDS to send what is left.
 
     MLflow itself would do so when Python exits, but not when a signal ends uvicorn.
     """
-    await asyncio.to_thread(start_tracing, flavor)
-    try:
-        yield
-    finally:
-        if os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            from mlflow import flush_trace_async_logging as flush
-
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.to_thread(flush), limit("FLUSH_SECONDS"))
-
-
-def start_tracing(flavor: str) -> None:
-    """Trace every run to MLFLOW_EXPERIMENT_ID, if it is set; `flavor` names the MLflow module."""
-    experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    exporter = logging.getLogger("mlflow.tracing.export.mlflow_v3")
-    if not experiment or _say_once in exporter.filters:  # MLflow traces the process already
+    if not await asyncio.to_thread(start_tracing):
+        yield lambda run_turn: run_turn
         return
-    exporter.addFilter(_say_once)
+    try:
+        yield traced
+    finally:
+        from mlflow import flush_trace_async_logging as flush
+
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(flush), limit("FLUSH_SECONDS"))
+
+
+def start_tracing() -> bool:
+    """Send traces to MLFLOW_EXPERIMENT_ID, if it is set; return whether turns can be traced."""
+    experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    if not experiment:
+        return False
+    exporter = logging.getLogger("mlflow.tracing.export.mlflow_v3")
+    if _say_once in exporter.filters:  # MLflow traces the process already
+        return True
     logging.getLogger("mlflow.utils.databricks_utils").addFilter(_say_once)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     os.environ.update({**MLFLOW_DEFAULTS, **os.environ})
@@ -55,9 +58,11 @@ def start_tracing(flavor: str) -> None:
         # Otherwise MLflow looks up the experiment in every turn, and blocks the event loop.
         tracing.set_destination(entities.MlflowExperimentLocation(experiment))
     except (MlflowException, ImportError) as error:
-        return log.warning("not tracing, because of MLFLOW_TRACKING_URI: %s", error)
-    importlib.import_module(flavor).autolog()
+        log.warning("not tracing, because of MLFLOW_TRACKING_URI: %s", error)
+        return False
+    exporter.addFilter(_say_once)
     log.info("tracing to MLflow experiment %s", experiment)
+    return True
 
 
 def _say_once(record: logging.LogRecord) -> bool:

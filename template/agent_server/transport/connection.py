@@ -3,28 +3,31 @@
 import asyncio
 from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from agent_server.settings import limit
 
+HEAD_BYTES = 65536
 
-class Connection(H11Protocol):
+
+class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with the bounds that it lacks.
 
-    A request's head must arrive within HEAD_SECONDS, and what is sent must be read within
-    UNREAD_SECONDS. Of more than CONNECTIONS_WAITING without a request, the oldest is closed.
+    A request's head must arrive within HEAD_SECONDS, and have at most HEAD_BYTES. What is sent must
+    be read within UNREAD_SECONDS. Of more than CONNECTIONS_WAITING without a request, the oldest is
+    closed.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._opened = self.loop.time()
+        self._in_head, self._head_bytes = True, 0
 
     @property
     def waits(self) -> bool:
-        """Whether the head of the next request has not arrived."""
-        return self.conn.their_state is h11.IDLE
+        """Whether the head of the next request has not arrived, and nothing else is to be done."""
+        return self._in_head and (self.cycle is None or self.cycle.response_complete)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -38,8 +41,21 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
+        self._head_bytes = self._head_bytes + len(data) if self._in_head else 0
         super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES:
+            self.transport.abort()
         self._watch_head()
+
+    def on_headers_complete(self) -> None:
+        """Begin the request."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Wait for the next request."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Wait for the client to read."""

@@ -18,6 +18,7 @@ from langgraph.types import Command
 from agent_server.answers.listener import Listener, may_change_answers
 from agent_server.answers.outcomes import end, end_early
 from agent_server.answers.telling import Teller
+from agent_server.answers.traces import tracers
 from agent_server.approvals.calls import NOT_APPROVED, Approvals, Pause, ask_for
 from agent_server.approvals.pausing import may_pause, to_answers, waiting_calls
 from agent_server.errors import ApiError
@@ -32,7 +33,6 @@ from agent_server.threads.state import added_by_turn
 from agent_server.threads.window import begin
 
 INTERRUPT = "__interrupt__"  # in an update, beside the names of nodes
-MLFLOW_FLAVOR = "mlflow.langchain"
 Agent = CompiledStateGraph[Any, User, Any, Any]
 Store = BaseStore
 # Opens a thread for one turn: takes its key, and the id of the background response or "".
@@ -125,7 +125,7 @@ def _config(turn: Turn, listener: Listener) -> RunnableConfig:
     return {
         "configurable": {"thread_id": turn.thread_key},
         "recursion_limit": 2 * limit("MAX_STEPS"),  # calls to the model, and to tools
-        "callbacks": [listener, ToolCallBound()],
+        "callbacks": [listener, ToolCallBound(), *tracers()],
         "metadata": {"response_id": turn.response_id, "turn_id": uuid4().hex},
     }
 

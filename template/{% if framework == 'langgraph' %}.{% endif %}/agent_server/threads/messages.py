@@ -25,6 +25,8 @@ from agent_server.threads.deduplicate import (
 from agent_server.threads.window import AROUND, INTERRUPTED, LETTERS, context_tokens
 
 Messages = Sequence[AnyMessage]
+# A message, as this process holds it, takes so many times the bytes stored.
+HELD = 4
 # What a model or a tool may have written.
 WRITTEN = (
     "content", "id", "name", "tool_calls", "invalid_tool_calls", "tool_call_id",
@@ -105,6 +107,28 @@ def out_of_reach(messages: Messages) -> Messages:
             break
         start = index if isinstance(messages[index], HumanMessage) else start
     return messages[:start] if start < len(messages) else ()
+
+
+def copied(value: Any) -> Any:
+    """Return messages, in whatever lists, that can be changed without changing these."""
+    match value:
+        case list():
+            return [copied(one) for one in value]
+        case tuple() if hasattr(value, "_fields"):  # LangGraph's mark of a full copy
+            return type(value)(*map(copied, value))
+        case BaseMessage():
+            return value.model_copy()
+    return value
+
+
+def held_size(value: Any) -> int:
+    """Return about how many bytes messages take in this process."""
+    match value:
+        case list() | tuple():
+            return sum(map(held_size, value))
+        case BaseMessage():
+            return HELD * (len(str(value.content)) + 400)
+    return 0
 
 
 def _size(message: AnyMessage) -> int:

@@ -8,6 +8,8 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_server.database.pool import Connection, Pool
 from agent_server.threads import lease
+from agent_server.threads.saver import RecentThreads as RecentThreads
+from agent_server.threads.saver import Saver
 
 # The next threads: each is found by a look into the index, however many checkpoints there are.
 NEXT_THREADS = """
@@ -36,11 +38,12 @@ async def open_thread(
     response_id: str = "",
     condition: LiteralString = "true",
     while_waiting: Callable[[], None] = lease.do_nothing,
-) -> AsyncIterator[AsyncPostgresSaver]:
+    recent: RecentThreads | None = None,
+) -> AsyncIterator[Saver]:
     """Yield the checkpointer for one turn, which has the thread to itself until it ends.
 
     Waits and raises as `open_lease` does.
     """
     async with lease.open_lease(pool, thread_key, response_id, condition, while_waiting):
         # One per turn: a saver runs one operation at a time, for all of its callers.
-        yield AsyncPostgresSaver(pool)
+        yield Saver(pool, recent or RecentThreads())

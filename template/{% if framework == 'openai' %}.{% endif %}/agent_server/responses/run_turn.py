@@ -14,6 +14,7 @@ from agent_server.answers.completions import Heard
 from agent_server.answers.outcomes import end
 from agent_server.answers.running import Run, build_run, run_agent
 from agent_server.answers.telling import Teller
+from agent_server.answers.traces import Traces
 from agent_server.approvals.calls import Approvals, Pause, ask_for
 from agent_server.approvals.pausing import (
     Result,
@@ -31,14 +32,13 @@ from agent_server.settings import SettingsError, has
 from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer
 from agent_server.threads.window import begin
 
-MLFLOW_FLAVOR = "mlflow.openai"
 Agent = agents.Agent[Context]
 Store = context.Store
 Items = list[agents.TResponseInputItem]
 Made = Sequence[agents.items.RunItem]
 
-# The SDK would send conversations to OpenAI. MLflow adds its own processor when it traces.
-agents.set_trace_processors([])
+# The SDK would send conversations to OpenAI.
+agents.set_trace_processors([Traces()])
 
 
 class OpenedThread(Protocol):

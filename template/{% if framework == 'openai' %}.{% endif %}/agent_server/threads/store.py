@@ -12,6 +12,7 @@ from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import storable
 from agent_server.threads import lease
+from agent_server.threads.recent import Recent
 from agent_server.threads.window import bytes_read
 
 # As `agents.extensions.memory.SQLAlchemySession` creates them: never change these.
@@ -29,15 +30,19 @@ TABLES = """
         ON agent_messages (session_id, created_at)"""
 INDEX = """
     CREATE INDEX IF NOT EXISTS idx_agent_messages_session_id ON agent_messages (session_id, id)"""
-# The newest items, as far as the model may see them: they are read from the index, backwards.
+# The newest items, as far as the model may see them: they are read from the index, backwards. None
+# if the session is still as it was when `last` was the last of its `total` items.
 GET = """
-    SELECT message_data,
-        (SELECT count(*) FROM agent_messages WHERE session_id = %(session_id)s) AS total
-    FROM (
-        SELECT *, sum(octet_length(message_data)) OVER (ORDER BY id DESC) AS size
+    WITH latest AS (
+        SELECT max(id) AS last, count(*) AS total FROM agent_messages
+        WHERE session_id = %(session_id)s),
+    newest AS (
+        SELECT id, message_data, sum(octet_length(message_data)) OVER (ORDER BY id DESC) AS size
         FROM agent_messages WHERE session_id = %(session_id)s
-        ORDER BY id DESC LIMIT %(rows)s) newest
-    WHERE size <= %(bytes)s ORDER BY id"""
+            AND (SELECT (last, total) IS DISTINCT FROM (%(last)s::int, %(total)s) FROM latest)
+        ORDER BY id DESC LIMIT %(rows)s)
+    SELECT last, total, message_data
+    FROM latest LEFT JOIN newest ON size <= %(bytes)s ORDER BY id"""
 # The items are sent as binary: psycopg would escape texts letter by letter.
 ADD = """
     WITH gone AS (DELETE FROM agent_messages WHERE id IN (
@@ -47,7 +52,8 @@ ADD = """
         ON CONFLICT (session_id) DO UPDATE SET updated_at = CURRENT_TIMESTAMP RETURNING session_id)
     INSERT INTO agent_messages (session_id, message_data)
     SELECT session_id, item
-    FROM session, unnest(%(items)b::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place"""
+    FROM session, unnest(%(items)b::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place
+    RETURNING id"""
 
 MOST_ITEMS = 2000  # that are read of a session
 
@@ -58,24 +64,40 @@ IS_THERE = "SELECT FROM agent_sessions WHERE session_id = %(thread)s"
 LAST_USED = "(SELECT updated_at::timestamptz FROM agent_sessions WHERE session_id = key)"
 
 
+@dataclass(frozen=True)
+class Items:
+    """The newest items of a session, as JSON."""
+
+    last: int | None  # the id of the last
+    total: int  # in the session
+    texts: list[str]
+
+    @property
+    def size(self) -> int:
+        """How many bytes they have, about."""
+        return sum(map(len, self.texts))
+
+
+RecentThreads = Recent[Items]
+
+
 @dataclass
 class Thread:
     """One session, which a turn has to itself."""
 
     pool: Pool
     session_id: str
+    recent: RecentThreads
     left_out: int = 0  # items before those that were read
 
     async def get_items(self) -> list[TResponseInputItem]:
         """Return the newest whole turns of the session, oldest first: all that may matter."""
-        place = {"session_id": self.session_id, "rows": MOST_ITEMS, "bytes": bytes_read()}
-        async with self.pool.connection() as connection:
-            rows = await (await connection.execute(GET, place)).fetchall()
-        items: list[TResponseInputItem] = [json.loads(row["message_data"]) for row in rows]
-        whole = rows[0]["total"] == len(rows) if rows else True
+        found = await self._read()
+        items: list[TResponseInputItem] = [json.loads(text) for text in found.texts]
+        whole = found.total == len(items)
         asked = [index for index, item in enumerate(items) if item.get("role") == "user"]
         items = items if whole else items[asked[0] if asked else 0 :]
-        self.left_out = rows[0]["total"] - len(items) if rows else 0
+        self.left_out = found.total - len(items)
         return items
 
     async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
@@ -83,7 +105,34 @@ class Thread:
         texts = [json.dumps(storable(item), ensure_ascii=False) for item in items]
         place = {"session_id": self.session_id, "instead_of": instead_of}
         async with self.pool.connection() as connection:
-            await connection.execute(ADD, {**place, "items": texts})
+            added = await connection.execute(ADD, {**place, "items": texts})
+            ids = [row["id"] for row in await added.fetchall()]
+        self._remember(texts, instead_of, max(ids, default=None))
+
+    async def _read(self) -> Items:
+        kept = (self.recent.find(self.session_id) or (Items(-1, -1, []), 0))[0]
+        limits = {"rows": MOST_ITEMS, "bytes": bytes_read()}
+        place = {"session_id": self.session_id, "last": kept.last, "total": kept.total, **limits}
+        async with self.pool.connection() as connection:
+            rows = await (await connection.execute(GET, place)).fetchall()
+        last, total = rows[0]["last"], rows[0]["total"]
+        if (last, total) == (kept.last, kept.total):
+            return kept
+        texts = [row["message_data"] for row in rows if row["message_data"] is not None]
+        found = Items(last, total, texts)
+        self.recent.keep(self.session_id, found, found.size)
+        return found
+
+    def _remember(self, texts: list[str], instead_of: int, last: int | None) -> None:
+        known = self.recent.find(self.session_id)
+        self.recent.drop(self.session_id)
+        if not known or last is None or instead_of > len(known[0].texts):
+            return
+        before = known[0]
+        held = [*before.texts[: len(before.texts) - instead_of], *texts][-MOST_ITEMS:]
+        new = Items(last, before.total - instead_of + len(texts), held)
+        if new.size <= bytes_read():
+            self.recent.keep(self.session_id, new, new.size)
 
 
 async def create_thread_tables(connection: Connection) -> None:
@@ -99,10 +148,11 @@ async def open_thread(
     response_id: str = "",
     condition: LiteralString = "true",
     while_waiting: Callable[[], None] = lease.do_nothing,
+    recent: RecentThreads | None = None,
 ) -> AsyncIterator[Thread]:
     """Yield the session for one turn, which has it to itself until it ends.
 
     Waits and raises as `open_lease` does.
     """
     async with lease.open_lease(pool, thread_key, response_id, condition, while_waiting):
-        yield Thread(pool, thread_key)
+        yield Thread(pool, thread_key, recent or RecentThreads())
