@@ -11,6 +11,7 @@ import { offerEarlier } from "./paging.js";
 import { keep, kept } from "./storage.js";
 import { Run } from "./stream.js";
 import { Stopped, Turn } from "./turn.js";
+import { showLast } from "./versions.js";
 import { Waiting } from "./waiting.js";
 import { t } from "./words.js";
 
@@ -72,6 +73,7 @@ export class Conversation {
   /** Send a message, and show what comes back; `more` says what it is to replace, if anything. */
   async send(message, more = {}, files = []) {
     for (const offer of this.list.querySelectorAll(".offer")) offer.remove();
+    showLast(this);
     this.list.append(userMessage(message, files));
     settle(this.list);
     keep(this.#unsent, { text: message, chat: this.wanted, more });

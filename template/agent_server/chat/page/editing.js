@@ -1,11 +1,13 @@
 /** Editing the last question in its place. */
 
 import { element } from "./dom.js";
+import { showLast } from "./versions.js";
 import { t } from "./words.js";
 
 /** Let the user write another question in place of the last one. */
 export function edit(conversation, question = conversation.asked.at(-1)) {
   if (conversation.run || !question?.said || question.querySelector("form")) return;
+  showLast(conversation);
   const box = element("textarea", { "aria-label": t("edit_label"), dir: "auto", rows: 3 });
   const bubble = question.querySelector(".bubble");
   const bar = question.querySelector(":scope > .actions");

@@ -26,7 +26,7 @@ function toButtons(count, place, go) {
 async function show(conversation, question, place) {
   question.versions ??= await load(conversation, question);
   const count = question.versions.length + 1;
-  for (const old of conversation.list.querySelectorAll(".old")) old.remove();
+  showLast(conversation);
   const own = [question];
   for (let row = question.nextSibling; row && !row.matches(".user"); row = row.nextSibling) own.push(row);
   const isLast = place === count - 1;
@@ -39,6 +39,12 @@ async function show(conversation, question, place) {
   last.append(element("p", { class: "quiet" }, t("version_note")));
   setBar(last, t("about_answer"), toButtons(count, place, (to) => show(conversation, question, to)));
   focus(last);
+}
+
+/** Show the last version of every question: those from which the conversation goes on. */
+export function showLast({ list }) {
+  for (const old of list.querySelectorAll(".old")) old.remove();
+  for (const own of list.querySelectorAll(":scope > [hidden]")) own.hidden = false;
 }
 
 async function load(conversation, question) {
