@@ -168,8 +168,8 @@ def make_newer(clone: Path) -> None:
     change_answer_name(clone)
     chats = in_template(CHATS, clone)
     step = '\nPINNED = "ALTER TABLE chats ADD pinned boolean NOT NULL DEFAULT false"\n'
-    edit(chats, lambda t: t.replace("\n# Locks the chat", f"{step}\n# Locks the chat"))
-    edit(chats, lambda t: re.sub(r"\[TABLES\b(.*?)\]", r"[TABLES\1, PINNED]", t))
+    edit(chats, lambda t: t.replace("\n# Of a question,", f"{step}\n# Of a question,"))
+    edit(chats, lambda t: re.sub(r"\[TABLES\b(.*?)\]", r"[TABLES\1, PINNED]", t, flags=re.S))
     edit(chats, lambda t: t.replace("SELECT id, title,", "SELECT id, title, pinned,"))
 
 

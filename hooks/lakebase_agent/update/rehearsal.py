@@ -22,8 +22,10 @@ from lakebase_agent.update.changes import Rehearsal
 from lakebase_agent.update.line_ends import line_ends_of
 
 # The same as `_skip_if_exists` in copier.yml. Copier would restore those that the owner deleted.
-OWNERS = ("README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
-          "evals/cases.toml")  # fmt: skip
+OWNERS = (
+    "README.md", "agent_server/agent.py", "agent_server/logo.svg", "agent_server/page.toml",
+    "agent_server/prompts.py", "agent_server/tools.py", "evals/cases.toml",
+)  # fmt: skip
 CURRENT = "current"
 IGNORED = ("--others", "--ignored", "--exclude-standard", "-z", "--", ".")
 # What git has of a file, whatever the machine makes of line ends.

@@ -9,9 +9,9 @@ import httpx
 import openai
 from openai.resources.chat import AsyncChat, AsyncCompletions
 
+from agent_server.answers.lengths import is_too_long
 from agent_server.errors import ApiError, context_too_long
 from agent_server.settings import limit, on_this_machine
-from agent_server.threads.lengths import is_too_long
 from agent_server.threads.window import context_tokens, fit, paired, size
 
 # As in the client that the SDK would make.

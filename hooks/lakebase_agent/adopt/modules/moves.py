@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from packaging.version import InvalidVersion, Version
 
 from lakebase_agent.adopt.modules.relocation import PACKAGE
-from lakebase_agent.adopt.place import Place
+from lakebase_agent.adopt.place import SCRIPT, Place
 from lakebase_agent.merging.merged import Merged, Moved, NotApplied
 from lakebase_agent.merging.moves import Moves, moves_between
 
@@ -62,13 +62,21 @@ def _release(version: str) -> str:
     return ""
 
 
+def _to_module(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
 def _relocated(moves: Moves, place: Place) -> Moves:
     folder = place.module.replace(".", "/")
 
     def path(name: str) -> str:
         return folder + name.removeprefix(PACKAGE)
 
+    [script] = map(_to_module, ImportPaths(place).of({place.script: ""}))
+
     def dotted(name: str) -> str:
+        if name.startswith(f"{_to_module(SCRIPT)}."):
+            return script + name.removeprefix(_to_module(SCRIPT))
         return place.module + name.removeprefix(PACKAGE)
 
     return Moves(

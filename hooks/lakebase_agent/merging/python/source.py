@@ -93,7 +93,9 @@ def dotted(path: str) -> str:
 
 def path_of(module: str, files: Mapping[str, object]) -> str | None:
     """Return the path of a module, if it is one of `files`."""
-    stem = module.replace(".", "/")
+    # A script beside the folder where imports start: `../scripts/name.py` is `...scripts.name`.
+    above = "../" if module.startswith("...") else ""
+    stem = above + module.removeprefix("...").replace(".", "/")
     return next((p for p in (f"{stem}.py", f"{stem}/__init__.py") if p in files), None)
 
 
