@@ -13,8 +13,6 @@ from tests.rows import insert, rows
 # released when the turn ends.
 MIGRATIONS = {"checkpoint_migrations", "store_migrations", "vector_migrations"}
 OF_NOBODY = {*MIGRATIONS, "schema_versions", "turn_leases"}
-# What only a very long conversation has.
-RARE = {"thread_summaries"}
 
 
 def live(agent: Agent) -> None:
@@ -42,7 +40,7 @@ def test_forgetting_me_leaves_no_row_in_any_table(agent: Agent) -> None:
     live(agent)
     during = rows()
     full = {name for name in during if during[name] - before[name]}
-    assert full == set(during) - OF_NOBODY - RARE
+    assert full == set(during) - OF_NOBODY
     assert agent.http.delete("/api/me", headers=agent.headers).status_code == 204
     assert rows() == before
 

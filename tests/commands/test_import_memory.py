@@ -10,6 +10,7 @@ import pytest
 from tests.standins.workspace.embedded import EmbeddedPostgres
 from tests.support.existing_agents import Done, run, write_agent
 
+pytestmark = pytest.mark.slow
 SCHEMA = "memory"
 NOTE = f"app_name: a\nmemory_schema: {SCHEMA}\nlakebase: autoscaling\n"
 # As langgraph-checkpoint-postgres 3.x and the OpenAI Agents SDK create them.

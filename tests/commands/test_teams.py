@@ -24,6 +24,8 @@ BOB, CI = "bob@example.com", "6f1c2d3e-0000-4000-8000-00000000abcd"
 OWN_SCHEMA = "my_agent_dev_bob"
 PROD = ("link", "--create", "--target", "prod", "--deployer", CI, "--users", "data science")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:

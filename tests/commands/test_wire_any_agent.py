@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from lakebase_agent.adopt.existing_agent import examine_agent
 from lakebase_agent.adopt.place import Place
 from tests.support.existing_agents import app_template, write_agent
 
+pytestmark = pytest.mark.slow
 AGENT = "agent_server/agent.py"
 PLACE = Place("agent_server/lakebase_memory", "agent_server.lakebase_memory", "", "")
 
