@@ -66,7 +66,8 @@ def get(server: Server, path: str) -> Any:
 def rows(server: Server) -> dict[str, Any]:
     """Return what is kept about the user, but for the columns that updates have added."""
     tables = get(server, "/api/me/export")
-    added = dict.fromkeys(("pinned", "answering", "answering_until", "files"))
+    names = ("pinned", "answering", "answering_until", "files", "sources", "trace_id")
+    added = dict.fromkeys(names)
     return {name: [{**row, **added} for row in tables[name]] for name in tables}
 
 
