@@ -42,8 +42,8 @@ SETTLE_SECONDS = 15
 # What the server's watchdog says. The machine may leave a loop waiting that does nothing, so that
 # what it did counts; beyond some time, it waited for something else.
 HELD = re.compile(r"event loop was held for (\d+) ms \(CPU (\d+) ms\)(?:\n .*)*")
-# The watchdog reports from 100 ms on; a slow machine takes some times as long for the same work, and
-# what is attacked here used to hold the loop for seconds.
+# The watchdog reports from 100 ms on; a slow machine takes some times as long for the same work,
+# and what is attacked here used to hold the loop for seconds.
 HELD_CPU_MILLISECONDS = 400
 HELD_MILLISECONDS = 3000
 
