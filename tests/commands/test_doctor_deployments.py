@@ -15,22 +15,13 @@ from starlette.routing import Route
 
 from tests.conftest import Renders
 from tests.standins.bundle import Deployment
-from tests.standins.workspace import APP, ME, Workspace, open_workspace
+from tests.standins.workspace import APP, ME, Workspace
 from tests.support.commands import run_here
 from tests.support.rendering import Combination
 from tests.support.served import served
 
 PLACE = ("--project", "agents", "--branch", "production")
 DEPLOY = "databricks apps deploy --target prod"
-
-
-@pytest.fixture
-def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """Yield a workspace whose app is in the state of production."""
-    with open_workspace() as workspace:
-        for name, value in workspace.variables(DATABRICKS_CONFIG_PROFILE="").items():
-            monkeypatch.setenv(name, value)
-        yield workspace
 
 
 @pytest.fixture

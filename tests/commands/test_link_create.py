@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import pytest
 import yaml
 
 from lakebase_agent.link.team import personal_app
-from tests.conftest import Renders
 from tests.standins.bundle import Deployment
 from tests.standins.workspace import (
     APP,
@@ -20,12 +17,10 @@ from tests.standins.workspace import (
     INSTANCE,
     ME,
     Workspace,
-    open_workspace,
 )
 from tests.standins.workspace.content import MODELS
 from tests.support.bundles import SCHEMA, bundle_problems
 from tests.support.commands import run_here
-from tests.support.rendering import Combination
 
 PLACE = ("--project", "agents", "--branch", "production")
 REFERENCE = re.compile(r"\$\{resources\.(\w+)\.(\w+)\.(id|name)\}")
@@ -41,25 +36,6 @@ EVERY = pytest.mark.parametrize(
     ],
     indirect=["project"],
 )
-
-
-@pytest.fixture
-def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """Yield a workspace that the environment leads to."""
-    with open_workspace() as workspace:
-        for name, value in workspace.variables(DATABRICKS_CONFIG_PROFILE="").items():
-            monkeypatch.setenv(name, value)
-        yield workspace
-
-
-@pytest.fixture
-def project(
-    request: pytest.FixtureRequest, workspace: Workspace, renders: Renders, tmp_path: Path
-) -> Path:
-    """Return a project on an autoscaling Lakebase, or what the test asks for."""
-    flavour = getattr(request, "param", "autoscaling")
-    combination = Combination("langgraph", ("short_term", "long_term"), flavour)
-    return Path(shutil.copytree(renders[combination], tmp_path / "p"))
 
 
 def create(project: Path, target: str, *options: str) -> str:

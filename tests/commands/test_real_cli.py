@@ -3,40 +3,17 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Renders
-from tests.standins.workspace import Workspace, open_workspace
 from tests.support.commands import run_here
-from tests.support.rendering import Combination
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("databricks"), reason="the Databricks CLI is not here"),
 ]
 PARENT = ("--project", "agents")
-
-
-@pytest.fixture
-def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """Yield a workspace that the environment leads to."""
-    with open_workspace() as workspace:
-        for name, value in workspace.variables(DATABRICKS_CONFIG_PROFILE="").items():
-            monkeypatch.setenv(name, value)
-        yield workspace
-
-
-@pytest.fixture
-def project(
-    request: pytest.FixtureRequest, workspace: Workspace, renders: Renders, tmp_path: Path
-) -> Path:
-    """Return a project on an autoscaling Lakebase, or what the test asks for."""
-    flavour = getattr(request, "param", "autoscaling")
-    combination = Combination("langgraph", ("short_term", "long_term"), flavour)
-    return Path(shutil.copytree(renders[combination], tmp_path / "p"))
 
 
 def validate(project: Path, target: str) -> "subprocess.CompletedProcess[str]":
