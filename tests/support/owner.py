@@ -45,6 +45,9 @@ def edited(name: str, text: str) -> tuple[str, str]:
     if name in OWNED:
         line = "# The owner was here."
         return f"{line}\n{text}", line
+    if name.endswith(".json"):
+        line = '  "mine": "Mine",'
+        return text.replace("{\n", f"{{\n{line}\n", 1), line
     line = f"# Mine, in {name}." if not name.endswith(".md") else "Mine."
     if docstring := re.match(r'""".+"""\n', text):
         # Not at the end, which releases change: git merges no neighbours.

@@ -1,6 +1,7 @@
 """A project of every earlier release, edited everywhere by its owner, takes this one."""
 
 import ast
+import json
 import random
 import re
 import tomllib
@@ -31,6 +32,7 @@ EACH = list(zip(PAIRWISE, cycle(RELEASES), strict=False))
 ALL = list(product(PAIRWISE, (RELEASES[0], RELEASES[-1])))
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
+    ".json": json.loads,
     ".toml": tomllib.loads,
     ".yml": yaml.safe_load,
 }

@@ -70,9 +70,10 @@ class DurableResponse(ResponseBuilder):
     def fail_instead(self, code: str, message: str) -> Event:
         """Fail with an error after all; return the event that replaces the last, unseen one."""
         self._emitted -= 1
+        self.events = EventLog(self.events.end_position - 1)
         self.body.update(status="in_progress", usage=None)
         self.fail(code, message)
-        return self.events.since(self.events.end_position - 1)[0]
+        return self.events.since(self.events.start)[0]
 
     def _end(self, kind: Kind, text: str, annotations: Sequence[Item]) -> None:
         whole = text and self._written is None

@@ -82,9 +82,11 @@ SEARCH = f"""
         ORDER BY messages.created_at LIMIT 1) found ON true
     ORDER BY updated_at DESC, id DESC"""
 # An empty page is one row without a message; another user's chat has no row. A page has at least
-# one message, and no more once it has page_bytes. A question says whether its answer was liked.
+# one message, and no more once it has page_bytes. A question says whether its answer was liked, and
+# all of them which question is being answered.
 MESSAGES = f"""
-    SELECT m.id, role, content, files, partial, sources, size, m.created_at, (
+    SELECT CASE WHEN {RUNNING} THEN answering END AS answering,
+        m.id, role, content, files, partial, sources, size, m.created_at, (
         SELECT count(*) FROM earlier_messages e
         WHERE e.chat_id = c.id AND e.question_id = m.id AND e.role = 'user') AS earlier, (
         SELECT value FROM feedback f WHERE role = 'user' AND f.user_id = c.user_id
@@ -125,14 +127,16 @@ class Chats:
         words = " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", page.search))
         return await self._all(SEARCH if page.search else LIST, words=words, **page.model_dump())
 
-    async def messages(self, chat_id: UUID, page: Page) -> list[Row]:
+    async def messages(self, chat_id: UUID, page: Page) -> tuple[list[Row], UUID | None]:
         """Return the latest messages before the page's position, oldest first, and their sizes.
 
-        They are fewer than the page's limit when they reach the limit PAGE_BYTES.
+        They are fewer than the page's limit when they reach the limit PAGE_BYTES. Also return the
+        id of the question that is being answered, if any.
         """
         place = {"id": chat_id, "page_bytes": limit("PAGE_BYTES"), **page.model_dump()}
         rows = await self._some(MESSAGES, **place)
-        return [_told(row) for row in rows if row["id"]]
+        answering = rows[0]["answering"]
+        return [_told(row) for row in rows if row["id"]], answering
 
     async def earlier(self, chat_id: UUID, question_id: UUID) -> list[Row]:
         """Return the questions and answers that a question and its answer replaced, oldest first.
@@ -174,9 +178,9 @@ async def create_chat_tables(connection: Connection) -> None:
 
 
 def _told(row: Row) -> Row:
-    """Return a message with what it has as JSON."""
+    """Return a message with what it has as JSON, and nothing of its chat."""
     texts = {name: json.loads(row[name] or "[]") for name in ("files", "sources")}
-    return {**row, **texts}
+    return {name: value for name, value in {**row, **texts}.items() if name != "answering"}
 
 
 async def _execute(connection: Connection, query: str, **values: Any) -> list[Row]:
