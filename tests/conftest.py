@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -26,12 +27,6 @@ LONGEST = (
     "test_update_switches", "test_conversations", "test_for_everybody", "test_doctor",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
-# What they try is the same code in both frameworks: the second takes its turn in long runs.
-SAME_IN_BOTH = (
-    "test_conversations", "test_for_everybody",
-    "test_fair_shares", "test_fuzzed_bodies", "test_memory", "test_slow_clients",
-    "test_stopping", "test_transport", "test_truth",
-)  # fmt: skip
 
 
 def pytest_configure() -> None:
@@ -49,15 +44,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Those of what is rendered share all renders, and those that attack a server share one.
     """
     place = {name: place for place, name in enumerate(LONGEST)}
+    ids = {item.nodeid for item in items}
     items.sort(key=lambda item: place.get(_part(item), len(place)))
     for item in items:
         framework = next((name for name in FRAMEWORKS if name in item.name), "")
         name = _part(item)
         group = "rendered" if name in RENDERED else f"{name} {framework}"
         item.add_marker(pytest.mark.xdist_group(group))
-        same = item.path.parent.name in ("abuse", "browser") and item.path.stem in SAME_IN_BOTH
-        if same and framework == "openai":
+        if framework and _is_the_others_turn(item.nodeid, framework, ids):
             item.add_marker(pytest.mark.long)
+
+
+def _is_the_others_turn(test: str, framework: str, tests: set[str]) -> bool:
+    """Whether `.ci/run` has this test for the other framework's project alone.
+
+    It has half of such tests for each framework: they cost most of its minutes.
+    """
+    [other] = set(FRAMEWORKS) - {framework}
+    turn = FRAMEWORKS[crc32(test.replace(framework, "").encode()) % 2]
+    return test.replace(framework, other) in tests and turn != framework
 
 
 def _part(item: pytest.Item) -> str:

@@ -23,12 +23,17 @@ from tests.support.releases import MADE_UP, Published, commit, git, releases_of
 from tests.support.rendering import OWNED, PAIRWISE, REPOSITORY, Combination
 
 RELEASES = [*MADE_UP, *releases_of(REPOSITORY)]
-# Each release with some combination, and each combination with some release; `slow` has each
-# combination with the release that differs most, and with the last.
+# Each release with some combination, and each combination with some release; `long` has each
+# combination with the release that differs most, and with the last. That each release's files
+# become this one's is tested in test_merging_releases.py.
 SOME = [(PAIRWISE[place % len(PAIRWISE)], tag) for place, tag in enumerate(RELEASES)]
 # By default only the first and the last of the releases, made up or real.
 ENDS = (MADE_UP[0], RELEASES[len(MADE_UP)], RELEASES[-1])
-EACH = list(zip(PAIRWISE, cycle(RELEASES), strict=False))
+LONG = (pytest.mark.slow, pytest.mark.long)
+EACH = [
+    pytest.param(*case, marks=() if place in (1, 5) else LONG)
+    for place, case in enumerate(zip(PAIRWISE, cycle(RELEASES), strict=False))
+]
 ALL = list(product(PAIRWISE, (RELEASES[0], RELEASES[-1])))
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
@@ -79,7 +84,7 @@ def check_update(published: Published, project: Path, release: str, wanted: Comb
 @pytest.mark.parametrize(
     ("combination", "release"),
     [
-        pytest.param(combination, tag, marks=() if tag in ENDS else pytest.mark.slow)
+        pytest.param(combination, tag, marks=() if tag in ENDS else LONG)
         for combination, tag in SOME
     ],
     ids=str,
@@ -91,6 +96,7 @@ def test_an_edited_project_takes_this_release(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("combination", "release"), [p for p in ALL if p not in SOME], ids=str)
 def test_every_kind_of_project_takes_this_release(
     published: Published, tmp_path: Path, combination: Combination, release: str
@@ -201,6 +207,7 @@ def test_an_update_never_loses_a_line_of_the_owner(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @settings(unhurried, max_examples=6)
 @given(random_edits)
 def test_an_update_never_loses_a_line_of_the_owner_in_many_attempts(
