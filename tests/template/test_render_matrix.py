@@ -28,6 +28,8 @@ from tests.support.rendering import (
     render,
 )
 
+# Markdown without a blank line where one ends: a text would be the last row of a table.
+RUN_TOGETHER = re.compile(r"^\|.*\n[^|\n].*|^[^|\n].*\n\|.*|^.+\n#+ .*", re.MULTILINE)
 LEFTOVER = r"\{%|(?<!\$)\{\{ |^\s*#:"
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
@@ -84,6 +86,15 @@ def test_nothing_of_the_template_language_is_left(renders: Renders) -> None:
     def find(project: Path, _: Combination) -> list[Path]:
         texts = {path.relative_to(project): path.read_text("utf-8") for path in files(project)}
         return [path for path, text in texts.items() if re.search(LEFTOVER, text, re.MULTILINE)]
+
+    assert every(renders, find) == []
+
+
+def test_a_blank_line_ends_every_table_and_paragraph(renders: Renders) -> None:
+    def find(project: Path, _: Combination) -> Iterator[str]:
+        for path in project.glob("*.md"):
+            prose = re.sub("^```.*?^```", "", path.read_text("utf-8"), flags=re.M | re.DOTALL)
+            yield from RUN_TOGETHER.findall(prose)
 
     assert every(renders, find) == []
 
