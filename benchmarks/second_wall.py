@@ -3,9 +3,9 @@
 `PYTHONPATH=template uv run python -m benchmarks.second_wall --framework openai`
 
 Every table that has an owner gets a policy, forced upon the role that owns the tables. A connection
-of the pool tells Postgres whose it is: when it is taken from the pool for another user than before
-(`checkout`), or in a transaction around whatever is done with it (`transaction`). All servers run at
-once, and take turns in short rounds, so that what else the machine does strikes each alike.
+tells Postgres whose it is: when it is taken from the pool for another user than before
+(`checkout`), or in a transaction around whatever is done with it (`transaction`). All servers run
+at once, and take turns in short rounds, so that what else the machine does strikes each alike.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
+from time import monotonic
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.databricks.subjects import Running, Subject, open_talk
-from benchmarks.projects import FRAMEWORKS, open_project, open_services, report
+from benchmarks.projects import FRAMEWORKS, open_project, open_services
 from tests.support.project import Project
 
 MEMORY = ("short_term", "long_term", "background", "chat")
@@ -57,6 +58,16 @@ POLICY = """
     CREATE POLICY own ON {table}
     USING (coalesce(current_setting('agent.user', true), '') = '' OR {condition});
     ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"""
+# Long messages, as of somebody who pastes documents.
+FILL = """
+    WITH chat AS (
+        INSERT INTO chats (user_id, title) SELECT 'reader', 'chat ' || n
+        FROM generate_series(1, 20) AS n RETURNING id)
+    INSERT INTO messages (chat_id, role, content)
+    SELECT id, 'user', (
+        SELECT string_agg('word' || (n * w) % 3000, ' ') FROM generate_series(1, 10000) AS w)
+    FROM chat, generate_series(1, 5) AS n"""
+SEARCH_PATH = sql.SQL("SET search_path TO {}, public")
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 
 
@@ -73,7 +84,10 @@ def main() -> None:
             {way: _round(server, backends, options.turns) for way, server in _in_turn(running, n)}
             for n in range(options.rounds)
         ]
-    _show(options.framework, rounds[1:])
+        _show(options.framework, rounds[1:])
+        for way, server in running.items():
+            seconds = _search(server, variables["DATABASE_URL"], f"bench_{way}")
+            print(f"a search in 100 messages of 90 kB, {way}: {seconds:.2f} s")
 
 
 def _options() -> argparse.Namespace:
@@ -117,11 +131,23 @@ def _serve(project: Project, way: str, variables: dict[str, str]) -> Iterator[Ru
 
 def _wall(url: str, schema: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(schema)))
+        connection.execute(SEARCH_PATH.format(sql.Identifier(schema)))
         for (table,) in connection.execute(TABLES, [schema]).fetchall():
             if condition := POLICIES.get(table):
                 statement = POLICY.format(table=table, condition=condition)
                 connection.execute(statement.encode())
+
+
+def _search(running: Running, url: str, schema: str) -> float:
+    """Return the seconds of a search in long messages."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SEARCH_PATH.format(sql.Identifier(schema)))
+        connection.execute(FILL)
+        connection.execute("ANALYZE chats, messages")
+    with open_talk(running, "reader") as talk:
+        begun = monotonic()
+        talk.http.get("/api/chats", params={"search": "word7"})
+        return monotonic() - begun
 
 
 def _in_turn(running: dict[str, Running], number: int) -> list[tuple[str, Running]]:
@@ -149,15 +175,12 @@ def _round(running: Running, backends: psutil.Process, turns: int) -> dict[str, 
 
 
 def _clock(running: Running, postgres: psutil.Process) -> dict[str, float]:
-    import time
-
     times = [process.cpu_times() for process in (postgres, *postgres.children())]
     database = 1000 * sum(spent.user + spent.system for spent in times)
-    server = running.cpu()
     return {
-        "CPU of the server": server,
+        "CPU of the server": (server := running.cpu()),
         "CPU with Postgres": server + database,
-        "time": 1000 * time.monotonic(),
+        "time": 1000 * monotonic(),
     }
 
 

@@ -19,7 +19,7 @@ def _whose() -> tuple[str, str]:
     return (found.user.id, found.user.key) if found else ("", "")
 
 
-async def _take(pool: Pool, timeout: float | None = None) -> Connection:
+async def _take(pool: Pool, timeout: float | None = None) -> Connection:  # noqa: ASYNC109
     connection = await take(pool, timeout)
     if getattr(connection, "whose", ("", "")) != (whose := _whose()):
         try:
@@ -32,7 +32,7 @@ async def _take(pool: Pool, timeout: float | None = None) -> Connection:
 
 
 @asynccontextmanager
-async def _in_transaction(pool: Pool, timeout: float | None = None) -> AsyncIterator[Any]:
+async def _in_transaction(pool: Pool, timeout: float | None = None) -> AsyncIterator[Any]:  # noqa: ASYNC109
     async with open_connection(pool, timeout) as connection:
         if any(whose := _whose()):
             async with connection.transaction():
