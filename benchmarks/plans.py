@@ -114,7 +114,7 @@ def _chat(http: httpx.Client) -> None:
     chat = http.get("/api/chats").raise_for_status().json()
     rows = chat["chats"] if isinstance(chat, dict) else chat
     http.get(f"/api/chats/{rows[0]['id']}/messages").raise_for_status()
-    http.get("/api/chats", params={"q": "chat 7"}).raise_for_status()
+    http.get("/api/chats", params={"search": "chat 7"}).raise_for_status()
     http.post("/api/chat", json={"chatId": rows[0]["id"], "message": "hi"}).raise_for_status()
     http.delete(f"/api/chats/{rows[1]['id']}").raise_for_status()
 

@@ -18,7 +18,14 @@ fuzzed = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-ROUTES = st.sampled_from(["/responses", "/invocations", "/api/chat", "/responses/resp_1/cancel"])
+ID = "00000000-0000-4000-8000-000000000000"
+ROUTES = st.sampled_from(
+    [
+        "POST /responses", "POST /invocations", "POST /api/chat", "POST /responses/resp_1/cancel",
+        "POST /api/feedback", f"PATCH /api/chats/{ID}",
+    ]
+)  # fmt: skip
+APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
 MESSAGE = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
 CALL = {"type": "function_call", "call_id": "c", "name": "get_current_time", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "c", "output": "noon"}
@@ -26,6 +33,11 @@ BODIES: list[dict[str, Any]] = [
     {"input": [MESSAGE, CALL, OUTPUT, MESSAGE], "custom_inputs": {"thread_id": "fuzzed"}},
     {"message": "hi", "messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]},
     {"input": "hi", "background": True, "metadata": {"a": "b"}, "context": {"user_id": "eve"}},
+    {"input": [MESSAGE, {**APPROVAL, "reason": "fine"}], "custom_inputs": {"session_id": "fuzzed"}},
+    {"chatId": ID, "approval": {"id": "mcpr_1", "approve": False, "reason": "no"}},
+    {"chatId": ID, "message": "hi", "replaces": ID, "trigger": "regenerate-message"},
+    {"message_id": ID, "value": True, "comment": "good", "title": "A title"},
+    {"response_id": f"resp_{ID}", "value": None},
 ]
 ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1.5, 10**400, "", "\0", "\ud800", "x" * 10_000, [], [[]], {}, {"": {}}]
@@ -75,9 +87,10 @@ def broken_bodies(draw: st.DrawFn) -> bytes:
 def check(server: Server, route: str, body: bytes) -> None:
     """Fail unless the server answers, or says what is wrong with the body."""
     headers = {"X-Forwarded-User": "fuzz", "Content-Type": "application/json"}
-    answer = server.http.post(route, content=body, headers=headers)
+    method, path = route.split()
+    answer = server.http.request(method, path, content=body, headers=headers)
     assert answer.status_code < 500 or answer.status_code == 503, answer.text
-    if answer.status_code != 200:
+    if answer.status_code not in (200, 204):
         assert answer.json()["error"]["code"] and answer.json()["error"]["message"]
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.generated
 MEBIBYTE = 2**20
 MOST_BYTES = 4 * MEBIBYTE
 MOST_ITEMS = 2000
-RESPONSES, CHAT = "POST /responses", "POST /api/chat"
+RESPONSES, CHAT, FEEDBACK = "POST /responses", "POST /api/chat", "POST /api/feedback"
 TITLE = "PATCH /api/chats/00000000-0000-4000-8000-000000000000"
 VALUES, DEPTH, ITEMS = "MAX_REQUEST_VALUES", "MAX_REQUEST_DEPTH", "MAX_INPUT_ITEMS"
 HEADERS = {"Content-Type": "application/json", "X-Forwarded-User": "mallory"}
@@ -74,7 +74,20 @@ def chats(parts: int, part: object) -> str:
     return json.dumps({"messages": [{"role": "user", "parts": [part] * parts}]})
 
 
+def judged(**more: str) -> str:
+    """Return a judgement of an answer, and what `more` says in JSON."""
+    inside = {"message_id": '"00000000-0000-4000-8000-000000000000"', "value": "true", **more}
+    return f"{{{','.join(f'{json.dumps(key)}:{value}' for key, value in inside.items())}}}"
+
+
+def approved(**more: str) -> str:
+    """Return an approval in a chat, and what `more` says of it in JSON."""
+    inside = {"id": '"mcpr_1"', "approve": "true", **more}
+    return f'{{"approval":{{{",".join(f"{json.dumps(k)}:{v}" for k, v in inside.items())}}}}}'
+
+
 TEXT = {"type": "text", "text": "Hello"}
+APPROVAL = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
 # Where it is sent, what is sent, and what the refusal must name.
 REFUSED: dict[str, tuple[str, str, str]] = {
     "objects": (RESPONSES, asks(input=many("{}")), VALUES),
@@ -96,6 +109,15 @@ REFUSED: dict[str, tuple[str, str, str]] = {
     "deep arguments": (RESPONSES, inputs(calls(1, 1, "[" * 100 + "]" * 100)), DEPTH),
     "parts of a chat": (CHAT, chats(20_000, {}), "parts.0"),
     "more parts of a chat": (CHAT, chats(40_000, TEXT), VALUES),
+    "a comment": (FEEDBACK, judged(comment=many("1")), VALUES),
+    "a long comment": (FEEDBACK, judged(comment=f'"{"x" * MEBIBYTE}"'), "comment"),
+    "a deep comment": (FEEDBACK, judged(comment="[" * 100 + "]" * 100), DEPTH),
+    "unknown keys of a judgement": (FEEDBACK, judged(unknown=members(80_000)), VALUES),
+    "an approval": (CHAT, approved(reason=many("{}")), VALUES),
+    "a long reason": (CHAT, approved(reason=f'"{"x" * MEBIBYTE}"'), "reason"),
+    "the id of an approval": (CHAT, approved(id=f'"{"x" * MEBIBYTE}"'), "approval.id"),
+    "approvals": (RESPONSES, inputs([APPROVAL] * (MOST_ITEMS + 1)), ITEMS),
+    "approvals of one call": (RESPONSES, inputs([APPROVAL] * MOST_ITEMS), "two approval"),
     "a title": (TITLE, f'{{"title":{many("1")}}}', VALUES),
 }
 ITEMS_ANSWERED: dict[str, tuple[str, str]] = {
@@ -109,6 +131,10 @@ ITEMS_ANSWERED: dict[str, tuple[str, str]] = {
     ),
     "parts": (RESPONSES, inputs([{"role": "user", "content": [TEXT] * 16_000}])),
     "unknown keys": (RESPONSES, asks(unknown=members(40_000))),
+    "approvals before a question": (
+        RESPONSES,
+        inputs([*[APPROVAL] * (MOST_ITEMS - 1), {"role": "user", "content": "Hello"}]),
+    ),
     "parts of a chat": (CHAT, chats(15_000, TEXT)),
 }
 TEXTS_ANSWERED: dict[str, tuple[str, str]] = {

@@ -36,7 +36,15 @@ AGE = {
 }
 COLUMNS = """
     SELECT table_name AS name, column_name AS column FROM information_schema.columns
-    WHERE table_schema = %s AND column_name IN ('thread_id', 'session_id')"""
+    WHERE table_schema = %s AND (
+        column_name IN ('thread_id', 'session_id')
+        OR table_name = 'approvals' AND column_name = 'thread_key')"""
+# What a thread has only if its owner wants it to.
+MORE = """
+    INSERT INTO thread_summaries VALUES (%(key)s, 'Said hello', 'a hash');
+    INSERT INTO approvals (id, user_id, thread_key, number, name, arguments, place, state)
+    VALUES (%(key)s, 'ada', %(key)s, 0, 'send', '{}', 'a place', 'a state')"""
+OF_CHAT = ("messages", "earlier_messages", "feedback")
 
 
 class Rows:
@@ -62,6 +70,16 @@ class Rows:
             p["name"]: self.count(f"{p['name']} WHERE {p['column']} = %s", key) for p in places
         }
         return {name: count for name, count in counts.items() if count}
+
+    def of_chat(self, chat: str) -> dict[str, int]:
+        """Count the rows of a chat, in each table that has any."""
+        counts = {name: self.count(f"{name} WHERE chat_id = %s", chat) for name in OF_CHAT}
+        return {name: count for name, count in counts.items() if count}
+
+    def add_to_thread(self, key: str) -> None:
+        """Add a summary of a thread, and a call that waits in it."""
+        for statement in MORE.split(";"):
+            self.execute(statement, {"key": key})
 
     def age_thread(self, key: str, days: int) -> None:
         """Let the last turn of a thread be so long ago."""
@@ -136,11 +154,20 @@ def run(server: Server, user: str, thread: str) -> str:
 
 def open_chat(server: Server, user: str) -> str:
     """Return the id of a chat with a question and an answer."""
-    asked = server.http.post(
-        "/api/chat", json={"message": "Hello"}, headers={"X-Forwarded-User": user}
-    )
+    headers = {"X-Forwarded-User": user}
+    asked = server.http.post("/api/chat", json={"message": "Hello"}, headers=headers)
     assert asked.status_code == 200, asked.text
     return str(asked.headers["X-Chat-Id"])
+
+
+def use_chat(server: Server, user: str, chat: str) -> None:
+    """Have a chat's answer replaced, and judge the new one."""
+    headers = {"X-Forwarded-User": user}
+    again = {"chatId": chat, "message": "Hello", "trigger": "regenerate-message"}
+    assert server.http.post("/api/chat", json=again, headers=headers).status_code == 200
+    *_, said = server.http.get(f"/api/chats/{chat}/messages", headers=headers).json()
+    judged = {"message_id": said["id"], "value": True}
+    assert server.http.post("/api/feedback", json=judged, headers=headers).status_code == 204
 
 
 def test_expired_leases_are_removed_and_nobody_waits(server: Server, rows: Rows, user: str) -> None:
@@ -165,7 +192,8 @@ def test_a_lease_that_a_turn_may_still_use_stays(
 def test_an_old_thread_is_deleted_whole(server: Server, rows: Rows, user: str) -> None:
     key = f"{user}/t"
     server.ask("What time is it?", thread="t", user=user)
-    assert len(rows.of_thread(key)) >= 2
+    rows.add_to_thread(key)
+    assert len(rows.of_thread(key)) >= 4
     rows.age_thread(key, 31)
     until(server, lambda: rows.of_thread(key) == {})
     assert rows.leases(key) == 0
@@ -175,6 +203,7 @@ def test_a_younger_thread_stays_whole(server: Server, rows: Rows, user: str) -> 
     key = f"{user}/t"
     server.ask("What time is it?", thread="t", user=user)
     server.ask("Hello", thread="t", user=user)
+    rows.add_to_thread(key)
     rows.age_thread(key, 29)
     before = rows.of_thread(key)
     work(server)
@@ -219,12 +248,14 @@ def test_a_chats_thread_lives_as_long_as_its_chat(server: Server, rows: Rows, us
 
 def test_an_old_chat_goes_with_its_thread(server: Server, rows: Rows, user: str) -> None:
     chat, other = open_chat(server, user), open_chat(server, user)
+    for each in (chat, other):
+        use_chat(server, user, each)
+        assert len(rows.of_chat(each)) == len(OF_CHAT)
     rows.age("chats", "updated_at", chat, 61)
     rows.age("chats", "updated_at", other, 59)
     until(server, lambda: rows.count("chats WHERE id = %s", chat) == 0)
-    assert rows.of_thread(f"{user}/{chat}") == {}
-    assert rows.count("messages WHERE chat_id = %s", chat) == 0
-    assert rows.of_thread(f"{user}/{other}") and rows.count("messages WHERE chat_id = %s", other)
+    assert rows.of_thread(f"{user}/{chat}") == rows.of_chat(chat) == {}
+    assert rows.of_thread(f"{user}/{other}") and len(rows.of_chat(other)) == len(OF_CHAT)
 
 
 def test_a_chat_whose_thread_is_in_use_stays_with_it(server: Server, rows: Rows, user: str) -> None:

@@ -134,6 +134,22 @@ def test_a_turn_that_was_ended_leaves_its_thread_usable(stops: Stops) -> None:
         assert "Ada" in server.until_ready().ask("What is my name?", "ended")
 
 
+def test_an_answer_of_a_chat_that_nobody_reads_is_kept_as_far_as_it_came(stops: Stops) -> None:
+    body, user = {"message": LONG}, {"X-Forwarded-User": "ada"}
+    with stops.start() as server:
+        server.until_ready()
+        with server.http.stream("POST", "/api/chat", json=body, headers=user) as answer:
+            chat = answer.headers["x-chat-id"]
+            next(answer.iter_text())
+        time.sleep(0.5)
+        server.stop()
+    with stops.start() as server:
+        *_, kept = server.until_ready().http.get(f"/api/chats/{chat}/messages", headers=user).json()
+        assert kept["partial"] and kept["role"] == "assistant" and kept["content"]
+        again = {"chatId": chat, "message": "hello"}
+        assert server.http.post("/api/chat", json=again, headers=user).status_code == 200
+
+
 @once
 def test_no_request_is_taken_after_the_signal(stops: Stops) -> None:
     late: list[int] = []

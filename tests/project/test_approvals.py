@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from time import monotonic, sleep
 from typing import Any
 from uuid import uuid4
 
@@ -194,6 +195,37 @@ def test_another_process_decides_what_a_dead_one_asked(desk: Desk) -> None:
         other.process.kill()
     assert "Sent to later@x." in text_of(desk.answer(asked, True))
     assert desk.sent.count("later@x") == 1
+
+
+def stop_during_a_call(desk: Desk, to: str) -> tuple[Body, Body]:
+    """Stop a process once it has made an approved call; return what it asked, and its answer."""
+    place = {**desk.variables, "STOP_SECONDS": "1"}
+    with Server(desk.project, **place) as other, ThreadPoolExecutor(1) as pool:
+        asking = replace(desk, server=other.until_ready())
+        asked = asking.ask(to)
+        desk.model.delay, deadline = 30, monotonic() + 30
+        said = pool.submit(asking.answer, asked, True)
+        while to not in desk.sent and monotonic() < deadline:
+            sleep(0.05)
+        other.process.terminate()
+        answer = said.result()
+    desk.model.delay = 0
+    return asked, answer
+
+
+def test_a_process_that_must_stop_makes_a_call_once_and_the_thread_goes_on(desk: Desk) -> None:
+    asked, answer = stop_during_a_call(desk, "stopped@x")
+    assert code(answer) == "server_stopping" and "stopped@x" in desk.sent
+    assert code(desk.answer(asked, True)) == "already_decided"
+    thread = asked["custom_outputs"]["thread_id"]
+    assert desk.say(thread, "Go on")["status"] == "completed" and desk.sent.count("stopped@x") == 1
+
+
+def test_a_process_that_must_stop_leaves_what_waits_to_the_next(desk: Desk) -> None:
+    with Server(desk.project, **desk.variables) as other:
+        asked = replace(desk, server=other.until_ready()).ask("open@x")
+        other.stop()
+    assert "Sent to open@x." in text_of(desk.answer(asked, True))
 
 
 def test_two_clicks_at_once_make_one_call(desk: Desk) -> None:

@@ -92,3 +92,11 @@ def test_no_request_scans_a_whole_table(crowded: Crowded, requests: dict[str, st
         plan = crowded.plan(statement)
         assert "Seq Scan" not in plan, f"{kind}\n{plan}"
         assert "idx_chats_user_updated" in plan or "idx_messages_chat_created" in plan
+
+
+def test_a_search_asks_the_index_of_words_and_reads_no_text_of_others(
+    crowded: Crowded, requests: dict[str, str]
+) -> None:
+    [statement] = set(crowded.spent(requests["search, some match"])) - {CHECK}
+    plan = crowded.plan(statement)
+    assert "Bitmap Index Scan on idx_messages_words" in plan and "BitmapAnd" in plan, plan

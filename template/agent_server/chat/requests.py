@@ -13,6 +13,7 @@ from agent_server.responses.items import ApprovalResponse, Id, Message, Reason, 
 from agent_server.responses.requests import Turn, to_bad_request
 
 TITLE_LENGTH = 80
+SEARCH_LENGTH = 200
 QUESTION = {"type": "message", "role": "user"}
 PARTS = ("body", "messages", "parts")  # where the parts are in a request
 
@@ -105,6 +106,9 @@ class Page(BaseModel):
 
 
 class ChatPage(Page):
-    """A page of the chats whose titles contain `search`, or whose messages have its words."""
+    """A page of the chats whose titles contain `search`, or whose messages have its words.
 
-    search: Text = ""
+    Its first eight words count.
+    """
+
+    search: Annotated[Text, Field(max_length=SEARCH_LENGTH)] = ""

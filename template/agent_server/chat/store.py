@@ -48,11 +48,15 @@ EARLIER = """
     CREATE INDEX IF NOT EXISTS idx_earlier_messages_question
         ON earlier_messages (chat_id, question_id, created_at)"""
 
-# Words of no language in particular; a text's beginning, because an index entry has a limit.
-DOCUMENT = "to_tsvector('simple', left(content, 100000))"
-WORDS = f"""
-    CREATE INDEX IF NOT EXISTS idx_messages_words ON messages USING gin ({DOCUMENT})
+# Words of no language in particular; a text's beginning, because an index entry has a limit. A
+# function, so that Postgres knows what it costs, and asks the index instead of reading each text.
+WORDS = """
+    CREATE OR REPLACE FUNCTION message_words(content text) RETURNS tsvector
+        LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 100000
+        AS $$ BEGIN RETURN to_tsvector('pg_catalog.simple', left(content, 100000)); END $$;
+    CREATE INDEX IF NOT EXISTS idx_messages_words ON messages USING gin (message_words(content))
     WHERE role IN ('user', 'assistant')"""
+MAX_WORDS = 8  # of a search; the others do not count
 
 # An answer that is not written in the background says until when it is; a background run takes at
 # most an hour.
@@ -63,27 +67,37 @@ LIST = f"""
     WHERE user_id = %(user)s
         AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
     ORDER BY updated_at DESC, id DESC LIMIT %(limit)s"""
-# The excerpt is of the first message that has the words, if the title does not have the text.
+# The excerpt is of the first message that has the words, if the title does not have the text. It is
+# taken from around the first word: to look through a long text for the best place takes a second.
 SEARCH = f"""
-    SELECT id, title, created_at, updated_at, {RUNNING} AS running,
-        CASE WHEN strpos(lower(title), lower(%(search)s)) = 0 THEN excerpt END AS excerpt FROM (
-        SELECT * FROM chats WHERE user_id = %(user)s AND (
-            strpos(lower(title), lower(%(search)s)) > 0 OR id IN (
-                SELECT m.chat_id FROM messages m JOIN chats c ON c.id = m.chat_id
-                WHERE c.user_id = %(user)s AND role IN ('user', 'assistant')
-                    AND {DOCUMENT} @@ to_tsquery('simple', %(words)s)))
+    WITH found AS MATERIALIZED (
+        SELECT DISTINCT ON (chat_id) chat_id, id AS message_id FROM messages
+        WHERE chat_id = ANY (ARRAY(SELECT id FROM chats WHERE user_id = %(user)s))
+            AND role IN ('user', 'assistant')
+            AND message_words(content) @@ to_tsquery('simple', %(words)s)
+        ORDER BY chat_id, created_at),
+    page AS (
+        SELECT * FROM chats LEFT JOIN found ON chat_id = id WHERE user_id = %(user)s
+            AND (strpos(lower(title), lower(%(search)s)) > 0 OR chat_id IS NOT NULL)
             AND (%(before)s::timestamptz IS NULL OR (updated_at, id) < (%(before)s, %(before_id)s))
-        ORDER BY updated_at DESC, id DESC LIMIT %(limit)s) chats
-    LEFT JOIN LATERAL (
-        SELECT ts_headline('simple', left(content, 100000), to_tsquery('simple', %(words)s),
-            'StartSel="", StopSel="", MinWords=6, MaxWords=14') AS excerpt
-        FROM messages WHERE chat_id = chats.id AND role IN ('user', 'assistant')
-            AND {DOCUMENT} @@ to_tsquery('simple', %(words)s)
-        ORDER BY messages.created_at LIMIT 1) found ON true
-    ORDER BY updated_at DESC, id DESC"""
-# An empty page is one row without a message; another user's chat has no row. A page has at least
-# one message, and no more once it has page_bytes. A question says whether its answer was liked, and
-# all of them which question is being answered.
+        ORDER BY updated_at DESC, id DESC LIMIT %(limit)s)
+    SELECT id, title, created_at, updated_at, {RUNNING} AS running,
+        CASE WHEN strpos(lower(title), lower(%(search)s)) = 0 THEN (
+            SELECT ts_headline('simple', substr(begin, strpos(lower(begin), %(word)s) - 100, 1000),
+                to_tsquery('simple', %(words)s),
+                'StartSel="", StopSel="", MinWords=6, MaxWords=14')
+            FROM (SELECT left(content, 20000) AS begin FROM messages WHERE id = message_id) text
+        ) END AS excerpt
+    FROM page ORDER BY updated_at DESC, id DESC"""
+# The latest before a place. A page has at least one message, and no more once it has page_bytes. An
+# empty one is one row without a message; another user's chat has no row.
+PAGE = """
+    SELECT *, sum(size) OVER (ORDER BY created_at DESC, id DESC) - size AS later FROM (
+        SELECT *, octet_length(content) + coalesce(octet_length(files), 0) AS size FROM {}
+        WHERE chat_id = c.id AND {}
+            AND (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
+        ORDER BY created_at DESC, id DESC LIMIT %(limit)s) page"""
+# A question says whether its answer was liked, and all of them which question is being answered.
 MESSAGES = f"""
     SELECT CASE WHEN {RUNNING} THEN answering END AS answering,
         m.id, role, content, files, partial, sources, size, m.created_at, (
@@ -91,19 +105,13 @@ MESSAGES = f"""
         WHERE e.chat_id = c.id AND e.question_id = m.id AND e.role = 'user') AS earlier, (
         SELECT value FROM feedback f WHERE role = 'user' AND f.user_id = c.user_id
             AND f.response_id = {RESPONSE.format("m.id")}) AS liked
-    FROM chats c LEFT JOIN LATERAL (
-        SELECT *, sum(size) OVER (ORDER BY created_at DESC, id DESC) - size AS later FROM (
-            SELECT *, octet_length(content) + coalesce(octet_length(files), 0) AS size
-            FROM messages
-            WHERE chat_id = c.id AND
-                (%(before)s::timestamptz IS NULL OR (created_at, id) < (%(before)s, %(before_id)s))
-            ORDER BY created_at DESC, id DESC LIMIT %(limit)s) page) m ON later < %(page_bytes)s
+    FROM chats c LEFT JOIN LATERAL ({PAGE.format("messages", "true")}) m ON later < %(page_bytes)s
     WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
-EARLIER_OF = """
-    SELECT e.id, e.role, e.content, e.files, e.partial, e.sources, e.created_at
-    FROM earlier_messages e JOIN chats c ON c.id = e.chat_id
-    WHERE c.id = %(id)s AND c.user_id = %(user)s AND e.question_id = %(question)s
-    ORDER BY e.created_at, e.id"""
+EARLIER_OF = f"""
+    SELECT m.id, role, content, files, partial, sources, size, m.created_at FROM chats c
+    LEFT JOIN LATERAL ({PAGE.format("earlier_messages", "question_id = %(question)s")}) m
+    ON later < %(page_bytes)s
+    WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
 QUESTION = """
     SELECT content, files FROM messages m JOIN chats c ON c.id = m.chat_id
     WHERE c.id = %(id)s AND c.user_id = %(user)s AND m.id = %(question)s AND role = 'user'"""
@@ -124,8 +132,12 @@ class Chats:
 
     async def page(self, page: ChatPage) -> list[Row]:
         """Return one page of chats, latest first; those that a search finds have an `excerpt`."""
-        words = " & ".join(f"{word}:*" for word in re.findall(r"[^\W_]+", page.search))
-        return await self._all(SEARCH if page.search else LIST, words=words, **page.model_dump())
+        if not page.search:
+            return await self._all(LIST, **page.model_dump())
+        words = [*dict.fromkeys(re.findall(r"[^\W_]+", page.search.lower()))][:MAX_WORDS]
+        query = " & ".join(f"{word}:*" for word in words)
+        first = words[0] if words else ""
+        return await self._all(SEARCH, words=query, word=first, **page.model_dump())
 
     async def messages(self, chat_id: UUID, page: Page) -> tuple[list[Row], UUID | None]:
         """Return the latest messages before the page's position, oldest first, and their sizes.
@@ -138,13 +150,14 @@ class Chats:
         answering = rows[0]["answering"]
         return [_told(row) for row in rows if row["id"]], answering
 
-    async def earlier(self, chat_id: UUID, question_id: UUID) -> list[Row]:
-        """Return the questions and answers that a question and its answer replaced, oldest first.
+    async def earlier(self, chat_id: UUID, question_id: UUID, page: Page) -> list[Row]:
+        """Return the latest questions and answers that a question and its answer replaced.
 
-        They are one after the other: each question is followed by its answer.
+        They are oldest first, each question before its answer, and bounded as `messages` are.
         """
-        rows = await self._some(EARLIER_OF, id=chat_id, question=question_id)
-        return [_told(row) for row in rows]
+        place = {"id": chat_id, "page_bytes": limit("PAGE_BYTES"), **page.model_dump()}
+        rows = await self._some(EARLIER_OF, question=question_id, **place)
+        return [_told(row) for row in rows if row["id"]]
 
     async def replacing(self, turn: Turn, question_id: UUID) -> Turn:
         """Return the turn as one that replaces a question of its chat."""

@@ -1,6 +1,6 @@
 /** The earlier versions of a question and its answer, to leaf through. */
 
-import { request } from "./api.js";
+import { getPage } from "./api.js";
 import { answerOf, setBar } from "./bars.js";
 import { attempt, element, iconButton } from "./dom.js";
 import { toElements } from "./messages.js";
@@ -48,9 +48,15 @@ export function showLast({ list }) {
 }
 
 async function load(conversation, question) {
-  const path = `${conversation.messages}/${question.dataset.id}/earlier`;
+  let path = `${conversation.messages}/${question.dataset.id}/earlier`;
+  const messages = [];
+  while (path) {
+    const { items, next } = await getPage(path);
+    messages.unshift(...items);
+    path = next;
+  }
   const versions = [];
-  for (const message of await (await request("GET", path)).json()) {
+  for (const message of messages) {
     if (message.role === "user") versions.push([]);
     versions.at(-1).push(message);
   }
