@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Renders
-from tests.project.test_any_model import Ask, every_way, text_of, whole
+from tests.project.test_any_model import ADA, Ask, every_way, text_of, whole
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel, open_standin_model
 from tests.support.foreign_agents import GUARDED, HANDOFFS, TOOLS
@@ -18,6 +18,7 @@ from tests.support.rendering import Combination, render
 
 pytestmark = pytest.mark.generated
 MEMORY = ("short_term", "background", "chat")
+LONG = "x" * 250_000  # two of these are more than is read of a thread
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,12 @@ def strict(model: StandinModel) -> Iterator[None]:
     model.reset()
 
 
+def say(server: Server, chat: str, text: str, **more: str) -> None:
+    """Ask in a chat."""
+    body = {"chatId": chat, "message": text, **more}
+    assert server.http.post("/api/chat", json=body, headers=ADA).status_code == 200
+
+
 def speaker(model: StandinModel) -> str:
     """Return the instructions of the agent that asked the model last."""
     return str(json.loads(model.requests[-1])["messages"][0]["content"])
@@ -87,6 +94,22 @@ def test_the_next_turn_goes_on_with_the_agent_that_spoke_last(
     assert "poet" in speaker(model)
     assert ask(desk, "another", thread)["status"] == "completed"
     assert "poet" in speaker(model)
+
+
+@pytest.mark.parametrize("handed", [True, False], ids=["handed over", "asked again"])
+def test_a_long_thread_goes_on_with_the_agent_that_spoke_last(
+    desk: Server, model: StandinModel, handed: bool
+) -> None:
+    chat = str(uuid4())
+    model.script = [Answer(None, (Call("transfer_to_poet"),)), Answer("I am the poet.")]
+    say(desk, chat, "a poem")
+    if not handed:  # whoever took over did so in an answer that is replaced
+        model.script = [Answer("I am the desk.")]
+        say(desk, chat, "a poem", trigger="regenerate-message")
+    for text in (LONG, LONG, "another"):
+        say(desk, chat, text)
+    assert b"a poem" not in model.requests[-1]
+    assert ("poet" if handed else "desk") in speaker(model)
 
 
 @every_way

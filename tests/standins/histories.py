@@ -25,3 +25,9 @@ def fault(messages: list[dict[str, Any]]) -> str:
             except ValueError:
                 return "Invalid 'arguments': they must be JSON."
     return "An assistant message with 'tool_calls' must be followed by" if open_calls else ""
+
+
+def has_files(messages: list[dict[str, Any]]) -> bool:
+    """Return whether a history holds images or files."""
+    contents = [m["content"] for m in messages if isinstance(m.get("content"), list)]
+    return any(part.get("type") != "text" for content in contents for part in content)

@@ -17,7 +17,8 @@ from starlette.responses import Response, StreamingResponse
 
 from local.model import build_model_app
 from tests.standins.answers import HEAD, Answer, to_response
-from tests.standins.histories import fault
+from tests.standins.histories import fault, has_files
+from tests.standins.no_files import NO_FILES
 from tests.standins.too_long import TOO_LONG
 from tests.support.served import served
 
@@ -50,6 +51,7 @@ class StandinModel:
     script: list[Answer] = field(default_factory=list)  # its next answers, each given once
     context: int = 0  # tokens that it takes in; 0 for any number
     too_long: str = "openai"  # whose words it has for a prompt that is too long
+    no_files: str = ""  # whose words it has for images and files, if it takes none
     keeps: str = ""  # a pattern: asked for a summary, it says all that matches in what it was sent
     strict: bool = False  # refuses calls without results, and results without calls
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
@@ -116,6 +118,8 @@ class StandinModel:
         tokens = sum(len(json.dumps(message.get("content"))) // 4 + 4 for message in messages)
         if self.context and tokens > self.context:
             return TOO_LONG[self.too_long]
+        if self.no_files and has_files(messages):
+            return NO_FILES[self.no_files]
         if self.strict and (why := fault(messages)):
             error = {"message": why, "type": "invalid_request_error", "code": None}
             return Answer(status=400, body={"error": error})

@@ -23,12 +23,12 @@ def explain_refused_files(run_turn: RunTurn) -> RunTurn:
     """Return what runs a turn, and raises a 400 ApiError when the model refuses its files."""
 
     async def run(turn: Turn, response: ResponseBuilder) -> None:
-        from openai import BadRequestError, UnprocessableEntityError  # loaded by then
+        from openai import APIStatusError  # loaded by then
 
         try:
             await run_turn(turn, response)
-        except (BadRequestError, UnprocessableEntityError) as error:
-            if turn.has_files:
+        except APIStatusError as error:
+            if turn.has_files and error.status_code in (400, 415, 422):
                 raise files_refused() from error
             raise
 

@@ -83,7 +83,7 @@ class Summaries:
     async def _write(
         self, thread_key: str, noted: Seen, new: Sequence[Message], before: str
     ) -> None:
-        said = "\n".join(f"{m['role']}: {json.dumps(m.get('content'))}" for m in new)
+        said = "\n".join(f"{m['role']}: {_said(m)}" for m in new)
         asked = f"The earlier summary:\n{noted.summary or '(none)'}\n\nWhat was said since:\n{said}"
         messages: list[Any] = [
             {"role": "system", "content": PROMPT},
@@ -100,6 +100,13 @@ class Summaries:
                 await connection.execute(PUT.format(store.IS_THERE), {**place, "before": before})
         except (openai.OpenAIError, psycopg.Error, ApiError) as error:
             log.warning("a thread was not summarised; the next turn tries again: %r", error)
+
+
+def _said(message: Message) -> str:
+    """Return what a message says, without its images and files."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else [content]
+    return json.dumps([p.get("text", f"({p['type']})") if isinstance(p, dict) else p for p in parts])
 
 
 def _after(last: str, messages: Sequence[Message]) -> Sequence[Message]:

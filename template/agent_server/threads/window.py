@@ -24,17 +24,19 @@ INTERRUPTED = "The tool was interrupted; its result is unknown."
 
 @dataclass
 class Seen:
-    """Which messages of its thread the model was not shown in a turn."""
+    """What of its thread the model was not shown in a turn."""
 
     before: int = 0  # those before what was read of the thread
     of_read: int = 0  # the first ones of what was read
     fallen: Sequence[Message] = ()  # these
     summary: str = ""  # of them, and of those before
+    files: int = 0  # images and files that it refused
 
     @property
-    def left_out(self) -> int:
-        """How many messages the model was not shown."""
-        return self.before + self.of_read
+    def told(self) -> dict[str, int]:
+        """What the client is told, in `custom_outputs`."""
+        counts = {"left_out": self.before + self.of_read, "files_left_out": self.files}
+        return {name: count for name, count in counts.items() if count}
 
 
 # Of the turn that is running, if it wants to know.

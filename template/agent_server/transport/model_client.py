@@ -12,7 +12,8 @@ from openai.resources.chat import AsyncChat, AsyncCompletions
 from agent_server.answers.lengths import is_too_long
 from agent_server.errors import ApiError, context_too_long
 from agent_server.settings import limit, on_this_machine
-from agent_server.threads.window import context_tokens, fit, paired, size
+from agent_server.threads.window import context_tokens, fit, paired, seen, size
+from agent_server.transport.refused_files import STATUSES, RefusedFiles, without_files
 
 # As in the client that the SDK would make.
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
@@ -38,12 +39,32 @@ class QuickCompletions(AsyncCompletions):
         Raises a 413 ApiError when the model takes not even half of half of it.
         """
         messages, tokens = paired(request["messages"]), context_tokens()
-        messages = fit(messages, tokens) if tokens else messages
+        messages, files = self._refused.left_out(fit(messages, tokens) if tokens else messages)
+        try:
+            answer = await self._create_shorter(request, messages)
+        except (openai.APIStatusError, ApiError) as error:
+            less, more = without_files(messages)
+            if not more or error.status_code not in STATUSES:
+                raise
+            answer = await self._create_shorter(request, less)
+            self._refused.add(messages)
+            files += more
+        if files and (noted := seen.get()):
+            noted.files = files
+        return answer
+
+    @cached_property
+    def _refused(self) -> RefusedFiles:
+        return RefusedFiles()
+
+    async def _create_shorter(self, request: dict[str, Any], messages: list[Any]) -> Any:
+        """Ask, and ask again with half of the messages if they are too many."""
         for last in (False, False, True):
             try:
                 return await self._create(request, messages)
             except openai.APIStatusError as error:
-                if not is_too_long(error):
+                too_large = error.status_code == 413 and without_files(messages)[1]
+                if too_large or not is_too_long(error):
                     raise
                 shorter = fit(messages, sum(map(size, messages)) // 2)
                 if last or len(shorter) == len(messages):

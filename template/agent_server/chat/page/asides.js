@@ -34,7 +34,9 @@ export function noteOn({ custom_outputs, incomplete_details }) {
   const lines = [];
   const why = incomplete_details?.reason;
   if (incomplete_details) lines.push(t(REASONS.includes(why) ? why : "ended_early"));
-  const count = custom_outputs?.left_out;
-  if (count) lines.push(t("left_out", { count }));
+  for (const what of ["left_out", "files_left_out"]) {
+    const count = custom_outputs?.[what];
+    if (count) lines.push(t(what, { count }));
+  }
   return lines.length && element("li", { class: "quiet aside" }, lines.join(" "));
 }

@@ -40,10 +40,19 @@ OpenThread = Callable[[str, str], AbstractAsyncContextManager[BaseCheckpointSave
 
 
 @dataclass(frozen=True)
+class Checked:
+    """A graph that can run turns, and what is known of it."""
+
+    graph: Agent
+    may_pause: bool  # for approvals
+
+
+@dataclass(frozen=True)
 class _Run:
     """One run of a graph for a turn, and who tells of it."""
 
-    graph: Agent
+    checked: Checked
+    graph: Agent  # with the thread
     config: RunnableConfig
     turn: Turn
     listener: Listener
@@ -51,20 +60,21 @@ class _Run:
     approvals: Approvals | None
 
 
-def check_agent(agent: Agent) -> Agent:
+def check_agent(agent: Agent) -> Checked:
     """Return the agent; raises SettingsError for what can't run turns."""
     if not isinstance(agent, CompiledStateGraph):
         kind = type(agent).__name__
         raise SettingsError(f"build_agent must return a compiled graph, not a {kind}.")
     if "messages" not in agent.channels:
         raise SettingsError("The graph of build_agent has no `messages` in its state to answer in.")
-    if may_pause(agent) and not has("short_term"):
+    checked = Checked(agent, may_pause(agent))
+    if checked.may_pause and not has("short_term"):
         raise SettingsError("HumanInTheLoopMiddleware needs short_term memory: see README.md.")
-    return agent
+    return checked
 
 
 async def run_turn(
-    agent: Agent,
+    checked: Checked,
     open_thread: OpenThread | None,
     store: Store | None,
     approvals: Approvals | None,
@@ -77,16 +87,15 @@ async def run_turn(
     """
     opened = open_thread(turn.thread_key, turn.response_id) if open_thread else nullcontext()
     async with opened as checkpointer:
-        graph = agent.copy({"checkpointer": checkpointer, "store": store})
+        graph = checked.graph.copy({"checkpointer": checkpointer, "store": store})
         teller = Teller(response, may_change_answers(graph.nodes))
         listener = Listener(teller)
-        run = _Run(graph, _config(turn, listener), turn, listener, teller, approvals)
+        run = _Run(checked, graph, _config(turn, listener), turn, listener, teller, approvals)
         incoming, noted = to_messages(turn.items), begin()
         try:
             async with undone_if_it_fails(graph, run.config, turn):
                 await _run_or_wait(run, incoming, response)
-                if noted.left_out:
-                    response.note(left_out=noted.left_out)
+                response.note(**noted.told)
                 end(response, teller.last)
         except Exception as error:
             await _end_early(run, incoming, response, error)
@@ -142,13 +151,12 @@ async def _input(
         command, state = await to_answers(graph, run.config, pause)
         run.teller.expect(state)
         return command
-    if run.approvals and may_pause(graph) and await run.approvals.dismiss(turn):
+    if run.approvals and run.checked.may_pause and await run.approvals.dismiss(turn):
         await answer_open_calls(graph, run.config, NOT_APPROVED)
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
         return {"incoming": incoming, "again": turn.again, "replaced": replaced}
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
-    messages = held.get("messages", [])
-    key, again = turn.thread_key, turn.again
+    messages, key, again = held.get("messages", []), turn.thread_key, turn.again
     return {"messages": added_by_turn(key, messages, incoming, again, replaced=replaced)}
 
 
@@ -156,8 +164,7 @@ async def _stream(run: _Run, sent: dict[str, Any] | Command[Any] | None) -> bool
     """Run the graph, and tell what it says; return whether it waits for somebody."""
     options: dict[str, Any] = {"context": run.turn.user, "subgraphs": True}
     # With `messages`, models stream; the listener hears what they write.
-    streamed = ["messages"] if run.turn.stream else []
-    options["stream_mode"] = ["values", "updates", *streamed]
+    options["stream_mode"] = ["values", "updates", *(["messages"] if run.turn.stream else [])]
     if run.graph.checkpointer:
         # A background run continues from its last step after a crash.
         options["durability"] = "sync" if run.turn.response_id else "exit"

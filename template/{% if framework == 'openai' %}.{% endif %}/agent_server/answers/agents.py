@@ -16,9 +16,13 @@ Agent = agents.Agent[Context]
 Items = Sequence[agents.TResponseInputItem]
 
 
-def last_agent(first: Agent, held: Items) -> Agent:
-    """Return the agent that the handoffs in a session led to, from the first one on."""
-    agent, decided = first, False
+def last_agent(first: Agent, held: Items, before: str = "") -> Agent:
+    """Return the agent that the handoffs in a session led to.
+
+    `before` is the name of the one that answered before `held`; "" or an unknown one is the first.
+    """
+    named = (one for one in reachable(first) if one.name == before)
+    agent, decided = (next(named, first) if before else first), False
     for item in held:
         if item.get("type") != "function_call":
             decided = False

@@ -30,6 +30,7 @@ class Run:
     hooks: ToolCallBound
     heard: Heard
     teller: Teller
+    answers: Agent  # the one that does when it begins
     kept: int  # items of the session
     new: Sequence[agents.TResponseInputItem]  # for the session, before what the run makes
     made: int = 0  # items that it had made when it stopped to wait

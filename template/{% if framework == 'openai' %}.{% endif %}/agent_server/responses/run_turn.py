@@ -45,31 +45,41 @@ class OpenedThread(Protocol):
     """A session, which a turn has to itself (see `threads/store.py`)."""
 
     left_out: int  # items before those that were read
+    agent: str  # that answered those, by its name, if it is not the first
 
     async def get_items(self) -> Items:
         """Return the newest whole turns of the session, oldest first."""
 
     async def add_items(
-        self, items: Sequence[agents.TResponseInputItem], instead_of: int = 0
+        self, items: Sequence[agents.TResponseInputItem], instead_of: int = 0, agent: str = ""
     ) -> None:
-        """Replace the last `instead_of` items with `items`."""
+        """Replace the last `instead_of` items with `items`; `agent` is who answers after them."""
 
 
 # Opens a thread for one turn: takes its key, and the id of the background response or "".
 OpenThread = Callable[[str, str], AbstractAsyncContextManager[OpenedThread]]
 
 
-def check_agent(agent: Agent) -> Agent:
+@dataclass(frozen=True)
+class Checked:
+    """An agent that can run turns, and what is known of it."""
+
+    agent: Agent
+    may_pause: bool  # for approvals
+
+
+def check_agent(agent: Agent) -> Checked:
     """Return the agent; raises SettingsError for what can't run turns."""
     if not isinstance(agent, agents.Agent):
         raise SettingsError(f"build_agent must return an Agent, not a {type(agent).__name__}.")
-    if may_pause(agent) and not has("short_term"):
+    checked = Checked(agent, may_pause(agent))
+    if checked.may_pause and not has("short_term"):
         raise SettingsError("A tool that needs approval needs short_term memory: see README.md.")
-    return agent
+    return checked
 
 
 async def run_turn(
-    agent: Agent,
+    checked: Checked,
     open_thread: OpenThread | None,
     store: Store | None,
     approvals: Approvals | None,
@@ -91,12 +101,11 @@ async def run_turn(
             noted, context = begin(), Context(turn.user, store)
             noted.before = session.left_out
             if pause.approvals:
-                run = await _continue(agent, session, pause, context, response)
+                run = await _continue(checked.agent, session, pause, context, response)
             else:
-                run = await _begin(agent, session, context, response)
+                run = await _begin(checked, session, context, response)
             await _run_and_keep(run, session, response)
-            if noted.left_out:
-                response.note(left_out=noted.left_out)
+            response.note(**noted.told)
     response.complete()
 
 
@@ -114,6 +123,10 @@ class _Session:
         """How many items are before those."""
         return self.thread.left_out if self.thread else 0
 
+    def agent_after(self, first: Agent, items: Items) -> Agent:
+        """Return the agent that answers after `items`, which begin as those that were read do."""
+        return last_agent(first, items, self.thread.agent if self.thread else "")
+
     async def decide(self) -> Pause:
         """Return the run that this turn has answers for, if it has any."""
         if self.approvals and self.turn.approvals:
@@ -129,17 +142,18 @@ class _Session:
 
 
 async def _begin(
-    agent: Agent, session: _Session, context: Context, response: ResponseBuilder
+    checked: Checked, session: _Session, context: Context, response: ResponseBuilder
 ) -> Run:
     """Return the run for what the turn asks."""
     turn, cut = session.turn, bool(session.left_out)
     replaced = to_items([turn.replaces.question]) if turn.replaces else []
     kept, new = kept_and_new(session.held, to_items(turn.items), turn.again, cut, replaced)
-    if session.approvals and may_pause(agent) and await session.approvals.dismiss(turn):
+    if session.approvals and checked.may_pause and await session.approvals.dismiss(turn):
         new = [*refused(kept), *new]
     items = [*kept, *new]
-    build = partial(Run, last_agent(agent, items), items, kept=len(kept), new=new)
-    return build_run(build, agent, items, context, response)
+    answers = session.agent_after(checked.agent, items)
+    build = partial(Run, answers, items, answers=answers, kept=len(kept), new=new)
+    return build_run(build, checked.agent, items, context, response)
 
 
 async def _continue(
@@ -148,7 +162,8 @@ async def _continue(
     """Return the run that waited for the turn's answers."""
     held = len(session.held)
     state, made = await to_run(agent, pause, context, session.left_out + held)
-    build = partial(Run, agent, state, kept=held, new=[], made=made)
+    answers = session.agent_after(agent, session.held)
+    build = partial(Run, agent, state, answers=answers, kept=held, new=[], made=made)
     run = build_run(build, agent, [], context, response)
     for approval in pause.approvals:
         run.teller.expect(approval.call)
@@ -163,7 +178,9 @@ async def _run_and_keep(run: Run, session: _Session, response: ResponseBuilder) 
     said = [clean(item) for one in made[run.made :] if says(item := one.to_input_item())]
     added = [*run.new, *signed([*said, *answer], session.turn.response_id)]
     if session.thread:
-        await session.thread.add_items(added, instead_of=len(session.held) - run.kept)
+        then = last_agent(run.answers, said)
+        name = then.name if then is not run.answers else ""
+        await session.thread.add_items(added, len(session.held) - run.kept, name)
     if session.approvals and session.turn.approvals:
         await session.approvals.finish(session.turn)
     if result:

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from agents import TResponseInputItem
 
@@ -30,6 +30,12 @@ TABLES = """
         ON agent_messages (session_id, created_at)"""
 INDEX = """
     CREATE INDEX IF NOT EXISTS idx_agent_messages_session_id ON agent_messages (session_id, id)"""
+# Which agent answers after a turn, by the turn's first message, where another one did before. That
+# is no foreign key: where another role owns the tables of sessions, the app may not refer to them.
+AGENTS = """
+    CREATE TABLE IF NOT EXISTS session_agents (
+        session_id varchar NOT NULL, message_id int NOT NULL, agent text NOT NULL,
+        PRIMARY KEY (session_id, message_id))"""
 # The newest items, as far as the model may see them: they are read from the index, backwards. None
 # if the session is still as it was when `last` was the last of its `total` items.
 GET = """
@@ -40,9 +46,15 @@ GET = """
         SELECT id, message_data, sum(octet_length(message_data)) OVER (ORDER BY id DESC) AS size
         FROM agent_messages WHERE session_id = %(session_id)s
             AND (SELECT (last, total) IS DISTINCT FROM (%(last)s::int, %(total)s) FROM latest)
-        ORDER BY id DESC LIMIT %(rows)s)
-    SELECT last, total, message_data
-    FROM latest LEFT JOIN newest ON size <= %(bytes)s ORDER BY id"""
+        ORDER BY id DESC LIMIT %(rows)s),
+    read AS (SELECT id, message_data FROM newest WHERE size <= %(bytes)s),
+    before AS (
+        SELECT agent FROM session_agents named JOIN agent_messages held ON held.id = message_id
+        WHERE named.session_id = %(session_id)s
+            AND message_id < coalesce((SELECT min(id) FROM read), (SELECT last + 1 FROM latest))
+        ORDER BY message_id DESC LIMIT 1)
+    SELECT last, total, message_data, (SELECT agent FROM before) AS agent
+    FROM latest LEFT JOIN read ON true ORDER BY id"""
 # The items are sent as binary: psycopg would escape texts letter by letter.
 ADD = """
     WITH gone AS (DELETE FROM agent_messages WHERE id IN (
@@ -54,6 +66,7 @@ ADD = """
     SELECT session_id, item
     FROM session, unnest(%(items)b::text[]) WITH ORDINALITY AS new (item, place) ORDER BY place
     RETURNING id"""
+NAME = "INSERT INTO session_agents VALUES (%(session_id)s, %(message_id)s, %(agent)s)"
 
 MOST_ITEMS = 2000  # that are read of a session
 
@@ -71,6 +84,7 @@ class Items:
     last: int | None  # the id of the last
     total: int  # in the session
     texts: list[str]
+    agent: str = ""  # that answered before them, if it is not the first
 
     @property
     def size(self) -> int:
@@ -89,6 +103,7 @@ class Thread:
     session_id: str
     recent: RecentThreads
     left_out: int = 0  # items before those that were read
+    agent: str = ""  # that answered those
 
     async def get_items(self) -> list[TResponseInputItem]:
         """Return the newest whole turns of the session, oldest first: all that may matter."""
@@ -97,17 +112,33 @@ class Thread:
         whole = found.total == len(items)
         asked = [index for index, item in enumerate(items) if item.get("role") == "user"]
         items = items if whole else items[asked[0] if asked else 0 :]
-        self.left_out = found.total - len(items)
+        self.left_out, self.agent = found.total - len(items), found.agent
         return items
 
-    async def add_items(self, items: Sequence[TResponseInputItem], instead_of: int = 0) -> None:
-        """Replace the last `instead_of` items with `items`: all of it, or nothing if that fails."""
+    async def add_items(
+        self, items: Sequence[TResponseInputItem], instead_of: int = 0, agent: str = ""
+    ) -> None:
+        """Replace the last `instead_of` items with `items`: all of it, or nothing if that fails.
+
+        `agent` is the one that answers after them, if it is not the one that did before.
+        """
         texts = [json.dumps(storable(item), ensure_ascii=False) for item in items]
         place = {"session_id": self.session_id, "instead_of": instead_of}
         async with self.pool.connection() as connection:
-            added = await connection.execute(ADD, {**place, "items": texts})
-            ids = [row["id"] for row in await added.fetchall()]
+            if agent:
+                async with connection.transaction():
+                    ids = await self._add(connection, place, texts)
+                    await connection.execute(NAME, {**place, "message_id": ids[0], "agent": agent})
+            else:
+                ids = await self._add(connection, place, texts)
         self._remember(texts, instead_of, max(ids, default=None))
+
+    async def _add(
+        self, connection: Connection, place: dict[str, Any], texts: list[str]
+    ) -> list[int]:
+        """Return the ids of the items that are added, in order."""
+        added = await connection.execute(ADD, {**place, "items": texts})
+        return sorted(row["id"] for row in await added.fetchall())
 
     async def _read(self) -> Items:
         kept = (self.recent.find(self.session_id) or (Items(-1, -1, []), 0))[0]
@@ -119,7 +150,7 @@ class Thread:
         if (last, total) == (kept.last, kept.total):
             return kept
         texts = [row["message_data"] for row in rows if row["message_data"] is not None]
-        found = Items(last, total, texts)
+        found = Items(last, total, texts, rows[0]["agent"] or "")
         self.recent.keep(self.session_id, found, found.size)
         return found
 
@@ -129,15 +160,15 @@ class Thread:
         if not known or last is None or instead_of > len(known[0].texts):
             return
         before = known[0]
-        held = [*before.texts[: len(before.texts) - instead_of], *texts][-MOST_ITEMS:]
-        new = Items(last, before.total - instead_of + len(texts), held)
-        if new.size <= bytes_read():
+        held = [*before.texts[: len(before.texts) - instead_of], *texts]
+        new = Items(last, before.total - instead_of + len(texts), held, before.agent)
+        if len(held) <= MOST_ITEMS and new.size <= bytes_read():
             self.recent.keep(self.session_id, new, new.size)
 
 
 async def create_thread_tables(connection: Connection) -> None:
     """Create the tables of sessions, and of the leases that guard them."""
-    await migrate(connection, "sessions", [TABLES, INDEX])
+    await migrate(connection, "sessions", [TABLES, INDEX, AGENTS])
     await lease.create_lease_table(connection)
 
 
