@@ -83,7 +83,7 @@ CASES = [
         securable("TABLE", INDEX, "SELECT"),
     ),
     Case(
-        "functions", "main.tools", "functions/main/tools", "unity-catalog",
+        "functions", "main.tools", "functions/main/tools", "mcp.functions",
         securable("FUNCTION", FUNCTION, "EXECUTE"),
     ),
     Case(

@@ -18,7 +18,7 @@ from lakebase_agent.terminal import Asker, Say
 from lakebase_agent.workspace.signing_in import connect, pick_profile
 
 BUNDLE = "databricks.yml"
-TOOLS = "agent_server/tools.py"
+TOOLS = tools_file.PLACE
 USER, APP = "user", "app"
 
 

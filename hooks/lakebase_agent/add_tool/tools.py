@@ -25,11 +25,13 @@ class Kind:
     scope: str
 
 
-# https://docs.databricks.com/aws/en/generative-ai/mcp/managed-mcp
+# The names are those that an app may ask for, which differ from those of other OAuth clients: for
+# functions these have `unity-catalog`, which the API of apps refuses.
+# https://docs.databricks.com/aws/en/agents/mcp/managed-mcp
 KINDS = {
     "genie": Kind("Genie space", "genie"),
     "vector-search": Kind("vector index", "vector-search"),
-    "functions": Kind("schema of functions", "unity-catalog"),
+    "functions": Kind("schema of functions", "mcp.functions"),
     "sql": Kind("SQL warehouse", "sql"),
     "mcp": Kind("connection to an MCP server", "mcp.external"),
 }

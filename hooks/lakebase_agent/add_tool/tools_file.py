@@ -3,6 +3,7 @@
 import ast
 import json
 
+PLACE = "agent_server/tools.py"
 WIDTH = 100
 IMPORT = "from agent_server.mcp_servers import Mcp"
 
