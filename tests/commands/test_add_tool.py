@@ -15,7 +15,13 @@ import yaml
 from tests.commands.test_link import contents
 from tests.conftest import Renders
 from tests.standins.workspace import Workspace, open_workspace
-from tests.standins.workspace.tools_api import CONNECTION, FUNCTION, INDEX, SPACES
+from tests.standins.workspace.tools_api import (
+    CONNECTION,
+    FUNCTION,
+    INDEX,
+    OTHER_FUNCTION,
+    SPACES,
+)
 from tests.support.commands import Done, run_here
 from tests.support.rendering import FRAMEWORKS, Combination
 
@@ -65,7 +71,7 @@ class Case(NamedTuple):
     name: str
     path: str
     scope: str
-    grant: dict[str, Any]
+    grants: list[dict[str, Any]]
 
 
 def securable(kind: str, name: str, permission: str) -> dict[str, Any]:
@@ -76,19 +82,19 @@ def securable(kind: str, name: str, permission: str) -> dict[str, Any]:
 WAREHOUSE = {"sql_warehouse": {"id": "a1b2", "permission": "CAN_USE"}}
 PEOPLE = {"name": SPACES[2]["title"], "space_id": "01f0cccc", "permission": "CAN_RUN"}
 CASES = [
-    Case("sql", "Starter", "sql", "sql", WAREHOUSE),
-    Case("genie", "01f0cccc", "genie/01f0cccc", "genie", {"genie_space": PEOPLE}),
+    Case("sql", "Starter", "sql", "sql", [WAREHOUSE]),
+    Case("genie", "01f0cccc", "genie/01f0cccc", "genie", [{"genie_space": PEOPLE}]),
     Case(
         "vector-search", INDEX, "vector-search/main/docs/handbook", "vector-search",
-        securable("TABLE", INDEX, "SELECT"),
+        [securable("TABLE", INDEX, "SELECT")],
     ),
     Case(
-        "functions", "main.tools", "functions/main/tools", "unity-catalog",
-        securable("FUNCTION", FUNCTION, "EXECUTE"),
+        "functions", "main.tools", "functions/main/tools", "mcp.functions",
+        [securable("FUNCTION", name, "EXECUTE") for name in (FUNCTION, OTHER_FUNCTION)],
     ),
     Case(
         "mcp", CONNECTION, "external/github", "mcp.external",
-        securable("CONNECTION", CONNECTION, "USE_CONNECTION"),
+        [securable("CONNECTION", CONNECTION, "USE_CONNECTION")],
     ),
 ]  # fmt: skip
 each_kind = pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind)
@@ -114,8 +120,9 @@ def test_as_the_app_it_needs_a_resource_and_no_scope(
     done = add_tool(project, case.kind, case.name, "--as-app", "--yes")
     assert done.returncode == 0, done.stderr
     assert "user_api_scopes" not in app(project)
-    [new] = app(project)["resources"][len(before) :]
-    assert new.pop("name") not in {one["name"] for one in before} and new == case.grant
+    new = app(project)["resources"][len(before) :]
+    names = [one.pop("name") for one in (*before, *new)]
+    assert len(set(names)) == len(names) and new == case.grants
     [server] = servers(project)
     assert server.endswith(f"'/api/2.0/mcp/{case.path}')")
 

@@ -23,7 +23,8 @@ from tests.standins.workspace import (
     Workspace,
     open_workspace,
 )
-from tests.standins.workspace.state import App, Endpoint
+from tests.standins.workspace.apps import App
+from tests.standins.workspace.state import Endpoint
 from tests.support.existing_agents import WITH_APP_YAML, adopted, app_template, write_agent
 from tests.support.rendering import Combination
 

@@ -16,7 +16,7 @@ from lakebase_agent.project.env_file import read_env
 from tests.conftest import Renders
 from tests.standins.bundle import BundleError, Deployment
 from tests.standins.workspace import ME, Workspace, open_workspace
-from tests.standins.workspace.state import App
+from tests.standins.workspace.apps import App
 from tests.support.commands import run_here
 from tests.support.rendering import REPOSITORY, Combination
 

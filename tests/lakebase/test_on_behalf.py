@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -38,7 +40,7 @@ async def whoami(seconds: float = 0) -> str:
     return f"You are {{answer.result.data_array[0][0]}}."
 
 
-from agent_server.mcp_servers import Mcp
+{readme}
 
 {list}
 MCP_SERVERS += [
@@ -59,6 +61,12 @@ GONE = "I can't act as you any more; please ask again."
 once = pytest.mark.parametrize("project", ["langgraph"], indirect=True)
 
 
+def examples(folder: Path) -> str:
+    """Return what the README's examples of tools say, word for word."""
+    blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    return "\n".join(b for b in blocks if "as_user" in b)
+
+
 @pytest.fixture(scope="module", params=FRAMEWORKS)
 def project(
     request: pytest.FixtureRequest, renders: Renders, tmp_path_factory: pytest.TempPathFactory
@@ -68,13 +76,12 @@ def project(
     render(renders.template, Combination(request.param, MEMORIES, "autoscaling"), folder)
     tools = folder / "agent_server" / "tools.py"
     code = tools.read_text()
-    added = "TOOLS += [whoami]"
+    added = "TOOLS += [whoami, count_orders]"
     if request.param == "langgraph":
-        code = code.replace("[get_current_time]", "[get_current_time, whoami]")
+        code = code.replace("[get_current_time]", "[get_current_time, whoami, count_orders]")
         added = ""
-    tools.write_text(
-        code + TOOLS.format(decorator=DECORATORS[request.param], list=added, warehouse=WAREHOUSE)
-    )
+    more = {"list": added, "warehouse": WAREHOUSE, "readme": examples(folder)}
+    tools.write_text(code + TOOLS.format(decorator=DECORATORS[request.param], **more))
     return install(folder, tmp_path_factory.mktemp("environment"))
 
 
@@ -187,21 +194,50 @@ def test_a_server_of_the_workspace_is_asked_as_the_user(
     server: Server, workspace: Workspace
 ) -> None:
     for user in (User(workspace), User(workspace)):
-        assert f"SPACE was asked by {user.name}." in user.ask(server, "/call ask_genie")
+        assert f"SPACE was asked by {user.name}." in user.ask(server, "/call mine_ask_genie")
 
 
 def test_a_server_of_the_workspace_is_asked_as_the_app(
     server: Server, workspace: Workspace
 ) -> None:
-    said = User(workspace).ask(server, "/call ask_functions")
+    said = User(workspace).ask(server, "/call shared_ask_functions")
     assert f"main/tools was asked by {APP_PRINCIPAL}." in said
+
+
+# Each server of the README's example, and where it is.
+PLACES = {
+    "genie": "SPACE_ID",
+    "sql": "",
+    "functions": "CATALOG/SCHEMA",
+    "vector-search": "CATALOG/SCHEMA/INDEX",
+}
+AS_USER = ("ask_genie", "ask_sql", "ask_functions", "ask_vector-search")
+AS_APP = (
+    "all_sales_ask_genie", "all_sql_ask_sql", "all_functions_ask_functions",
+    "all_docs_ask_vector-search",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("tools", "as_app"), [(AS_USER, False), (AS_APP, True)])
+def test_the_examples_of_the_readme_answer_as_they_say(
+    server: Server, workspace: Workspace, tools: tuple[str, ...], as_app: bool
+) -> None:
+    user = User(workspace)
+    who = APP_PRINCIPAL if as_app else user.name
+    for tool, place in zip(tools, PLACES.values(), strict=True):
+        assert f"{place} was asked by {who}." in user.ask(server, f"/call {tool}"), tool
+
+
+def test_the_statement_of_the_readme_runs_as_the_user(server: Server, workspace: Workspace) -> None:
+    user = User(workspace)
+    assert user.name in user.ask(server, "/call count_orders")
 
 
 def test_without_a_token_a_server_says_why_it_is_not_asked(
     server: Server, workspace: Workspace
 ) -> None:
     nobody = User(workspace, authorized=False)
-    assert "There is no tool ask_genie" in nobody.ask(server, "/call ask_genie")
+    assert "There is no tool mine_ask_genie" in nobody.ask(server, "/call mine_ask_genie")
     assert "I can't act as you" in nobody.ask(server, "/call mine")
 
 

@@ -26,6 +26,7 @@ from tests.project.test_any_model import in_background, text_of
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel, open_standin_model
 from tests.support.background_project import Reader, make_project
+from tests.support.chat_ui import ChatUi
 from tests.support.desk import ADA, ASKED, EVE, Body, Desk, code, kinds, requests, response
 from tests.support.gated_agents import AS_TOOL, GATED, HANDOFF, OWN_QUESTION, PER_CALL, SUBGRAPH
 from tests.support.project import Server
@@ -264,6 +265,81 @@ def test_a_reader_of_text_alone_is_told_what_waits(desk: Desk) -> None:
     desk.model.script = [Answer(calls=(Call("send", '{"to": "text@x"}'),))]
     answer = desk.server.http.post("/api/chat", json={"message": "Write"}, headers=ADA)
     assert "waits for your approval: send" in answer.text and "text@x" not in desk.sent
+
+
+def opened(desk: Desk, *to: str, **more: Any) -> ChatUi:
+    """Return a conversation of Databricks' own chat UI, in which the model calls `send`."""
+    calls = tuple(Call("send", json.dumps({"to": one})) for one in to)
+    desk.model.script = [Answer("Well.", calls)]
+    ui = ChatUi(desk.server.http, ADA)
+    assert ui.say(more.pop("say", "Write to them"), **more).status_code == 200
+    return ui
+
+
+def test_databricks_chat_ui_approves_and_goes_on(desk: Desk) -> None:
+    ui = opened(desk, "ui@x", say="My name is Ada. Write to them")
+    assert "ui@x" not in desk.sent
+    done = ui.decide(True)
+    assert done and "Sent to ui@x." in done.text and desk.sent.count("ui@x") == 1
+    for _ in range(2):
+        assert "Ada" in ui.say("What is my name?").text
+    assert desk.sent.count("ui@x") == 1
+
+
+def test_databricks_chat_ui_denies_with_the_next_question(desk: Desk) -> None:
+    ui = opened(desk, "deny@x")
+    assert ui.decide(False) is None
+    assert "Never mind" in ui.say("Never mind").text
+    assert "did not approve" in str(desk.model.requests[-1]) and "deny@x" not in desk.sent
+    assert ui.say("Thanks").status_code == 200 and "deny@x" not in desk.sent
+
+
+def test_databricks_chat_ui_that_resends_an_approval_makes_no_second_call(desk: Desk) -> None:
+    ui = opened(desk, "resend@x")
+    ui.decide(True)
+    before = [item for item in ui.history if item.get("role") != "assistant"]
+    asked = before.index(next(item for item in before if item.get("type") == ASKED))
+    again = ChatUi(ui.http, ADA, ui.id, before[: asked + 2]).send()
+    assert again.status_code == 409 and desk.sent.count("resend@x") == 1
+    assert ui.say("Thanks").status_code == 200 and desk.sent.count("resend@x") == 1
+
+
+def test_databricks_chat_ui_falls_back_to_a_whole_answer_when_a_stream_fails(desk: Desk) -> None:
+    ui = opened(desk, "fall@x", say="My name is Ada. Write to them")
+    ui.decide(True)
+    desk.model.script, desk.model.status = [], 500
+    assert ui.say("What is my name?").status_code != 200
+    desk.model.status = 200
+    assert "Ada" in ui.send(stream=False).text and desk.sent.count("fall@x") == 1
+
+
+def test_databricks_chat_ui_grows_no_thread_by_what_it_resends(desk: Desk) -> None:
+    ui = opened(desk, "grow@x")
+    ui.decide(True)
+    for number in range(3):
+        assert ui.say(f"question {number}").status_code == 200
+    sent = json.loads(desk.model.requests[-1])["messages"]
+    said = [str(m["content"]) for m in sent if m["role"] == "user"]
+    assert len(said) == 4 and sum("question 0" in text for text in said) == 1
+
+
+def test_databricks_chat_ui_decides_on_two_calls_one_after_the_other(desk: Desk) -> None:
+    ui = opened(desk, "one@x", "two@x")
+    ui.decide(True)
+    done = ui.decide(True)
+    assert done and done.status_code == 200, done and done.text
+    assert (desk.sent.count("one@x"), desk.sent.count("two@x")) == (1, 1)
+
+
+def test_databricks_chat_ui_never_decides_for_somebody_else(desk: Desk) -> None:
+    ui = opened(desk, "theirs@x")
+    ui.headers = EVE
+    refused = ui.decide(True)
+    assert refused and refused.status_code == 404 and "theirs@x" not in desk.sent
+
+
+def test_databricks_chat_ui_gets_its_title(desk: Desk) -> None:
+    assert ChatUi(desk.server.http, ADA).title("Write to them").status_code == 200
 
 
 class Clerk(RuleBasedStateMachine):

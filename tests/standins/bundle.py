@@ -20,8 +20,9 @@ from uuid import UUID, uuid4
 
 import yaml
 
+from tests.standins.workspace.apps import App
 from tests.standins.workspace.content import Content
-from tests.standins.workspace.state import App, Experiment, Json, Project
+from tests.standins.workspace.state import Experiment, Json, Project
 
 NEW_DATABASE = "databricks-postgres"  # the id that projects give it since May 2026
 REFERENCE = re.compile(r"\$\{([\w.-]+)\}")

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import NotFound, PermissionDenied
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.catalog import ConnectionType
 
 from lakebase_agent.add_tool import tools
@@ -42,9 +44,7 @@ class Offers:
             case "genie":
                 yield from self._genie_spaces()
             case "vector-search":
-                for endpoint in self.client.vector_search_endpoints.list_endpoints():
-                    indexes = self.client.vector_search_indexes.list_indexes(str(endpoint.name))
-                    yield from (tools.vector_index(str(index.name)) for index in indexes)
+                yield from self._vector_indexes()
             case "sql":
                 for one in self.client.warehouses.list():
                     yield tools.warehouse(str(one.id), str(one.name))
@@ -55,12 +55,26 @@ class Offers:
                     if connection.connection_type is ConnectionType.HTTP and is_mcp:
                         yield tools.connection(str(connection.name))
 
+    def _vector_indexes(self) -> Iterator[Tool]:
+        """Yield the indexes of every endpoint that one may use."""
+        refused: DatabricksError | None = None
+        found = False
+        for endpoint in [*self.client.vector_search_endpoints.list_endpoints()]:
+            try:
+                for index in self.client.vector_search_indexes.list_indexes(str(endpoint.name)):
+                    yield tools.vector_index(str(index.name))
+                    found = True
+            except (PermissionDenied, NotFound) as error:  # another's, or deleted meanwhile
+                refused = error
+        if refused and not found:
+            raise refused
+
     def _genie_spaces(self) -> Iterator[Tool]:
         token = None
         while True:
             page = self.client.genie.list_spaces(page_token=token)
             for space in page.spaces or []:
-                yield tools.genie(space.space_id, space.title)
+                yield tools.genie(space.space_id, space.title or space.space_id)
             if not (token := page.next_page_token):
                 return
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,13 @@ class Kind:
     scope: str
 
 
-# https://docs.databricks.com/aws/en/generative-ai/mcp/managed-mcp
+# The names are those that an app may ask for, which differ from those of other OAuth clients: for
+# functions these have `unity-catalog`, which the API of apps refuses.
+# https://docs.databricks.com/aws/en/agents/mcp/managed-mcp
 KINDS = {
     "genie": Kind("Genie space", "genie"),
     "vector-search": Kind("vector index", "vector-search"),
-    "functions": Kind("schema of functions", "unity-catalog"),
+    "functions": Kind("schema of functions", "mcp.functions"),
     "sql": Kind("SQL warehouse", "sql"),
     "mcp": Kind("connection to an MCP server", "mcp.external"),
 }
@@ -38,20 +41,22 @@ SERVERS = "/api/2.0/mcp"
 
 def genie(space_id: str, title: str) -> Tool:
     """Return a Genie space."""
-    space = {"name": title, "space_id": space_id, "permission": "CAN_RUN"}
+    # The bundle would fill in what looks like a reference of its own.
+    shown = space_id if "${" in title else title
+    space = {"name": shown, "space_id": space_id, "permission": "CAN_RUN"}
     return Tool(title, space_id, f"{SERVERS}/genie/{space_id}", [{"genie_space": space}])
 
 
 def vector_index(name: str) -> Tool:
     """Return a vector index, given its full name."""
-    path = f"{SERVERS}/vector-search/{name.replace('.', '/')}"
+    path = f"{SERVERS}/vector-search/{_in_url(name)}"
     return Tool(name, name, path, [_securable("TABLE", name, "SELECT")])
 
 
 def functions(schema: str, names: Sequence[str]) -> Tool:
     """Return a schema, given the full names of its functions."""
     grants = [_securable("FUNCTION", name, "EXECUTE") for name in names]
-    return Tool(schema, schema, f"{SERVERS}/functions/{schema.replace('.', '/')}", grants)
+    return Tool(schema, schema, f"{SERVERS}/functions/{_in_url(schema)}", grants)
 
 
 def warehouse(warehouse_id: str, title: str) -> Tool:
@@ -63,7 +68,7 @@ def warehouse(warehouse_id: str, title: str) -> Tool:
 def connection(name: str) -> Tool:
     """Return a connection of Unity Catalog to an MCP server outside the workspace."""
     grants = [_securable("CONNECTION", name, "USE_CONNECTION")]
-    return Tool(name, name, f"{SERVERS}/external/{name}", grants)
+    return Tool(name, name, f"{SERVERS}/external/{quote(name, safe='')}", grants)
 
 
 def scope_of(path: str) -> str:
@@ -81,6 +86,10 @@ def to_name(title: str, taken: Sequence[str] = ()) -> str:
     while name in taken:
         name, number = f"{name.rstrip('0123456789_')}_{number}", number + 1
     return name
+
+
+def _in_url(full_name: str) -> str:
+    return "/".join(quote(part, safe="") for part in full_name.split("."))
 
 
 def _securable(kind: str, name: str, permission: str) -> dict[str, Any]:

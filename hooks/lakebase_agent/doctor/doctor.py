@@ -9,6 +9,7 @@ from lakebase_agent.doctor.deployed_checks import check_deployed
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped
 from lakebase_agent.doctor.lakebase_checks import check_lakebase
 from lakebase_agent.doctor.linked_project import LinkedProject
+from lakebase_agent.doctor.scope_checks import check_scopes
 from lakebase_agent.doctor.sizes import check_database_url
 from lakebase_agent.doctor.workspace_checks import (
     check_app,
@@ -41,6 +42,7 @@ CHECKS = (
     Check("lakebase", check_lakebase),
     Check("app", check_app),
     Check("state", check_state),
+    Check("scopes", check_scopes, "databricks auth login"),
 )
 
 DEPLOYED = Check("ready", check_deployed, "databricks auth login")
@@ -67,7 +69,8 @@ def examine(folder: Path, target: str, profile: str, deployed: bool = False) -> 
         yield problem("sign-in", str(error), "databricks auth login")
         yield skipped("workspace", "can't be checked without signing in")
         return
-    project = LinkedProject(answers, settings, chosen_target, workspace, read_version(folder))
+    version = read_version(folder)
+    project = LinkedProject(answers, settings, chosen_target, workspace, version, folder)
     for check in (*CHECKS, *([DEPLOYED] if deployed else [])):
         yield from _findings(check, project)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from databricks.sdk.service.apps import App
@@ -21,6 +22,7 @@ class LinkedProject:
     bundle_target: Target
     workspace: Workspace
     version: str  # of the project itself
+    folder: Path
 
     @property
     def target(self) -> str:
@@ -55,6 +57,11 @@ class LinkedProject:
     def link_command(self) -> str:
         """The command that looks up the variables of this target."""
         return link_command(self.target)
+
+    def code(self, name: str) -> str:
+        """Return the text of one of its files; empty without that file."""
+        path = self.folder / name
+        return path.read_bytes().decode("utf-8") if path.is_file() else ""
 
     def is_created(self, variable: str) -> bool:
         """Return whether the bundle itself creates what a variable names."""

@@ -67,9 +67,12 @@ class Target:
             name: str(value) for name, value in found.items() if value not in (None, NOT_LINKED)
         }
 
-    def section(self, key: str) -> dict[str, Any]:
-        """Return a section of the target in workspace.<target>.yml; empty if it has none."""
-        return self._sections(key, self.linked)
+    def section(self, key: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return a section of the target in a document, by default in workspace.<target>.yml.
+
+        It is empty if the document has none.
+        """
+        return self._sections(key, self.linked if document is None else document)
 
     def _sections(self, key: str, document: Mapping[str, Any]) -> dict[str, Any]:
         target = (document.get("targets") or {}).get(self.name) or {}

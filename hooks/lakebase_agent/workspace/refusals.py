@@ -25,13 +25,15 @@ def errors_explained(host: str) -> Iterator[None]:
     except DatabricksError as error:
         raise WorkspaceError(_explanation(error)) from error
     except (requests.RequestException, TimeoutError, OperationFailed) as error:
+        if isinstance(error.__cause__, DatabricksError):  # it was tried again until time was up
+            raise WorkspaceError(_explanation(error.__cause__)) from error
         text = f"{host} can't be reached ({in_one_line(error)}). Is the address right?"
         raise WorkspaceError(text) from error
 
 
 def _explanation(error: DatabricksError) -> str:
     if error.error_code in DISABLED:
-        return "Lakebase is not enabled in this workspace. Ask an administrator to enable it."
+        return f"{in_one_line(error).rstrip('.')}. Ask an administrator to enable it."
     reason = in_one_line(error)
     match error:
         case Unauthenticated():

@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from tests.standins.workspace.apps import App
 from tests.standins.workspace.state import (
-    App,
     Branch,
     Database,
     Endpoint,
@@ -46,6 +46,8 @@ class Content:
     experiments: list[Experiment] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)  # of the workspace, by path
     writers: set[str] = field(default_factory=set)  # who may write to the folders of others
+    # The scopes that apps may ask for; "*" is all of them.
+    app_scopes: list[str] = field(default_factory=lambda: ["*"])
     models: list[str] = field(default_factory=lambda: list(MODELS))
 
     def add(self, *resources: Resource) -> None:

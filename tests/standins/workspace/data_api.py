@@ -17,6 +17,7 @@ class DataApi:
         self.router = APIRouter()
         self.router.post("/api/2.0/sql/statements")(self.execute)
         self.router.post("/api/2.0/mcp/{kind}/{place:path}")(self.serve_tools)
+        self.router.post("/api/2.0/mcp/{kind}")(self.serve_tools)  # sql has no place
 
     async def execute(self, request: Request, body: Json) -> Json:
         """Return one row with the name of the caller, and the statement."""
@@ -33,7 +34,9 @@ class DataApi:
             "statement_id": str(uuid4()), "status": state, "manifest": manifest, "result": result
         }  # fmt: skip
 
-    async def serve_tools(self, request: Request, kind: str, place: str, body: Json) -> Response:
+    async def serve_tools(
+        self, request: Request, kind: str, body: Json, place: str = ""
+    ) -> Response:
         """Answer as a managed MCP server, whose only tool says who called."""
         who = request.state.identity.user_name
         match body["method"]:

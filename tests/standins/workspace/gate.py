@@ -28,6 +28,7 @@ class Fault:
     drop: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     times: int = -1
+    passes: int = 0  # so many requests are answered before the first one fails
 
 
 class Faults:
@@ -47,6 +48,11 @@ class Faults:
     def forbidden(self, prefix: str = "/api", times: int = -1) -> None:
         """Answer 403."""
         self._fail(prefix, times, 403, "PERMISSION_DENIED", "You do not have permission.")
+
+    def forbidden_later(self, prefix: str, passes: int) -> None:
+        """Answer 403 once so many requests have been answered."""
+        self.forbidden(prefix)
+        self._faults[prefix].passes = passes
 
     def missing(self, prefix: str = "/api", times: int = -1) -> None:
         """Answer 404."""
@@ -77,9 +83,13 @@ class Faults:
     def take(self, path: str) -> Fault:
         """Return what happens to a request now."""
         for prefix, fault in self._faults.items():
-            if path.startswith(prefix) and fault.times != 0:
-                fault.times -= 1
-                return fault
+            if not path.startswith(prefix) or fault.times == 0:
+                continue
+            if fault.passes:
+                fault.passes -= 1
+                continue
+            fault.times -= 1
+            return fault
         return Fault()
 
     def _fail(self, prefix: str, times: int, status: int, code: str, message: str) -> None:

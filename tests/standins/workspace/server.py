@@ -10,6 +10,7 @@ from tests.standins.workspace.errors import ApiError
 from tests.standins.workspace.identities import Identities
 from tests.standins.workspace.lakebase_api import LakebaseApi
 from tests.standins.workspace.serving import Serving
+from tests.standins.workspace.settings_api import build_settings_api
 from tests.standins.workspace.tools_api import build_tools_api
 from tests.standins.workspace.tracing_api import TracingApi
 from tests.standins.workspace.workspace_api import WorkspaceApi
@@ -21,6 +22,7 @@ def build_app(content: Content, identities: Identities, mlflow: StandinMlflow, u
     app.include_router(LakebaseApi(content, identities).router)
     app.include_router(WorkspaceApi(content, identities, url).router)
     app.include_router(DataApi().router)
+    app.include_router(build_settings_api(content))
     app.include_router(build_tools_api())
     app.include_router(TracingApi(mlflow, url).router)
     app.mount("/serving-endpoints", Serving(content))

@@ -138,35 +138,6 @@ class Instance:
 
 
 @dataclass
-class App:
-    """A Databricks App, with what it may use."""
-
-    name: str
-    service_principal_client_id: str
-    resources: list[Json] = field(default_factory=list)
-    creator: str = ""
-    user_api_scopes: list[str] = field(default_factory=list)
-    permissions: list[Json] = field(default_factory=list)
-    url: str = ""  # where it answers; nowhere by default
-
-    def to_json(self) -> Json:
-        """Return it as the API does."""
-        return {
-            "name": self.name,
-            "id": self.name,
-            "url": self.url or f"https://{self.name}.databricksapps.com",
-            "creator": self.creator,
-            "user_api_scopes": self.user_api_scopes,
-            "service_principal_client_id": self.service_principal_client_id,
-            "service_principal_id": 1,
-            "service_principal_name": f"app {self.name}",
-            "compute_status": {"state": "ACTIVE", "message": "App compute is running."},
-            "app_status": {"state": "RUNNING", "message": "App is running"},
-            "resources": self.resources,
-        }
-
-
-@dataclass
 class Experiment:
     """An MLflow experiment."""
 
