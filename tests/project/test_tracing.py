@@ -3,9 +3,13 @@
 import json
 import signal
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import httpx
@@ -328,11 +332,80 @@ def test_without_an_experiment_nothing_is_sent(project: Project) -> None:
         assert mlflow.paths == []
 
 
-def _answer(server: Server, question: str) -> str:
-    """Ask in a new chat, and return the id of the answer."""
+@once
+def test_disliked_answers_in_mlflow_become_cases_once(
+    server: Server, project: Project, mlflow: StandinMlflow
+) -> None:
+    first = _traced_answer(server, mlflow, "ocarina")
+    _judge(server, first, False, 'Not "that"\none.')
+    _judge(server, _traced_answer(server, mlflow, "panpipes"), True)
+    _until(lambda: sorted(_values(mlflow)) == [False, True])
+    with _own_cases(project) as (file, before):
+        variables = {"MLFLOW_EXPERIMENT_ID": EXPERIMENT, "MLFLOW_TRACKING_URI": mlflow.url}
+        assert "1 of 1 disliked" in _grow(project, variables)
+        [case] = tomllib.loads(file.read_text())["case"][1:]
+        assert case["questions"] == ["ocarina"] and case["todo"]
+        assert file.read_text().startswith(before) and 'Not "that" one.' in file.read_text()
+        assert "already" in _grow(project, variables)
+
+
+@once
+def test_disliked_answers_in_the_database_become_cases_with_what_was_asked_before(
+    project: Project, variables: dict[str, str]
+) -> None:
+    untraced = {**variables, "MLFLOW_EXPERIMENT_ID": ""}
+    with Server(project, **untraced) as server:
+        chat = _chat(server.until_ready(), "Hello")
+        _judge(server, _answer(server, "/call none", chat), False)
+    with _own_cases(project) as (file, _):
+        assert "disliked answers of the database" in _grow(project, untraced)
+        grown = file.read_text()
+        assert ["Hello", "/call none"] in [c["questions"] for c in tomllib.loads(grown)["case"]]
+        _grow(project, untraced)
+        assert file.read_text() == grown
+
+
+@once
+def test_a_file_of_cases_that_can_take_none_stays_as_it_is(
+    project: Project, variables: dict[str, str]
+) -> None:
+    with _own_cases(project) as (file, _):
+        file.write_text("case = [{name = 1}]\n[[")
+        growing = project.start("python", "-m", "evals.grow", variables=variables, stderr=PIPE)
+        assert "is as it was" in growing.communicate()[1] and growing.returncode == 2
+        assert file.read_text() == "case = [{name = 1}]\n[["
+
+
+@contextmanager
+def _own_cases(project: Project) -> Iterator[tuple[Path, str]]:
+    """Yield a file of cases in which its owner has written, and its text."""
+    file = project.folder / "evals" / "cases.toml"
+    before, own = file.read_text(), '# Mine.\n[[case]]  # one\nname = "own"\nquestions = ["Hi"]\n'
+    file.write_text(own + 'expected = "o"')
+    try:
+        yield file, file.read_text()
+    finally:
+        file.write_text(before)
+
+
+def _grow(project: Project, variables: dict[str, str]) -> str:
+    growing = project.start("python", "-m", "evals.grow", variables=variables, stdout=PIPE)
+    said = growing.communicate()[0]
+    assert growing.returncode == 0
+    return str(said)
+
+
+def _chat(server: Server, question: str, chat: str = "") -> str:
+    """Ask in a chat, and return its id."""
+    body = {"message": question, **({"chatId": chat} if chat else {})}
     headers = {"X-Forwarded-User": "ada"}
-    asked = server.http.post("/api/chat", json={"message": question}, headers=headers)
-    path = f"/api/chats/{asked.headers['x-chat-id']}/messages"
+    return str(server.http.post("/api/chat", json=body, headers=headers).headers["x-chat-id"])
+
+
+def _answer(server: Server, question: str, chat: str = "") -> str:
+    """Ask in a chat, and return the id of the answer."""
+    headers = {"X-Forwarded-User": "ada"}
+    path = f"/api/chats/{_chat(server, question, chat)}/messages"
     return str(server.http.get(path, headers=headers).json()[-1]["id"])
 
 

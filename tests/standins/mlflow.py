@@ -107,6 +107,18 @@ class StandinMlflow:
         own = [one for one in self.assessments.values() if one["trace_id"] == trace_id]
         return {"trace": {"trace_info": {**self.infos[trace_id], "assessments": own}}}
 
+    async def search_traces(self, body: Json) -> Json:
+        """Return what is known of an experiment's traces, two to a page, the latest first."""
+        wanted = [place["mlflow_experiment"]["experiment_id"] for place in body["locations"]]
+        known = [name for name, info in self.experiments.items() if info in wanted]
+        start = int(body.get("page_token", 0))
+        infos = [
+            (await self.get_trace(name))["trace"]["trace_info"]
+            for name in [*reversed(known)][start : start + 2]
+        ]
+        more = {"next_page_token": str(start + 2)} if len(known) > start + 2 else {}
+        return {"traces": infos, **more}
+
     async def get_spans(self, trace_id: str) -> Json:
         """Return the spans of a trace."""
         spans = [trace.spans for trace in self.traces if trace.info["trace_id"] == trace_id]
@@ -161,6 +173,7 @@ def open_standin_mlflow() -> Iterator[StandinMlflow]:
     app.put("/api/2.0/mlflow-artifacts/artifacts/{trace_id}/traces.json")(mlflow.put_spans)
     app.get("/api/2.0/mlflow-artifacts/artifacts/{trace_id}/traces.json")(mlflow.get_spans)
     one = "/api/3.0/mlflow/traces/{trace_id}"
+    app.post("/api/3.0/mlflow/traces/search")(mlflow.search_traces)
     app.get(one)(mlflow.get_trace)
     app.post(f"{one}/assessments")(mlflow.create_assessment)
     app.patch(f"{one}/assessments/{{assessment_id}}")(mlflow.update_assessment)
