@@ -10,6 +10,7 @@ from tests.agent import Agent
 from tests.test_chat import messages
 
 LONG = "/repeat 2000 every 20 ms"
+SLOW = "/repeat 2 every 5000 ms"
 SHORT = "/repeat 20 every 30 ms"
 SSE = {"Accept": "text/event-stream"}
 
@@ -62,13 +63,13 @@ def test_an_answer_can_be_followed_from_any_event_on(agent: Agent) -> None:
     assert "event: response.completed" in rest and rest.endswith("data: [DONE]\n\n")
 
 
-def test_an_answer_that_is_not_being_written_is_a_404(agent: Agent) -> None:
+def test_an_answer_that_is_not_being_written_is_a_204(agent: Agent) -> None:
     chat = begin(agent, SHORT)
     path, response_id = f"/api/chats/{chat}/answer", running(agent, chat)
     until(lambda: not running(agent, chat))
     for named in (response_id, "resp_other"):
         answer = agent.http.get(path, params={"response_id": named}, headers=agent.headers)
-        assert answer.status_code == 404
+        assert (answer.status_code, answer.content) == (204, b"")
 
 
 def test_a_stopped_answer_is_kept_as_partial(agent: Agent) -> None:
@@ -86,6 +87,19 @@ def test_a_stop_ends_the_stream_of_every_reader(agent: Agent) -> None:
         next(lines)
         stop(agent, chat)
         assert any('"code": "stopped"' in line for line in lines)
+
+
+def test_a_stop_before_the_first_word_ends_a_stream_of_events_and_refuses_text(
+    agent: Agent,
+) -> None:
+    for headers, status in (({**agent.headers, **SSE}, 200), (agent.headers, 409)):
+        body = {"message": SLOW, "chatId": (chat := str(uuid4()))}
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(agent.http.post, "/api/chat", json=body, headers=headers)
+            until(lambda: agent.http.get("/api/chats", headers=agent.headers).json())
+            stop(agent, chat)
+        assert asked.result().status_code == status and '"stopped"' in asked.result().text
+        agent.http.delete(f"/api/chats/{chat}", headers=agent.headers)
 
 
 def test_a_stop_where_nothing_is_running_changes_nothing(agent: Agent) -> None:

@@ -38,6 +38,16 @@ def test_every_answer_has_security_headers(agent: Agent, path: str) -> None:
     assert headers["referrer-policy"] == "no-referrer"
 
 
+def test_what_can_be_opened_in_a_window_has_a_policy_and_a_script_need_not(agent: Agent) -> None:
+    if agent.http.get("/").status_code == 404:
+        pytest.skip("there is no page")
+    for path in ("/static/logo.svg", "/static/manifest.webmanifest", "/static/nothing.js"):
+        assert "content-security-policy" in agent.http.get(path).headers
+    headers = agent.http.get("/static/app.js").headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "content-security-policy" not in headers
+
+
 @pytest.mark.parametrize("path", ["/", "/health", "/responses/r"])
 def test_a_name_that_is_not_this_servers_is_refused(agent: Agent, path: str) -> None:
     answer = agent.http.get(path, headers={"Host": "evil.example.com"})

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -95,8 +96,6 @@ def test_a_stop_before_the_answer_begins_is_not_lost(visit: Open, model: Standin
     here.button("Stop").click()
     here.until_idle()
     expect(here.messages.get_by_text("Stopped", exact=True)).to_be_visible()
-    if here.problems:  # before the answer has begun, it still has a status
-        here.allow("a status of 409")
     here.page.reload()
     expect(here.messages).to_contain_text("There is no answer to this.")
 
@@ -126,6 +125,19 @@ def test_four_seconds_without_a_network_lose_nothing(visit: Open, slow_words: No
     here.page.context.set_offline(False)
     assert_whole(here, 120)
     here.allow("net::ERR_INTERNET_DISCONNECTED")
+
+
+def test_an_answer_that_ends_while_its_reader_is_away_is_whole(
+    visit: Open, slow_words: None
+) -> None:
+    here = visit("")
+    here.page.add_init_script(CUT)
+    here.page.goto("/")
+    here.start("/repeat 20")
+    expect(here.answers).to_contain_text("word2", timeout=FINISHED)
+    here.page.route("**/answer?*", lambda route: (time.sleep(3), route.continue_()))
+    here.page.evaluate("cut()")
+    assert_whole(here, 20)
 
 
 @pytest.mark.parametrize("project", ["langgraph"], indirect=True)

@@ -30,6 +30,34 @@ def told(
     return here, here.say("hello")
 
 
+def test_what_shows_markdown_may_come_late_and_is_waited_for(
+    visit: Open, model: StandinModel
+) -> None:
+    here, _ = told(visit, model, "**Hello** there")
+    expect(here.answers.locator("strong")).to_have_text("Hello")
+    here.page.route("**/markdown.js", lambda route: (time.sleep(1), route.continue_()))
+    shown = "[...document.querySelectorAll('.assistant')].map((each) => each.textContent)"
+    note = f"window.shown = []; new MutationObserver(() => shown.push(...{shown})).observe("
+    here.page.add_init_script(f"{note}document, {{ childList: true, subtree: true }});")
+    here.page.reload()
+    expect(here.answers.locator("strong")).to_have_text("Hello")
+    assert not any("**" in text for text in here.page.evaluate("shown"))
+
+
+def test_what_shows_markdown_is_loaded_again_if_it_did_not_come(
+    visit: Open, model: StandinModel
+) -> None:
+    here = visit()
+    here.page.route("**/markdown.js", lambda route: route.abort())
+    here.start("hello")
+    expect(here.messages).to_contain_text("The server cannot be reached.")
+    here.page.unroute("**/markdown.js")
+    here.button("Retry").click()
+    expect(here.answers).to_have_count(1)
+    expect(here.messages.locator(".user")).to_have_count(1)
+    here.allow("net::ERR_FAILED")
+
+
 def test_right_to_left_text_runs_so_and_the_rest_does_not(visit: Open, model: StandinModel) -> None:
     here, answer = told(visit, model, "שלום עולם\n\nHello world\n\n- مرحبا")
     directions = answer.locator("p, li").evaluate_all(

@@ -3,8 +3,14 @@
 import json
 import signal
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
 
 import httpx
 import pytest
@@ -79,7 +85,8 @@ def server(project: Project, variables: dict[str, str], mlflow: StandinMlflow) -
 @pytest.fixture(autouse=True)
 def healthy(model: StandinModel, mlflow: StandinMlflow) -> None:
     """Let every test start with a model and an MLflow that work."""
-    model.delay, mlflow.status, mlflow.delay = 0, 200, 0
+    model.delay, mlflow.status, mlflow.delay, mlflow.forgetful = 0, 200, 0, False
+    mlflow.assessments.clear()
 
 
 def test_a_turn_is_one_trace_of_the_experiment_with_its_calls(
@@ -179,6 +186,57 @@ def test_every_turn_is_traced_once_and_in_order_after_mlflow_was_away(
     assert mlflow.asked("lost harp") == asked
 
 
+@once
+def test_what_a_user_thinks_of_an_answer_is_an_assessment_of_its_trace(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    answer = _traced_answer(server, mlflow, "shawm")
+    assert _judge(server, answer, True, user="eve") == 404
+    assert _judge(server, answer, False, "Too loud.") == 204
+    _until(lambda: mlflow.assessments)
+    [one], [trace] = mlflow.assessments.values(), mlflow.about("shawm")
+    assert one["trace_id"] == trace.info["trace_id"]
+    assert one["source"] == {"source_type": "HUMAN", "source_id": "ada"}
+    assert (one["feedback"]["value"], one["rationale"]) == (False, "Too loud.")
+
+
+@once
+def test_an_assessment_changes_with_its_user_and_goes_when_they_take_it_back(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    answer = _traced_answer(server, mlflow, "crumhorn")
+    for value, expected in ((True, [True]), (False, [False]), (None, []), (True, [True])):
+        _judge(server, answer, value)
+        _until(partial(_shows, mlflow, expected))
+
+
+@once
+def test_feedback_waits_for_an_mlflow_that_refuses_and_says_so(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    answer = _traced_answer(server, mlflow, "racket")
+    mlflow.status = 403
+    assert _judge(server, answer, False) == 204
+    _until(lambda: "MLflow did not take a user's feedback" in server.log)
+    assert not _listed(server)[0]["sent"]
+    mlflow.status = 200
+    _until(lambda: _values(mlflow) == [False] and _listed(server)[0]["sent"])
+
+
+@once
+def test_an_assessment_is_not_doubled_when_mlflow_kept_it_and_said_it_did_not(
+    server: Server, mlflow: StandinMlflow
+) -> None:
+    answer = _traced_answer(server, mlflow, "serpent")
+    mlflow.forgetful = True
+    _judge(server, answer, True)
+    _until(lambda: mlflow.assessments)
+    mlflow.forgetful = False
+    _judge(server, answer, False)
+    _until(lambda: _listed(server)[0]["sent"])
+    assert _values(mlflow) == [False]
+
+
 def test_two_turns_at_once_are_two_traces(
     server: Server, mlflow: StandinMlflow, model: StandinModel
 ) -> None:
@@ -268,9 +326,116 @@ def test_a_hanging_mlflow_delays_a_stop_by_seconds_at_most(
 def test_without_an_experiment_nothing_is_sent(project: Project) -> None:
     with open_standin_mlflow() as mlflow:
         with Server(project, MLFLOW_TRACKING_URI=mlflow.url) as server:
-            server.until_ready().ask("hello")
+            answer = _answer(server.until_ready(), "hello")
+            assert _judge(server, answer, False) == 204 and not _listed(server)[0]["sent"]
             server.stop(signal.SIGINT)  # after which MLflow sends what it still holds
         assert mlflow.paths == []
+
+
+@once
+def test_disliked_answers_in_mlflow_become_cases_once(
+    server: Server, project: Project, mlflow: StandinMlflow
+) -> None:
+    first = _traced_answer(server, mlflow, "ocarina")
+    _judge(server, first, False, 'Not "that"\none.')
+    _judge(server, _traced_answer(server, mlflow, "panpipes"), True)
+    _until(lambda: sorted(_values(mlflow)) == [False, True])
+    with _own_cases(project) as (file, before):
+        variables = {"MLFLOW_EXPERIMENT_ID": EXPERIMENT, "MLFLOW_TRACKING_URI": mlflow.url}
+        assert "1 of 1 disliked" in _grow(project, variables)
+        [case] = tomllib.loads(file.read_text())["case"][1:]
+        assert case["questions"] == ["ocarina"] and case["todo"]
+        assert file.read_text().startswith(before) and 'Not "that" one.' in file.read_text()
+        assert "already" in _grow(project, variables)
+
+
+@once
+def test_disliked_answers_in_the_database_become_cases_with_what_was_asked_before(
+    project: Project, variables: dict[str, str]
+) -> None:
+    untraced = {**variables, "MLFLOW_EXPERIMENT_ID": ""}
+    with Server(project, **untraced) as server:
+        chat = _chat(server.until_ready(), "Hello")
+        _judge(server, _answer(server, "/call none", chat), False)
+    with _own_cases(project) as (file, _):
+        assert "disliked answers of the database" in _grow(project, untraced)
+        grown = file.read_text()
+        assert ["Hello", "/call none"] in [c["questions"] for c in tomllib.loads(grown)["case"]]
+        _grow(project, untraced)
+        assert file.read_text() == grown
+
+
+@once
+def test_a_file_of_cases_that_can_take_none_stays_as_it_is(
+    project: Project, variables: dict[str, str]
+) -> None:
+    with _own_cases(project) as (file, _):
+        file.write_text("case = [{name = 1}]\n[[")
+        growing = project.start("python", "-m", "evals.grow", variables=variables, stderr=PIPE)
+        assert "is as it was" in growing.communicate()[1] and growing.returncode == 2
+        assert file.read_text() == "case = [{name = 1}]\n[["
+
+
+@contextmanager
+def _own_cases(project: Project) -> Iterator[tuple[Path, str]]:
+    """Yield a file of cases in which its owner has written, and its text."""
+    file = project.folder / "evals" / "cases.toml"
+    before, own = file.read_text(), '# Mine.\n[[case]]  # one\nname = "own"\nquestions = ["Hi"]\n'
+    file.write_text(own + 'expected = "o"')
+    try:
+        yield file, file.read_text()
+    finally:
+        file.write_text(before)
+
+
+def _grow(project: Project, variables: dict[str, str]) -> str:
+    growing = project.start("python", "-m", "evals.grow", variables=variables, stdout=PIPE)
+    said = growing.communicate()[0]
+    assert growing.returncode == 0
+    return str(said)
+
+
+def _chat(server: Server, question: str, chat: str = "") -> str:
+    """Ask in a chat, and return its id."""
+    body = {"message": question, **({"chatId": chat} if chat else {})}
+    headers = {"X-Forwarded-User": "ada"}
+    return str(server.http.post("/api/chat", json=body, headers=headers).headers["x-chat-id"])
+
+
+def _answer(server: Server, question: str, chat: str = "") -> str:
+    """Ask in a chat, and return the id of the answer."""
+    headers = {"X-Forwarded-User": "ada"}
+    path = f"/api/chats/{_chat(server, question, chat)}/messages"
+    return str(server.http.get(path, headers=headers).json()[-1]["id"])
+
+
+def _traced_answer(server: Server, mlflow: StandinMlflow, question: str) -> str:
+    """Return the id of an answer whose trace has arrived."""
+    answer = _answer(server, question)
+    _until(lambda: mlflow.about(question))
+    return answer
+
+
+def _judge(
+    server: Server, answer: str, value: bool | None, comment: str = "", user: str = "ada"
+) -> int:
+    body = {"message_id": answer, "value": value, "comment": comment}
+    headers = {"X-Forwarded-User": user}
+    return server.http.post("/api/feedback", json=body, headers=headers).status_code
+
+
+def _listed(server: Server) -> list[Any]:
+    headers = {"X-Forwarded-User": "ada"}
+    return list(server.http.get("/api/feedback", headers=headers).json())
+
+
+def _shows(mlflow: StandinMlflow, values: list[bool]) -> bool:
+    return _values(mlflow) == values
+
+
+def _values(mlflow: StandinMlflow) -> list[bool]:
+    """Return what people think, as MLflow has it."""
+    return [one["feedback"]["value"] for one in mlflow.assessments.values()]
 
 
 def _ask_promptly(server: Server) -> None:

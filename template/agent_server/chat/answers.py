@@ -12,7 +12,6 @@ from agent_server.chat.questions import ask
 from agent_server.chat.store import Chats
 from agent_server.chat.stored_answers import RESPONSE_PREFIX
 from agent_server.database.pool import Connection
-from agent_server.errors import ApiError
 from agent_server.responses.requests import Turn
 from agent_server.server.startup import opened_runtime
 
@@ -43,13 +42,10 @@ async def running_answer(request: Request, chats: Chats, chat_id: UUID) -> str |
 
 async def follow_answer(
     request: Request, chats: Chats, chat_id: UUID, response_id: str, position: int
-) -> AsyncIterator[str]:
-    """Return the stream of a running answer's events from `position`.
-
-    Raises a 404 ApiError when it is not running.
-    """
+) -> AsyncIterator[str] | None:
+    """Return the stream of an answer's events from `position`; None when it is not running."""
     if await running_answer(request, chats, chat_id) != response_id:
-        raise ApiError(404, "no_such_answer", "This answer is not being written.")
+        return None
     return stream_events((await opened_runtime(request)).background, response_id, position)
 
 

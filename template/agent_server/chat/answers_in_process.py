@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext, suppress
 from uuid import UUID, uuid4
 
@@ -39,7 +39,7 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     """Store the question and start answering it; return the stream to send, of events or of text.
 
     The run goes on when its reader leaves. Raises ApiError as `ask` does, and that of a run that
-    fails before it has any output.
+    ends before it has any output; events tell of a stop themselves.
     """
     runtime = await opened_runtime(request)
     await runtime.check_turn(turn)
@@ -48,7 +48,8 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     response.body["id"] = f"{RESPONSE_PREFIX}{question_id.hex}"
     key, pool = turn.thread_key, runtime.pool
     work = _answer(runtime.run_turn, pool, turn, question_id, response)
-    task = running[key] = ResponseTask(_until_done(work, running, key, response), response)
+    stop = response.end if as_events else response.fail  # text can't say that there is none
+    task = running[key] = ResponseTask(_until_done(work, running, key, stop), response)
     end_when_stopping(request, task)
     try:
         if not await response.events.reach(0):
@@ -73,16 +74,13 @@ async def running_answer(request: Request, chats: Chats, chat_id: UUID) -> str |
 
 async def follow_answer(
     request: Request, chats: Chats, chat_id: UUID, response_id: str, position: int
-) -> AsyncIterator[str]:
-    """Return the stream of a running answer's events from `position`.
-
-    Raises a 404 ApiError when it is not running; if another process writes it, once it has ended.
-    """
+) -> AsyncIterator[str] | None:
+    """Return the stream of an answer's events from `position`; None once it is not running."""
     while await running_answer(request, chats, chat_id) == response_id:
         if task := _running(request).get(chats.user.thread_key(str(chat_id))):
             return _to_sse(task, position)
         await asyncio.sleep(FOLLOW_SECONDS)
-    raise ApiError(404, "no_such_answer", "This answer is not being written.")
+    return None
 
 
 async def stop_answer(request: Request, chats: Chats, chat_id: UUID) -> None:
@@ -104,7 +102,7 @@ def _running(request: Request) -> Running:
 
 
 async def _until_done(
-    work: Coroutine[None, None, None], running: Running, key: str, response: ResponseBuilder
+    work: Coroutine[None, None, None], running: Running, key: str, stop: Callable[[str, str], None]
 ) -> None:
     """Do the work while its task is among those that are running; tell readers of a stop."""
     mine = running.get(key)
@@ -115,7 +113,7 @@ async def _until_done(
         text = "The answer took longer than CHAT_ANSWER_SECONDS, and was ended."
         raise ApiError(504, "answer_too_slow", text) from error
     except asyncio.CancelledError:
-        response.fail(STOPPED, STOPPED_TEXT)  # now that what there is of it is stored
+        stop(STOPPED, STOPPED_TEXT)  # now that what there is of it is stored
         raise
     finally:
         if running.get(key) is mine:

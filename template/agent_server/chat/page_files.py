@@ -22,8 +22,10 @@ from agent_server.chat.branding import HERE, read_branding
 PAGE = HERE / "page"
 LOGO = HERE.parent / "logo.svg"
 # Scripts that are no modules, and those that are seldom used.
-CLASSIC = {"theme.js", "dompurify.js"}
+CLASSIC = {"theme.js"}
 SELDOM = {"code.js", "editing.js", "memory.js", "transcript.js", "you.js"}
+# What shows the first message (see rendering.js); an empty page does without.
+RENDERING = {"dompurify.js", "frames.js", "markdown.js", "marked.js", "marks.js", "parts.js"}
 # Comments that have lines of their own, and indentation: for those who read the files.
 UNSENT = re.compile(r"^[ ]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n|\n)|^[ ]+", re.MULTILINE | re.DOTALL)
 MADE: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -60,7 +62,7 @@ class PageFiles(StaticFiles):
 
     def show(self, request: Request) -> Response:
         """Return the page itself."""
-        places = {**read_branding().shown, "preloads": _preloads()}
+        places = {**read_branding().shown, "preloads": _preloads("chat" in request.query_params)}
         text = Template((PAGE / "index.html").read_text("utf-8")).substitute(places)
         return self._pack(_compact(text.encode()), "text/html", request.scope)
 
@@ -101,9 +103,10 @@ def _touch_icon(accent: str) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
-def _preloads() -> str:
-    """Return the links that let the browser fetch all modules at once."""
+def _preloads(messages: bool) -> str:
+    """Return the links that let the browser fetch all modules at once, for `messages` if any."""
+    later = CLASSIC | SELDOM | (set() if messages else RENDERING)
     names = [path.relative_to(PAGE).as_posix() for path in sorted(PAGE.rglob("*.js"))]
-    modules = [name for name in names if Path(name).name not in CLASSIC | SELDOM]
+    modules = [name for name in names if Path(name).name not in later]
     link = '<link rel="modulepreload" href="static/{}">'
     return "".join(link.format(name) for name in [*modules, "texts.js"])

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from agent_server.chat.feedback import RESPONSE, create_feedback_table
 from agent_server.chat.requests import ChatPage, Page, Part, to_message
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError
+from agent_server.feedback.store import RESPONSE, create_feedback_table
 from agent_server.identity import User
 from agent_server.responses.requests import Replaced, Turn
 from agent_server.settings import limit

@@ -105,7 +105,12 @@ class ResponseBuilder(ItemEmitter):
 
     def fail(self, code: str, message: str) -> None:
         """Finish with an error, keeping the output; does nothing before the first event."""
-        if self._emitted and not self.finished:
+        if self._emitted:
+            self.end(code, message)
+
+    def end(self, code: str, message: str) -> None:
+        """Finish with an error, keeping the output, even if nothing has been emitted."""
+        if not self.finished:
             self._interrupt()
             self.body["error"] = {"code": code, "message": message}
             self._finish("failed")

@@ -25,6 +25,9 @@ HEADERS = {
     # The page's files must be of the same release, and a user's data in no shared cache.
     "Cache-Control": "private, no-cache",
 }
+# What no browser shows as a document of its own needs nothing that speaks of documents.
+PARTS = ("text/javascript", "text/css")
+OF_DOCUMENTS = ("Content-Security-Policy", "Referrer-Policy")
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -41,12 +44,19 @@ class Security:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                _guard(MutableHeaders(scope=message))
             await send(message)
 
         if refusal := _refusal(scope):
             return await refuse(refusal, scope, receive, send_guarded)
         await self.app(scope, receive, send_guarded)
+
+
+def _guard(headers: MutableHeaders) -> None:
+    is_part = headers.get("content-type", "").startswith(PARTS)
+    for name, value in HEADERS.items():
+        if not (is_part and name in OF_DOCUMENTS):
+            headers[name] = value
 
 
 def _refusal(scope: Scope) -> ApiError | None:

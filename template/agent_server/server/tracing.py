@@ -11,6 +11,8 @@ from agent_server.responses.task import RunTurn
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
+
+EXPORTER = "mlflow.tracing.export.mlflow_v3"
 # A trace waits for an unreachable MLflow in a background thread, for a quarter of a minute, not for
 # minutes. The catalog of model prices would otherwise be downloaded during the first turn.
 MLFLOW_DEFAULTS = {
@@ -46,8 +48,7 @@ def start_tracing() -> bool:
     experiment = os.environ.get("MLFLOW_EXPERIMENT_ID")
     if not experiment:
         return False
-    exporter = logging.getLogger("mlflow.tracing.export.mlflow_v3")
-    if _say_once in exporter.filters:  # MLflow traces the process already
+    if is_tracing():
         return True
     logging.getLogger("mlflow.utils.databricks_utils").addFilter(_say_once)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
@@ -60,9 +61,14 @@ def start_tracing() -> bool:
     except (MlflowException, ImportError) as error:
         log.warning("not tracing, because of MLFLOW_TRACKING_URI: %s", error)
         return False
-    exporter.addFilter(_say_once)
+    logging.getLogger(EXPORTER).addFilter(_say_once)
     log.info("tracing to MLflow experiment %s", experiment)
     return True
+
+
+def is_tracing() -> bool:
+    """Return whether this process sends traces to MLflow."""
+    return _say_once in logging.getLogger(EXPORTER).filters
 
 
 def _say_once(record: logging.LogRecord) -> bool:

@@ -7,6 +7,7 @@ import * as composer from "./composer.js";
 import { Conversation } from "./conversation.js";
 import { $, attempt, element, trouble } from "./dom.js";
 import { listen } from "./keys.js";
+import { prepare } from "./rendering.js";
 import { openList, toggleList } from "./sidebar.js";
 import { follow, toEnd } from "./scrolling.js";
 import { t } from "./words.js";
@@ -122,6 +123,7 @@ listen({
   edit: () => edit(here),
 });
 composer.onSend(send);
+on($("composer"), "input", prepare);
 follow($("conversation"));
 chats.onChange((id) => (id === here.id && !chats.titleOf(id) ? go(null) : draw()));
 

@@ -8,6 +8,7 @@ import { newId, questionOf } from "./ids.js";
 import { toBody, toElements, userMessage } from "./messages.js";
 import { askAgain, offerRetry, showUnsent } from "./offers.js";
 import { offerEarlier } from "./paging.js";
+import { prepare, ready } from "./rendering.js";
 import { keep, kept } from "./storage.js";
 import { Run } from "./stream.js";
 import { Stopped, Turn } from "./turn.js";
@@ -49,7 +50,8 @@ export class Conversation {
 
   /** Show the latest messages, and follow a run that has continued without a reader. */
   async load(problem = null) {
-    const { items, next, responseId } = await getLatest(this.messages);
+    const [page] = await Promise.all([getLatest(this.messages), ready()]);
+    const { items, next, responseId } = page;
     this.list.replaceChildren(...toElements(items));
     settle(this.list);
     this.loaded = true;
@@ -116,9 +118,15 @@ export class Conversation {
     this.changed();
     dress(this);
     announce(t("answering"));
+    prepare();
+    const begin = async () => {
+      const response = await open();
+      await ready();
+      return response;
+    };
     let problem = known; // why it ended, if it is only being stored
     try {
-      for await (const event of run.events(open, () => waiting.note(t("reconnecting")))) {
+      for await (const event of run.events(begin, () => waiting.note(t("reconnecting")))) {
         waiting.restart();
         turn.take(event);
       }

@@ -4,9 +4,10 @@ import { element } from "./dom.js";
 import { frame } from "./frames.js";
 import { extensions } from "./marks.js";
 import { isTangled, toParts } from "./parts.js";
+import "./vendor/dompurify.js";
 import { marked } from "./vendor/marked.js";
 
-const { DOMPurify } = globalThis; // a classic script, which index.html loads first
+const { DOMPurify } = globalThis; // no module: it leaves its name there
 const BUDGET = 30; // milliseconds of a frame
 const ROWS = 40; // of a table, in a frame
 const ALLOWED = {

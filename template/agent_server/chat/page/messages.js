@@ -4,7 +4,7 @@ import { Approval, decision } from "./approvals.js";
 import { cite } from "./asides.js";
 import { element } from "./dom.js";
 import { indented } from "./indented.js";
-import { showMarkdown } from "./markdown.js";
+import { showMarkdown } from "./rendering.js";
 import { t } from "./words.js";
 
 const REST = 3; // times as long as it took to show an answer, before it is shown again

@@ -1,6 +1,6 @@
 /** The events of a run, from the Responses API. */
 
-import { Failure, SessionEnded, request } from "./api.js";
+import { Failure, SessionEnded, getPage, request } from "./api.js";
 import { t } from "./words.js";
 
 const ENDS = ["completed", "failed", "incomplete", "cancelled"].map((end) => `response.${end}`);
@@ -23,7 +23,10 @@ export class Run {
     for (let failures = 0; ; failures += 1) {
       let lost = new Failure(t("lost"));
       try {
-        for await (const event of parse(await open(this))) {
+        const response = await open(this);
+        this.missed = response.status === 204;
+        if (this.missed) return;
+        for await (const event of parse(response)) {
           failures = 0;
           this.id ??= event.response?.id;
           this.last = event.sequence_number;
@@ -32,7 +35,7 @@ export class Run {
         }
       } catch (error) {
         if (!(error instanceof Failure) || error instanceof SessionEnded) throw error;
-        this.missed = Boolean(this.id) && error.status === 404;
+        this.missed = Boolean(this.id) && error.status === 404; // its chat was deleted
         if (this.missed) return;
         if (error.status < 500 || !this.id) throw error;
         lost = error;
@@ -54,12 +57,17 @@ export class Run {
   /** Ask the server to stop the run, which its events then tell, even before it has begun. */
   async stop() {
     do {
-      await request("POST", `api/chats/${this.chat}/stop`, { body: {} }).catch((failure) => {
-        if (failure.status !== 404 || this.id) throw failure; // else the question is on its way
-      });
+      const path = `api/chats/${this.chat}/stop`;
+      if (this.id || (await this.#isStored())) await request("POST", path, { body: {} });
       if (this.id || this.ended) return;
       await pause(STOP_PAUSE);
     } while (!this.ended);
+  }
+
+  /** Whether the server has the chat by now: that of a first question may be on its way. */
+  async #isStored() {
+    const { items } = await getPage("api/chats?limit=30");
+    return items.some(({ id }) => id === this.chat);
   }
 }
 

@@ -13,8 +13,7 @@ from agent_server.responses.items import Id, Text
 
 MAX_COMMENT = 2000  # characters
 
-# One row for each answer that a user judged; a chat's are deleted with it. What sends it to MLflow
-# keeps the assessment's id, to change that one later.
+# One row for each answer that a user judged; a chat's are deleted with it.
 TABLE = """
     CREATE TABLE IF NOT EXISTS feedback (
         id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id text NOT NULL,
@@ -23,14 +22,24 @@ TABLE = """
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now(), UNIQUE (user_id, response_id));
     CREATE INDEX IF NOT EXISTS idx_feedback_chat ON feedback (chat_id)"""
+# For what tells MLflow (see assessments.py). What it has is of `sent_at`; until `sending_until`,
+# nobody else sends it, and while that is set, MLflow may have more than is known here.
+SENDING = """
+    ALTER TABLE feedback ADD COLUMN IF NOT EXISTS sent_at timestamptz,
+        ADD COLUMN IF NOT EXISTS sending_until timestamptz,
+        ADD COLUMN IF NOT EXISTS tries int NOT NULL DEFAULT 0;
+    CREATE INDEX IF NOT EXISTS idx_feedback_unsent ON feedback (sending_until)
+        WHERE trace_id IS NOT NULL AND sent_at IS DISTINCT FROM updated_at"""
 RESPONSE = "'resp_' || replace({}::text, '-', '')"  # the id of the response to a question
 # An answer is named by its message, or by its response: the question before it, or the one in it.
 SAVE = f"""
     INSERT INTO feedback (user_id, chat_id, response_id, trace_id, value, comment)
     SELECT c.user_id, c.id, {RESPONSE.format("q.id")}, (
-            SELECT trace_id FROM messages
-            WHERE chat_id = c.id AND created_at > q.created_at AND trace_id IS NOT NULL
-            ORDER BY created_at LIMIT 1), %(value)s, %(comment)s
+            SELECT max(trace_id) FROM messages
+            WHERE chat_id = c.id AND created_at > q.created_at AND created_at < coalesce((
+                SELECT min(created_at) FROM messages
+                WHERE chat_id = c.id AND role = 'user' AND created_at > q.created_at),
+                'infinity')), %(value)s, %(comment)s
     FROM messages q JOIN chats c ON c.id = q.chat_id
     WHERE c.user_id = %(user)s AND q.role = 'user' AND q.id = coalesce(%(question)s::uuid, (
         SELECT earlier.id FROM messages said JOIN messages earlier USING (chat_id)
@@ -38,10 +47,12 @@ SAVE = f"""
             AND earlier.created_at <= said.created_at
         ORDER BY earlier.created_at DESC, earlier.id DESC LIMIT 1))
     ON CONFLICT (user_id, response_id) DO UPDATE
-    SET value = excluded.value, comment = excluded.comment, updated_at = now()
+    SET value = excluded.value, comment = excluded.comment, updated_at = clock_timestamp(),
+        tries = 0
     RETURNING id"""
 LIST = """
-    SELECT response_id, chat_id, trace_id, value, comment, created_at, updated_at FROM feedback
+    SELECT response_id, chat_id, trace_id, value, comment, created_at, updated_at,
+        trace_id IS NOT NULL AND sent_at IS NOT DISTINCT FROM updated_at AS sent FROM feedback
     WHERE user_id = %(user)s ORDER BY updated_at DESC, id LIMIT 200"""
 
 
@@ -62,7 +73,7 @@ class Feedback(BaseModel):
 
 async def create_feedback_table(connection: Connection) -> None:
     """Create the table of feedback, or bring it up to date."""
-    await migrate(connection, "feedback", [TABLE])
+    await migrate(connection, "feedback", [TABLE, SENDING])
 
 
 async def save_feedback(pool: Pool, user: User, given: Feedback) -> None:
