@@ -12,7 +12,7 @@ from copier.errors import CopierError
 from lakebase_agent.add_tool.command import COMMAND as ADD_TOOL
 from lakebase_agent.adopt.command import COMMAND as ADOPT
 from lakebase_agent.doctor.command import COMMAND as DOCTOR
-from lakebase_agent.errors import SourceError, WorkspaceError
+from lakebase_agent.errors import SourceError, UsageError, WorkspaceError
 from lakebase_agent.link.command import COMMAND as LINK
 from lakebase_agent.new.command import COMMAND as NEW
 from lakebase_agent.project.git import GitError
@@ -60,6 +60,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except (SourceError, WorkspaceError) as error:
         complain(str(error))
         return 3
+    except UsageError as error:
+        complain(str(error))
+        return 2
     except (CopierError, GitError, ValueError, OSError) as error:
         complain(" ".join(str(error).split()))
         return 2

@@ -15,7 +15,7 @@ from lakebase_agent.adopt.wiring import Instructions
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_adopted
 from lakebase_agent.project.changes import Replacement, to_diff, write_together
-from lakebase_agent.project.git import uncommitted
+from lakebase_agent.project.git import shortened, uncommitted
 from lakebase_agent.template import version_of
 from lakebase_agent.terminal import Asker, Say
 
@@ -60,8 +60,7 @@ def _check_committed(folder: Path, options: AdoptOptions) -> bool:
     """Return whether git tracks the project; raises UsageError if it has uncommitted changes."""
     unsaved = uncommitted(folder)
     if unsaved and not options.dry_run:
-        files = ", ".join(unsaved[:10]) + (" ..." if len(unsaved) > 10 else "")
-        raise UsageError(f"commit or stash your changes first: {files}")
+        raise UsageError(f"commit or stash your changes first: {shortened(unsaved)}")
     return unsaved is not None
 
 

@@ -1,12 +1,36 @@
 """What must be true of a project before it is updated."""
 
+import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ANSWERS, read_adopted, read_answers
-from lakebase_agent.project.git import GitError, git, names
+from lakebase_agent.project.git import (
+    LINK,
+    GitError,
+    names,
+    shortened,
+    tracked,
+    uncommitted,
+    unwatched,
+)
+
+# What the template renders is in these folders.
+ROOMS = (".github", "agent_server", "evals", "local", "scripts", "tests")
+# What git sets for its hooks leads every other git command elsewhere.
+LEADING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+LED = "{names} is set, as in a git hook, and leads git elsewhere. Run: unset {names}"
+IN_GIT = """\
+{project} must be in a git repository ({error}). In it, run:
+    git init && git add --all && git commit --message "before the update\""""
+SPARSE = "the checkout is sparse: {files} are not there. Run: git sparse-checkout disable"
+UNWATCHED = """\
+git was told not to look at {files}, so that an update could lose what is there. Run:
+    git update-index --no-skip-worktree --no-assume-unchanged {files}"""
+LINKED = "an update can't follow {links}: make it a folder instead of a symbolic link, and commit"
 
 
 def check_project(project: Path) -> dict[str, Any]:
@@ -20,15 +44,27 @@ def check_project(project: Path) -> dict[str, Any]:
 
 
 def _check_committed(project: Path) -> None:
+    if led := [name for name in LEADING if name in os.environ]:
+        raise UsageError(LED.format(names=" ".join(led)))
     try:
         if not names(project, "ls-files", "-z", "--", ANSWERS):
             raise UsageError(f"git does not track {project}. Commit the project first.")
-        states = git(project, "status", "--porcelain", "--", ".").splitlines()
     except GitError as error:
-        raise UsageError(f"{project} must be in a git repository ({error})") from error
-    if states:
-        files = ", ".join(line[3:] for line in states[:10]) + (" ..." if len(states) > 10 else "")
-        raise UsageError(f"commit or stash your changes first: {files}")
+        raise UsageError(IN_GIT.format(project=project, error=error)) from error
+    if unsaved := uncommitted(project):
+        raise UsageError(f"commit or stash your changes first: {shortened(unsaved)}")
+    _check_watched(project)
+    followed = [path for path in tracked(project, LINK) if path.split("/")[0] in ROOMS]
+    if rooms := [path for path in followed if (project / path).is_dir()]:
+        raise UsageError(LINKED.format(links=", ".join(rooms)))
+
+
+def _check_watched(project: Path) -> None:
+    hidden = unwatched(project)
+    if absent := [path for path in hidden if not (project / path).exists()]:
+        raise UsageError(SPARSE.format(files=shortened(absent)))
+    if hidden:
+        raise UsageError(UNWATCHED.format(files=shlex.join(hidden)))
 
 
 def _check_template(answers: Mapping[str, Any]) -> None:

@@ -24,6 +24,8 @@ DISTRIBUTIONS = {
 # be imported with a newer mcp.
 ALWAYS = ["databricks-ai-bridge[memory]>=0.20,<1", "mcp>=1.25,<2"]
 LANGGRAPH_POSTGRES = ("langgraph.checkpoint.postgres", "langgraph.store.postgres")
+# The second requires the first in any version, and can't be imported with an older one.
+FOR_POSTGRES = ("langchain-core", "langgraph-checkpoint-postgres")
 
 
 def needed_modules(folder: Path, wanted: Iterable[str]) -> set[str]:
@@ -71,7 +73,7 @@ def needed_requirements(texts: Collection[str], rendered: Iterable[str]) -> Iter
     packages = {name.partition(".")[0] for name in imported}
     wanted = {DISTRIBUTIONS.get(name, name).replace("_", "-") for name in packages}
     if any(name.startswith(LANGGRAPH_POSTGRES) for name in imported):
-        wanted.add("langgraph-checkpoint-postgres")
+        wanted.update(FOR_POSTGRES)
     for requirement in rendered:
         if "[memory]" in requirement or package_of(requirement) in wanted:
             yield requirement
