@@ -31,6 +31,8 @@ def live(agent: Agent) -> None:
         thread = User(agent.user).thread_key("t")
         insert("thread_summaries", thread, "Likes teal", "a hash")
         insert("approvals", str(uuid4()), agent.user, thread, "0", "send", "{}", "a place")
+        if "session_agents" in rows():
+            insert("session_agents", thread, "1", "Refunds")
     # A 400, and nothing stored, in an agent without background responses.
     agent.post({"input": "hello", "background": True, "stream": True})
 
