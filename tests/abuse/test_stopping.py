@@ -134,6 +134,7 @@ def test_a_turn_that_was_ended_leaves_its_thread_usable(stops: Stops) -> None:
         assert "Ada" in server.until_ready().ask("What is my name?", "ended")
 
 
+@once
 def test_an_answer_of_a_chat_that_nobody_reads_is_kept_as_far_as_it_came(stops: Stops) -> None:
     body, user = {"message": LONG}, {"X-Forwarded-User": "ada"}
     with stops.start() as server:

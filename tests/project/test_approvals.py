@@ -222,13 +222,6 @@ def test_a_process_that_must_stop_makes_a_call_once_and_the_thread_goes_on(desk:
     assert desk.say(thread, "Go on")["status"] == "completed" and desk.sent.count("stopped@x") == 1
 
 
-def test_a_process_that_must_stop_leaves_what_waits_to_the_next(desk: Desk) -> None:
-    with Server(desk.project, **desk.variables) as other:
-        asked = replace(desk, server=other.until_ready()).ask("open@x")
-        other.stop()
-    assert "Sent to open@x." in text_of(desk.answer(asked, True))
-
-
 def test_two_clicks_at_once_make_one_call(desk: Desk) -> None:
     asked = desk.ask("twice@x")
     with ThreadPoolExecutor(4) as pool:
