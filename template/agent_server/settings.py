@@ -46,6 +46,8 @@ LIMITS = {
     "ABANDONED_SECONDS": 10,  # without a heartbeat, until another process may claim a run
     "SUSPECT_SECONDS": 10,  # between starts of runs that a process died with
     "HAND_OVER_SECONDS": 5,  # for a stopping process to release its background runs
+    "TITLE_SECONDS": 60,  # for the model to make a title
+    "TITLE_TOKENS": 200,  # of its answer, thoughts included
     "CLEANUP_SECONDS": 3600,  # between looks for what has been kept for long enough
     "MODEL_ANSWER_BYTES": 4194304,  # in one answer of the model
     "MODEL_STREAM_BYTES": 33554432,  # in all events of a stream from the model

@@ -2,13 +2,12 @@
 
 import re
 import signal
-import time
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open
-from tests.browser.visit import FINISHED, Visit, open_page
+from tests.browser.visit import FINISHED, Visit, later, open_page
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
 
@@ -135,7 +134,7 @@ def test_an_answer_that_ends_while_its_reader_is_away_is_whole(
     here.page.goto("/")
     here.start("/repeat 20")
     expect(here.answers).to_contain_text("word2", timeout=FINISHED)
-    here.page.route("**/answer?*", lambda route: (time.sleep(3), route.continue_()))
+    here.page.route("**/answer?*", later(3))
     here.page.evaluate("cut()")
     assert_whole(here, 20)
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Open
-from tests.browser.visit import Visit
+from tests.browser.visit import Visit, later
 from tests.standins.answers import cited
 from tests.standins.model import StandinModel
 
@@ -35,7 +35,7 @@ def test_what_shows_markdown_may_come_late_and_is_waited_for(
 ) -> None:
     here, _ = told(visit, model, "**Hello** there")
     expect(here.answers.locator("strong")).to_have_text("Hello")
-    here.page.route("**/markdown.js", lambda route: (time.sleep(1), route.continue_()))
+    here.page.route("**/markdown.js", later(1))
     shown = "[...document.querySelectorAll('.assistant')].map((each) => each.textContent)"
     note = f"window.shown = []; new MutationObserver(() => shown.push(...{shown})).observe("
     here.page.add_init_script(f"{note}document, {{ childList: true, subtree: true }});")

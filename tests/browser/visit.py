@@ -1,10 +1,12 @@
 """A user's visit to the chat page: what one does there, and what the browser noticed."""
 
 import re
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from tests.support.project import Server
 
@@ -102,6 +104,16 @@ class Visit:
     def _on_request(self, request: Request) -> None:
         if urlsplit(request.url).hostname != "127.0.0.1" and not request.url.startswith("data:"):
             self.problems.append(f"off-site request: {request.url}")
+
+
+def later(seconds: float) -> Callable[[Route], None]:
+    """Return what lets a request go on so much later."""
+
+    def go_on(route: Route) -> None:
+        time.sleep(seconds)
+        route.continue_()
+
+    return go_on
 
 
 def open_page(browser: Browser, server: Server) -> Visit:

@@ -1,7 +1,8 @@
 """Chats over the life of processes: several of them, and the end of one."""
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.support.project import Project, Server, install
 from tests.support.rendering import Combination
 
 pytestmark = pytest.mark.generated
+TITLE = b"Give a conversation a title"
 ADA = {"X-Forwarded-User": "ada"}
 
 
@@ -52,6 +54,37 @@ def test_a_chat_continues_after_its_process_is_killed(project: Project) -> None:
     with Server(project) as server:
         assert "Ada" in ask(server.until_ready(), "What is my name?", chat)[1]
         assert [m["role"] for m in messages(server, chat)] == ["user", "assistant"] * 2
+
+
+def test_the_model_names_a_chat_once_and_only_where_it_may_and_can(project: Project) -> None:
+    with open_standin_model() as model:
+        more = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none", "CHAT_TITLES": "true"}
+        with Server(project, **more) as server:
+            model.pieces, model.only_to = ['"Tea and **cake**"\n'], TITLE
+            chat, answer = ask(server.until_ready(), "hello, what is there?")
+            assert until_titled(server, chat, "Tea and cake") and "cake" not in answer
+            model.pieces = ["Coffee"]
+            ask(server, "and then?", chat)
+            model.refuses = TITLE
+            other, _ = ask(server, "hello again")
+            until(lambda: sum(TITLE in request for request in model.requests) == 2)
+            assert titles(server) == {chat: "Tea and cake", other: "hello again"}
+
+
+def titles(server: Server) -> dict[str, str]:
+    return {c["id"]: c["title"] for c in server.http.get("/api/chats", headers=ADA).json()}
+
+
+def until_titled(server: Server, chat: str, title: str) -> bool:
+    until(lambda: titles(server)[chat] == title)
+    return True
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_the_model_does_not_see_an_answer_that_is_being_regenerated(project: Project) -> None:

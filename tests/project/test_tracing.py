@@ -351,12 +351,11 @@ def test_disliked_answers_in_mlflow_become_cases_once(
 
 @once
 def test_disliked_answers_in_the_database_become_cases_with_what_was_asked_before(
-    project: Project, variables: dict[str, str]
+    server: Server, project: Project, variables: dict[str, str]
 ) -> None:
     untraced = {**variables, "MLFLOW_EXPERIMENT_ID": ""}
-    with Server(project, **untraced) as server:
-        chat = _chat(server.until_ready(), "Hello")
-        _judge(server, _answer(server, "/call none", chat), False)
+    chat = _chat(server, "Hello")
+    _judge(server, _answer(server, "/call none", chat), False)
     with _own_cases(project) as (file, _):
         assert "disliked answers of the database" in _grow(project, untraced)
         grown = file.read_text()

@@ -160,10 +160,15 @@ def _values(turn: Turn, question_id: UUID) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def to_title(text: str) -> str:
+    """Return the beginning of a text without its Markdown, on one line."""
+    return " ".join(MARKS.sub("", text).split())[:TITLE_LENGTH]
+
+
 def _title(question: Message) -> str:
     names = ", ".join(file.filename or "Image" for file in question.files)
-    words = " ".join(MARKS.sub("", question.text.strip() or names).split())
-    return (words or question.text.strip() or names)[:TITLE_LENGTH]
+    text = question.text.strip() or names
+    return to_title(text) or text[:TITLE_LENGTH]
 
 
 async def _refusal(connection: Connection, values: dict[str, Any]) -> ApiError:

@@ -24,6 +24,7 @@ async def show_me(user: CurrentUser, runtime: OpenedRuntime) -> dict[str, Any]:
         "offline": bool(os.environ.get("OFFLINE_MODEL")),
         "long_term": has("long_term"),
         "background": has("background"),
+        "titles": setting("CHAT_TITLES") == "true",  # which come after the first answer
     }
 
 

@@ -14,8 +14,10 @@ import { t } from "./words.js";
 
 const on = (target, event, action) => target.addEventListener(event, action);
 const name = document.title; // defined only in index.html
+const TITLE = 3000; // milliseconds that the model may take for a title
 const running = new Map(); // by id: conversations continue while another is open
 let here; // the conversation that is open
+let titles = false; // whether a title comes from the model, after the first answer
 
 const idInUrl = () => new URLSearchParams(location.search).get("chat");
 
@@ -49,6 +51,7 @@ function changed(conversation) {
   const named = conversation === here && id && id !== idInUrl();
   if (named) history.pushState(null, "", `?chat=${id}`);
   if (named || !run) chats.refresh().then(draw);
+  if (titles && !run && conversation.asked.length === 1) setTimeout(() => chats.refresh().then(draw), TITLE);
   draw();
 }
 
@@ -92,6 +95,7 @@ async function meet() {
   const me = await (await request("GET", "api/me")).json();
   $("open-you").textContent = me.user;
   $("offline").hidden = !me.offline;
+  titles = me.titles;
   for (const part of document.querySelectorAll(".remembers")) part.hidden = !me.long_term;
 }
 
