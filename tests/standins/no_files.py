@@ -9,8 +9,8 @@ def _error(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": None, **more}}
 
 
-# As issues of their users quote them: vllm 11629, dots.ocr 61, cloudflare-os 97, tinker-feedback 83,
-# oai-compatible-copilot 229.
+# As issues of their users quote them: vllm 11629, dots.ocr 61, cloudflare-os 97, tinker-feedback
+# 83, oai-compatible-copilot 229.
 NO_FILES = {
     "openai": Answer(
         status=400,

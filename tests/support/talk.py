@@ -23,7 +23,7 @@ from tests.support.ways import ADA, EVENTS, Body, in_background, in_chat, stream
 
 NO_RETRY = {"x-should-retry": "false"}  # OpenAI's client would wait, and ask again
 CALL = Call("echo", '{"text": "heard"}', "call_1")
-LATER = "Later."
+BEGINNING = "Well."  # with a call
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def answered(text: str) -> dict[str, Script]:
         "refusal": Script([answers.refusal(text)], [text]),
         "cut off": Script([answers.cut_off(text)], [text]),
         "filtered": Script([answers.filtered(text)], [text]),
-        "call": Script([Answer("Well.", (CALL,)), Answer(text)], ["Well.", text], 1),
+        "call": Script([Answer(BEGINNING, (CALL,)), Answer(text)], [BEGINNING, text], 1),
         "calls": Script([Answer(None, (CALL, CALL)), Answer(text)], [text], 2),
         "steps": Script([Answer(None, (CALL,)), Answer(None, (CALL,)), Answer(text)], [text], 2),
         "no tool": Script([Answer(None, (Call("nothing"),)), Answer(text)], [text], 1),
@@ -61,10 +61,10 @@ FAILED = {
     "busy": Script([Answer(status=429, body={"message": "busy"}, headers=NO_RETRY)]),
     "web page": Script([answers.web_page()]),
     "empty": Script([Answer("")]),
-    "broken after a call": Script([Answer("Well.", (CALL,)), BROKEN]),
+    "broken after a call": Script([Answer(BEGINNING, (CALL,)), BROKEN]),
     "refused": Script([Answer(status=400, body={"error": {"message": "no"}})], kept=False),
     "refused after a call": Script(
-        [Answer("Well.", (CALL,)), Answer(status=400, body={"error": {"message": "no"}})],
+        [Answer(BEGINNING, (CALL,)), Answer(status=400, body={"error": {"message": "no"}})],
         kept=False,
     ),
     "prompt filtered": Script([answers.prompt_filtered()], kept=False),
@@ -109,7 +109,7 @@ class Talk(RuleBasedStateMachine):
     def fail(self, question: str, failure: str, way: int) -> None:
         asked = question or unique()
         self._fail(asked, failure, way)
-        if FAILED[failure].kept:
+        if FAILED[failure].kept or self.in_chats:  # whose page shows it in any case
             self.turns.append(Asked(asked))
 
     @precondition(lambda self: self.turns and not self.turns[-1].held)
@@ -128,20 +128,22 @@ class Talk(RuleBasedStateMachine):
         asked = question or unique()
         self._answer(before, [*sent, _user(asked)], _script(shape, text), way)
 
-    @precondition(lambda self: self.turns and self.in_chats)
+    @precondition(lambda self: self._can_replace())
     @rule(shape=SHAPES, text=ANSWERS, failure=sampled_from([*FAILED, *[""] * 9]))
     def regenerate(self, shape: str, text: str, failure: str) -> None:
+        failure = "" if self.turns[-1].cut_off else failure
         question, again = self.turns[-1].question, {"trigger": "regenerate-message"}
         if failure:
             self._fail(question, failure, 0, **again)
         else:
             self._answer(self.turns[:-1], [question], _script(shape, text), 0, **again)
 
-    @precondition(lambda self: self.turns and self.in_chats)
+    @precondition(lambda self: self._can_replace())
     @rule(
         question=QUESTIONS, shape=SHAPES, text=ANSWERS, failure=sampled_from([*FAILED, *[""] * 9])
     )
     def edit(self, question: str, shape: str, text: str, failure: str) -> None:
+        failure = "" if self.turns[-1].cut_off else failure
         replaces, asked = {"replaces": self._last_id()}, question or unique()
         if failure:
             self._fail(asked, failure, 0, **replaces)
@@ -171,6 +173,12 @@ class Talk(RuleBasedStateMachine):
             shown = [(m["role"], m["content"]) for m in self._messages()]
             said = [_flat(turn) for turn in self.turns if turn.held and not turn.cut_off]
             assert _is_within([pair for pairs in said for pair in pairs], shown), (said, shown)
+
+    def _can_replace(self) -> bool:
+        """Return whether the last question of a chat is told from those before it by its text."""
+        *before, last = self.turns or [Asked("")]
+        known = last.held or last.question not in [turn.question for turn in before]
+        return bool(self.turns) and self.in_chats and known
 
     def _answer(
         self, before: list[Asked], sent: list[Any], script: Script, way: int, **more: Any
@@ -262,9 +270,17 @@ def _fits(history: Sequence[Asked], turns: Sequence[Asked]) -> bool:
         return not history
     turn, rest = turns[0], turns[1:]
     same = bool(history) and history[0].question == turn.question
-    if same and turn.said in (None, history[0].said) and _fits(history[1:], rest):
+    if same and turn.said is not None:
+        same = _without_beginning(history[0]) == _without_beginning(turn)
+    if same and _fits(history[1:], rest):
         return True
     return not turn.held and _fits(history, rest)
+
+
+def _without_beginning(turn: Asked) -> list[str]:
+    """Return what was said but for what a call came with: an attempt that failed may have, too."""
+    said = [*(turn.said or ())]
+    return [text for text in said if text != BEGINNING]
 
 
 def _is_within(few: Sequence[Any], many: Sequence[Any]) -> bool:

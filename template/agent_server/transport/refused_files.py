@@ -12,7 +12,7 @@ from typing import Any
 Message = dict[str, Any]
 Part = dict[str, Any]
 
-# OpenAI and vLLM answer 400; others 415, 422, 413 if they are too large, and OpenRouter 404, since it
+# OpenAI and vLLM answer 400; others 415, 422, 413 if they are too large, and OpenRouter 404: it
 # has no such endpoint.
 STATUSES = (400, 404, 413, 415, 422)
 IMAGE = "[An image was left out here: the model does not accept it.]"
