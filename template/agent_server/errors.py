@@ -1,6 +1,8 @@
 """Errors as clients see them: a status, a code and one sentence."""
 
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -19,14 +21,10 @@ if TYPE_CHECKING:  # it takes long to import
 GRANT = "uv run python scripts/grant_lakebase_permissions.py"
 AWAY = ("database_unavailable", "The database is not reachable. Try again.")
 BUSY = ("database_busy", "All connections to the database are in use. Try again.")
-LATE = (
-    "database_unavailable",
-    "No connection to the database in time: it is away, or all are in use. Try again.",
-)
+LATE = (AWAY[0], "No connection in time: the database is away, or all are in use. Try again.")
 REFUSED = (
-    "database_permission",
-    f"permission denied for table or schema of this app. Run: {GRANT}",
-)
+    "database_permission", f"permission denied for table or schema of this app. Run: {GRANT}"
+)  # fmt: skip
 STATES = {
     "08": AWAY,
     "25006": ("database_read_only", "The database is read-only. Make it writable, and try again."),
@@ -88,9 +86,8 @@ def bad_request(text: str) -> ApiError:
 
 
 def filtered() -> ApiError:
-    """Return the error for what a filter of the model's provider left nothing of."""
-    text = "The model's provider filtered this. Ask in other words."
-    return ApiError(400, "content_filtered", text)
+    """Return the error for what a filter of the provider left nothing of."""
+    return ApiError(400, "content_filtered", "The provider filtered this. Ask in other words.")
 
 
 def no_such_approval() -> ApiError:
@@ -117,10 +114,9 @@ def output_too_large(text: str) -> ApiError:
 def files_refused() -> ApiError:
     """Return the 400 for images or files that the model does not take."""
     text = (
-        "The model takes no images or files, or not these. Send text alone, or set MODEL_ENDPOINT "
-        "to a model that takes them."
+        "The model takes no images or files, or not these. Send text alone, or set MODEL_ENDPOINT"
     )
-    return ApiError(400, FILES_REFUSED, text)
+    return ApiError(400, FILES_REFUSED, f"{text} to a model that takes them.")
 
 
 def to_body(error: HTTPException) -> dict[str, Any]:
@@ -174,7 +170,11 @@ def _of_dependency(error: BaseException) -> ApiError | None:
 def _retry_after(error: "openai.RateLimitError") -> int:
     """Return the seconds after which the model may be asked again."""
     said = error.response.headers.get("retry-after", "")
-    return min(int(said), MOST_SECONDS) if said.isascii() and said.isdecimal() else 5
+    try:  # a date, or seconds
+        seconds = int(parsedate_to_datetime(said).timestamp() - time.time())
+    except ValueError:
+        seconds = int(said) if said.isascii() and said.isdecimal() else 5
+    return min(max(seconds, 1), MOST_SECONDS)
 
 
 def _of_database(error: "psycopg.Error") -> ApiError | None:

@@ -28,15 +28,15 @@ from agent_server.settings import DEFAULTS, lakebase_configured, load_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ["store", "store_migrations", "store_vectors", "vector_migrations"]
-LEASES = ["schema_versions", "turn_leases"]
-SESSIONS = ["agent_sessions", "agent_messages", "agent_messages_id_seq"]
+LEASES = ["schema_versions", "turn_leases", "thread_summaries", "approvals"]
+SESSIONS = ["agent_sessions", "agent_messages", "agent_messages_id_seq", "session_agents"]
 CHECKPOINTS = ["checkpoints", "checkpoint_blobs", "checkpoint_writes", "checkpoint_migrations"]
 MEMORY_TYPES = {
     "langgraph-short-term": [*CHECKPOINTS, *LEASES],
     "openai-short-term": [*SESSIONS, *LEASES],
     **dict.fromkeys(["langgraph-long-term", "openai-long-term"], STORE),
     "long-running-agent": ["responses", "response_events", "schema_versions"],
-    "chat": ["chats", "messages", "schema_versions"],
+    "chat": ["chats", "messages", "earlier_messages", "feedback", "schema_versions"],
 }
 TABLE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 PRIVILEGES = {

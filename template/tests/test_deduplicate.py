@@ -47,6 +47,8 @@ TOOL = ("tool", "")
         ([U1, TOOL, A1], [TOOL, A1, U2, A2, U3], [U2, A2, U3]),
         ([U1, A1, U2, TOOL, A2], [U1, A1, U2, TOOL, U3], [U3]),
         ([U1, A1, U2, A2], [U1, A1, U2, U3], [U3]),
+        ([U1, A1, U2, A2], [U1, A1, U2, U2, A2, U3], [U3]),
+        ([U1, A1], [U1, U1, A1, U2], [U2]),
         ([U1, TOOL], [U1, TOOL, U2], [U2]),
         ([U1, TOOL], [U1, TOOL], []),
         ([U1, A1], [U1, A1, U2, TOOL], [U2, TOOL]),

@@ -9,31 +9,16 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Renders
-from tests.project.test_any_model import (
-    WAYS,
-    Ask,
-    every_way,
-    in_background,
-    streamed,
-    text_of,
-    whole,
-)
 from tests.project.test_tool_servers import until
 from tests.standins.answers import Answer
-from tests.standins.model import StandinModel, open_standin_model
+from tests.standins.model import StandinModel
 from tests.support.foreign_graphs import GUARDED, OWN_NODES, PRIVATE_MODELS, SUPERVISOR
-from tests.support.project import Project, Server, install
+from tests.support.project import Project, Server, install, text_of
 from tests.support.rendering import Combination, render
+from tests.support.ways import WAYS, Ask, every_way, in_background, streamed, whole
 
-pytestmark = pytest.mark.generated
+pytestmark = [pytest.mark.generated, pytest.mark.usefixtures("strict")]
 MEMORY = ("short_term", "background", "chat")
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[StandinModel]:
-    """Yield a model server."""
-    with open_standin_model() as model:
-        yield model
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +55,6 @@ def guarded(project: Project, model: StandinModel) -> Iterator[Server]:
     """Yield a server whose agent has LangChain's middleware."""
     with serve(project, model, GUARDED) as server:
         yield server.until_ready()
-
-
-@pytest.fixture(autouse=True)
-def strict(model: StandinModel) -> Iterator[None]:
-    """Let the model refuse what real endpoints refuse, and behave again afterwards."""
-    model.strict = True
-    yield
-    model.reset()
 
 
 def kinds(body: dict[str, Any]) -> list[str]:

@@ -1,11 +1,18 @@
 """An agent answers rightly, whatever a real endpoint answers."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from email.utils import formatdate
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from tests.conftest import Renders
 from tests.standins.answers import (
@@ -22,21 +29,17 @@ from tests.standins.answers import (
     too_many,
     web_page,
 )
-from tests.standins.model import StandinModel, open_standin_model
-from tests.support.background_project import Reader, begin, make_project
-from tests.support.project import Server
+from tests.standins.model import StandinModel
+from tests.standins.no_files import NO_FILES
+from tests.standins.odd_streams import BROKEN, ECHO, ODD, ODD_CALLS, SAID
+from tests.support.background_project import make_project
+from tests.support.project import Server, text_of
 from tests.support.rendering import FRAMEWORKS
+from tests.support.talk import Talk
+from tests.support.ways import ADA, Ask, Body, every_way, in_chat, streamed, whole
 
-pytestmark = pytest.mark.generated
+pytestmark = [pytest.mark.generated, pytest.mark.usefixtures("strict")]
 MEMORY = ("short_term", "background", "chat")
-ADA = {"X-Forwarded-User": "ada"}
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[StandinModel]:
-    """Yield a model server."""
-    with open_standin_model() as model:
-        yield model
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
@@ -54,54 +57,9 @@ def server(
         yield server.until_ready()
 
 
-@pytest.fixture(autouse=True)
-def strict(model: StandinModel) -> Iterator[None]:
-    """Let the model refuse what real endpoints refuse, and behave again afterwards."""
-    model.strict = True
-    yield
-    model.reset()
-
-
-Body = dict[str, Any]
-
-
-def whole(server: Server, question: str, thread: str) -> Body:
-    """Return the response of a foreground turn, or its error."""
-    return dict(server.post(question, thread).json())
-
-
-def streamed(server: Server, question: str, thread: str) -> Body:
-    """Return the last state of a streamed response, or its error."""
-    answer = server.post(question, thread, stream=True)
-    return last_of(answer) if answer.status_code == 200 else dict(answer.json())
-
-
-def in_chat(server: Server, question: str, thread: str) -> Body:
-    """Return the last state of an answer in a chat."""
-    body, headers = {"message": question, "chatId": thread}, {**ADA, "Accept": "text/event-stream"}
-    answer = server.http.post("/api/chat", json=body, headers=headers)
-    return last_of(answer) if answer.status_code == 200 else dict(answer.json())
-
-
-def in_background(server: Server, question: str, thread: str) -> Body:
-    """Return a background response."""
-    events = Reader(server, begin(server, question, thread)).wait().events
-    return dict(events[-1]["response"])
-
-
-def last_of(answer: Any) -> Body:
-    lines = [line for line in answer.text.splitlines() if line.startswith("data: {")]
-    return dict(json.loads(lines[-1][6:])["response"])
-
-
-WAYS = [whole, streamed, in_chat, in_background]
-Ask = Callable[[Server, str, str], Body]
-every_way = pytest.mark.parametrize("ask", WAYS, ids=lambda way: way.__name__)
-
-
-def text_of(body: Body) -> str:
-    messages = [item for item in body["output"] if item["type"] == "message"]
-    return "".join(part["text"] for item in messages for part in item["content"])
+# In CI; `ABUSE_EXAMPLES` makes them more.
+TALKS = 2 * int(os.environ.get("ABUSE_EXAMPLES", "6"))
+ONE_LONG = ["langgraph", pytest.param("openai", marks=pytest.mark.long)]
 
 
 def thoughts_of(body: Body) -> str:
@@ -193,6 +151,122 @@ def test_a_limit_on_requests_says_when_to_come_again(server: Server, model: Stan
     model.script = [too_many(7)] * 5
     answer = server.post("hello")
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
+
+
+def test_a_limit_may_be_a_date(server: Server, model: StandinModel) -> None:
+    busy = too_many(0)
+    busy.headers["Retry-After"] = formatdate(time.time() + 90, usegmt=True)
+    model.script = [replace(busy, headers={**busy.headers, "x-should-retry": "false"})]
+    assert 80 < int(server.post("hello").headers["retry-after"]) <= 90
+
+
+def test_a_model_that_fails_once_is_asked_again(server: Server, model: StandinModel) -> None:
+    model.script = [Answer(status=503, body={"message": "starting"}), Answer(SAID)]
+    assert text_of(whole(server, "hello", str(uuid4()))) == SAID
+
+
+@pytest.mark.parametrize("shape", ODD)
+def test_an_odd_stream_is_read_as_it_is_meant(
+    server: Server, model: StandinModel, shape: str
+) -> None:
+    thread = str(uuid4())
+    model.script = [ODD[shape]]
+    body = streamed(server, "hello", thread)
+    assert (text_of(body), body["status"]) == (SAID, "completed")
+    assert streamed(server, "again", thread)["status"] == "completed"
+
+
+@pytest.mark.parametrize("shape", ODD_CALLS)
+def test_calls_in_odd_pieces_are_told_apart(
+    server: Server, model: StandinModel, shape: str
+) -> None:
+    thread = str(uuid4())
+    model.script = [ODD_CALLS[shape], Answer("Done.")]
+    body = streamed(server, "hello", thread)
+    results = [i["output"] for i in body["output"] if i["type"] == "function_call_output"]
+    assert (sorted(results), text_of(body)) == (["one", "two"], "Done.")
+    assert streamed(server, "again", thread)["status"] == "completed"
+
+
+@pytest.mark.parametrize("shape", BROKEN)
+def test_a_stream_that_breaks_off_is_never_taken_for_whole(
+    server: Server, model: StandinModel, shape: str
+) -> None:
+    thread = str(uuid4())
+    model.script = [BROKEN[shape]]
+    told = streamed(server, "hello", thread)
+    assert told["error"]["code"] == "model_failed" and "secret" not in str(told)
+    assert streamed(server, "hello", thread)["status"] == "completed"
+
+
+def test_tokens_that_are_counted_in_every_piece_are_counted_once(
+    server: Server, model: StandinModel
+) -> None:
+    model.script = [Answer(("He", "llo ", "Ada."), used=7)]
+    assert streamed(server, "hello", str(uuid4()))["usage"]["input_tokens"] == 7
+
+
+@pytest.mark.parametrize("arguments", [{"text": "one"}, ECHO])
+def test_arguments_may_be_an_object(server: Server, model: StandinModel, arguments: Any) -> None:
+    model.script = [Answer(None, (Call("echo", arguments),)), Answer("Done.")]
+    assert whole(server, "hello", str(uuid4()))["output"][1]["output"] == "one"
+
+
+LOOK = [{"type": "input_text", "text": "look"}]
+
+
+def image(name: str) -> list[Body]:
+    """Return a question with an image that no other test has."""
+    url = f"data:image/png;base64,{b64encode(name.encode()).decode()}"
+    return [{"role": "user", "content": [*LOOK, {"type": "input_image", "image_url": url}]}]
+
+
+@pytest.mark.parametrize("provider", NO_FILES)
+def test_a_thread_goes_on_without_images_that_its_model_does_not_take(
+    server: Server, model: StandinModel, provider: str
+) -> None:
+    thread = str(uuid4())
+    whole(server, image(provider), thread)
+    model.no_files = provider
+    for ask in (whole, streamed):
+        body = ask(server, "and now?", thread)
+        assert (body["status"], body["custom_outputs"]["files_left_out"]) == ("completed", 1)
+        assert "look\\n[An image was left out here" in sent(model)
+    before = len(model.requests)
+    whole(server, "again", thread)
+    assert len(model.requests) == before + 1  # it is known by now
+
+
+def test_images_are_sent_again_once_the_model_takes_them(
+    server: Server, model: StandinModel
+) -> None:
+    thread = str(uuid4())
+    model.no_files = "openai"
+    assert whole(server, image("new"), thread)["error"]["code"] == "files_refused"
+    model.no_files = ""
+    assert "files_left_out" not in whole(server, image("new"), thread)["custom_outputs"]
+    assert "files_left_out" not in whole(server, "and now?", thread)["custom_outputs"]
+    assert "data:image/png" in sent(model)
+
+
+def test_a_refusal_for_another_reason_leaves_images_where_they_are(
+    server: Server, model: StandinModel
+) -> None:
+    thread = str(uuid4())
+    whole(server, image("other"), thread)
+    model.script = [Answer(status=400, body={"error": {"message": "no"}})] * 2
+    assert "error" in whole(server, "bad", thread)
+    body = whole(server, "good", thread)
+    assert "files_left_out" not in body["custom_outputs"] and "data:image/png" in sent(model)
+
+
+@pytest.mark.parametrize("server", ONE_LONG, indirect=True)
+def test_whatever_happens_the_model_is_sent_each_question_once_and_in_order(
+    server: Server, model: StandinModel
+) -> None:
+    Talk.server, Talk.model = server, model
+    sizes = settings(max_examples=TALKS, stateful_step_count=8, deadline=None)
+    run_state_machine_as_test(Talk, settings=sizes)
 
 
 UNREADABLE = ["{", "no JSON", '["a"]', "null", '{"text": "cut of']

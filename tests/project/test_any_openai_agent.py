@@ -9,23 +9,16 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Renders
-from tests.project.test_any_model import ADA, Ask, every_way, text_of, whole
 from tests.standins.answers import Answer, Call
-from tests.standins.model import StandinModel, open_standin_model
+from tests.standins.model import StandinModel
 from tests.support.foreign_agents import GUARDED, HANDOFFS, TOOLS
-from tests.support.project import Project, Server, install
+from tests.support.project import Project, Server, install, text_of
 from tests.support.rendering import Combination, render
+from tests.support.ways import ADA, Ask, every_way, whole
 
-pytestmark = pytest.mark.generated
+pytestmark = [pytest.mark.generated, pytest.mark.usefixtures("strict")]
 MEMORY = ("short_term", "background", "chat")
 LONG = "x" * 250_000  # two of these are more than is read of a thread
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[StandinModel]:
-    """Yield a model server."""
-    with open_standin_model() as model:
-        yield model
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +54,6 @@ def tools(project: Project, model: StandinModel) -> Iterator[Server]:
     """Yield a server whose tools end turns, fail, and are agents."""
     with serve(project, model, TOOLS) as server:
         yield server.until_ready()
-
-
-@pytest.fixture(autouse=True)
-def strict(model: StandinModel) -> Iterator[None]:
-    """Let the model refuse what real endpoints refuse, and behave again afterwards."""
-    model.strict = True
-    yield
-    model.reset()
 
 
 def say(server: Server, chat: str, text: str, **more: str) -> None:

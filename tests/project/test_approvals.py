@@ -22,34 +22,19 @@ from hypothesis.stateful import (
 from hypothesis.strategies import DataObject, booleans, data, integers, sampled_from
 
 from tests.conftest import Renders
-from tests.project.test_any_model import in_background, text_of
 from tests.standins.answers import Answer, Call
-from tests.standins.model import StandinModel, open_standin_model
+from tests.standins.model import StandinModel
 from tests.support.background_project import Reader, make_project
 from tests.support.chat_ui import ChatUi
-from tests.support.desk import ADA, ASKED, EVE, Body, Desk, code, kinds, requests, response
+from tests.support.desk import ADA, ASKED, EVE, Desk, code, kinds, requests, response
 from tests.support.gated_agents import AS_TOOL, GATED, HANDOFF, OWN_QUESTION, PER_CALL, SUBGRAPH
-from tests.support.project import Server
+from tests.support.project import Server, text_of
 from tests.support.rendering import FRAMEWORKS
+from tests.support.ways import Body, in_background
 
-pytestmark = pytest.mark.generated
+pytestmark = [pytest.mark.generated, pytest.mark.usefixtures("strict")]
 MEMORY = ("short_term", "background", "chat")
 FEW = settings(max_examples=15, stateful_step_count=8, deadline=None)
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[StandinModel]:
-    """Yield a model server."""
-    with open_standin_model() as model:
-        yield model
-
-
-@pytest.fixture(autouse=True)
-def strict(model: StandinModel) -> Iterator[None]:
-    """Let the model refuse what real endpoints refuse, and behave again afterwards."""
-    model.strict = True
-    yield
-    model.reset()
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)

@@ -11,10 +11,9 @@ import pytest
 
 from benchmarks.wire import Traffic, open_wire
 from tests.conftest import Renders
-from tests.project.test_any_model import text_of
-from tests.standins.model import StandinModel, open_standin_model
+from tests.standins.model import StandinModel
 from tests.standins.too_long import TOO_LONG
-from tests.support.project import Project, Server, install
+from tests.support.project import Project, Server, install, text_of
 from tests.support.rendering import FRAMEWORKS, Combination, render
 
 pytestmark = pytest.mark.generated
@@ -26,13 +25,6 @@ THREAD_STATE = "agent_server/threads/state.py"
 MOST_BYTES = {"openai": 1.2, "langgraph": 4.0}
 # About sixty tokens in each message.
 FILLER = "the quick brown fox jumps over the lazy dog, and then some more " * 3
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[StandinModel]:
-    """Yield a model server."""
-    with open_standin_model() as model:
-        yield model
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)

@@ -43,6 +43,8 @@ class Answer:
     body: dict[str, Any] | str | None = None  # instead of an answer; a text is a web page
     headers: dict[str, str] = field(default_factory=dict)
     breaks_after: int | None = None  # chunks of the stream
+    chunks: tuple[dict[str, Any] | str, ...] = ()  # of the stream instead, or lines of it
+    used: int = 0  # tokens, which each chunk says, with those so far: pydantic-ai pull request 4056
 
     @property
     def reason(self) -> str:
@@ -56,8 +58,16 @@ class Answer:
             message["tool_calls"] = [c.to_json(index) for index, c in enumerate(self.calls)]
         return message
 
+    def usage(self, written: int) -> dict[str, Any]:
+        """Return the field with the tokens, once so many are written."""
+        tokens = {"prompt_tokens": self.used, "completion_tokens": written}
+        return {"usage": {**tokens, "total_tokens": self.used + written}} if self.used else {}
+
     def to_chunks(self) -> Iterator[str]:
         """Yield the lines of the stream."""
+        if self.chunks:
+            yield from (c if isinstance(c, str) else _line(c) for c in self.chunks)
+            return
         pieces = self.content if isinstance(self.content, tuple) else (self.content,)
         calls = [{"tool_calls": [call.to_json(i)]} for i, call in enumerate(self.calls)]
         deltas = [
@@ -66,9 +76,11 @@ class Answer:
             *({"content": piece} for piece in pieces if piece is not None),
             *calls,
         ]
-        for delta in deltas:
-            yield _line({"index": 0, "delta": delta, "finish_reason": None})
-        yield _line({"index": 0, "delta": {}, "finish_reason": self.reason})
+        for written, delta in enumerate(deltas):
+            choice = {"index": 0, "delta": delta, "finish_reason": None}
+            yield _line(choice, **self.usage(written))
+        last = {"index": 0, "delta": {}, "finish_reason": self.reason}
+        yield _line(last, **self.usage(len(deltas)))
         yield "data: [DONE]\n\n"
 
     def _joined(self) -> Any:
@@ -153,8 +165,8 @@ def with_call_ids(answer: Answer, *ids: str) -> Answer:
     return replace(answer, calls=calls)
 
 
-def _line(choice: dict[str, Any]) -> str:
-    chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice]}
+def _line(choice: dict[str, Any], **more: Any) -> str:
+    chunk = {**HEAD, "object": "chat.completion.chunk", "choices": [choice], **more}
     return f"data: {json.dumps(chunk)}\n\n"
 
 
@@ -171,8 +183,8 @@ def to_response(answer: Answer, asked: dict[str, Any]) -> Response:
     return Response(json.dumps(body), media_type="application/json")
 
 
-async def _broken(answer: Answer) -> AsyncIterator[str]:
+async def _broken(answer: Answer) -> AsyncIterator[bytes]:
     for number, line in enumerate(answer.to_chunks()):
         if number == answer.breaks_after:
             raise ConnectionAbortedError
-        yield line
+        yield line.encode(errors="surrogateescape")

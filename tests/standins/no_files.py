@@ -9,8 +9,8 @@ def _error(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": None, **more}}
 
 
-# As issues of their users quote them: vllm 11629 and dots.ocr 61, cloudflare-os 97, opencode 40811,
-# tinker-feedback 83, roo-code 4870.
+# As issues of their users quote them: vllm 11629, dots.ocr 61, cloudflare-os 97, tinker-feedback
+# 83, oai-compatible-copilot 229.
 NO_FILES = {
     "openai": Answer(
         status=400,
@@ -27,10 +27,6 @@ NO_FILES = {
         },
     ),
     "ollama": Answer(status=400, body=_error("this model does not support image input")),
-    "databricks": Answer(
-        status=400,
-        body={"error_code": "BAD_REQUEST", "message": "Content type image_url is not supported."},
-    ),
     "validated": Answer(
         status=422,
         body={"detail": [{"loc": ["body", "messages", 0], "msg": "Input should be 'text'"}]},

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.project.test_any_model import last_of
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
+from tests.support.ways import Body, last_of
 
-Body = dict[str, Any]
 ADA, EVE = ({"X-Forwarded-User": name} for name in ("ada", "eve"))
 ASKED = "mcp_approval_request"
 

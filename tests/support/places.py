@@ -15,7 +15,7 @@ OF_THE_MEMORY = "agent_server/server/runtime.py"
 # What `lakebase-agent adopt` takes from a project of either framework.
 ADOPTED = {
     "answers/__init__.py", "answers/completions.py", "answers/lengths.py", "answers/parts.py",
-    "answers/shaped.py",
+    "answers/call_pieces.py", "answers/shaped.py",
     "__init__.py", "caller.py", "errors.py", "identity.py", "memory.py", "model.py",
     "opening.py", "settings.py", "turn.py",
     "database/__init__.py", "database/connections.py", "database/embeddings.py",
@@ -25,7 +25,7 @@ ADOPTED = {
     "server/workspace.py", "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py",
     "threads/messages.py", "threads/recent.py", "threads/retention.py", "threads/store.py",
     "threads/window.py", "transport/__init__.py",
-    "transport/model_client.py",
+    "transport/model_client.py", "transport/refused_files.py",
 }  # fmt: skip
 
 

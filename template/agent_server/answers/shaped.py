@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from pydantic import BaseModel
+
+from agent_server.answers.call_pieces import CallPieces, to_text
 from agent_server.errors import ModelError
 
 # Changes a message, or a piece of one, in place; is given why the answer ended, once it has.
@@ -16,6 +19,8 @@ def shape_whole(answer: Any, shape: Shape) -> Any:
     if not getattr(parsed, "choices", None):
         raise ModelError("the endpoint's answer is no chat completion")
     for choice in parsed.choices:
+        for call in choice.message.tool_calls or ():
+            to_text(call.function)
         shape(choice.message, choice.finish_reason)
     return answer
 
@@ -23,11 +28,11 @@ def shape_whole(answer: Any, shape: Shape) -> Any:
 class ShapedStream:
     """A stream of chunks whose pieces are shaped as they come.
 
-    Reading it raises ModelError if it holds none.
+    Reading it raises ModelError if it holds none, or something else.
     """
 
     def __init__(self, stream: Any, shape: Shape) -> None:
-        self._stream, self._shape = stream, shape
+        self._stream, self._shape, self._calls = stream, shape, CallPieces()
 
     async def __aenter__(self) -> "ShapedStream":
         return self
@@ -40,17 +45,34 @@ class ShapedStream:
         await self._stream.close()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
-        begun = False
+        last, usage = None, None
         try:
             async for chunk in self._stream:
-                begun = True
-                for choice in chunk.choices or ():
-                    self._shape(choice.delta, choice.finish_reason)
+                self._shape_chunk(chunk)
+                # Some say in each chunk what was used so far; frameworks would add it up.
+                last, usage, chunk.usage = chunk, chunk.usage or usage, None
                 yield chunk
+        except ValueError as error:
+            raise ModelError("the endpoint's stream is no JSON, or no UTF-8") from error
         finally:
             await self.close()
-        if not begun:
+        if last is None:
             raise ModelError("the endpoint's answer is no stream of chunks")
+        if usage:
+            yield last.model_copy(update={"choices": [], "usage": usage})
+
+    def _shape_chunk(self, chunk: Any) -> None:
+        is_chunk = isinstance(chunk, BaseModel)
+        if not is_chunk:
+            raise ModelError("the endpoint's stream holds what is no chunk")
+        if getattr(chunk, "error_code", None) or getattr(chunk, "object", None) == "error":
+            raise ModelError(f"the endpoint's stream ends with an error: {chunk}")
+        choices = getattr(chunk, "choices", None) or ()
+        # Azure's notes on a text have no delta.
+        chunk.choices = kept = [choice for choice in choices if choice.delta]
+        for choice in kept:
+            self._calls.shape(choice.delta.tool_calls or ())
+            self._shape(choice.delta, choice.finish_reason)
 
 
 def cited_beside(said: Any) -> list[Any]:

@@ -57,7 +57,9 @@ def _first_unknown(thread: Messages, sent: Messages) -> int:
     if not (_after_history(sent) and thread and asked):
         return 0
     for index in asked[:-1]:
-        if sent[index][1] not in held:  # the search resumes where it found the last one
+        # What failed and was asked again is one question.
+        again = index > 0 and sent[index] == sent[index - 1]
+        if not again and sent[index][1] not in held:  # the search resumes where it found one
             return index if index != asked[0] else _after_known_answer(thread, sent)
     return max(after_answer(sent), asked[-1])
 

@@ -106,7 +106,9 @@ def _said(message: Message) -> str:
     """Return what a message says, without its images and files."""
     content = message.get("content")
     parts = content if isinstance(content, list) else [content]
-    return json.dumps([p.get("text", f"({p['type']})") if isinstance(p, dict) else p for p in parts])
+    return json.dumps(
+        [p.get("text", f"({p['type']})") if isinstance(p, dict) else p for p in parts]
+    )
 
 
 def _after(last: str, messages: Sequence[Message]) -> Sequence[Message]:

@@ -12,8 +12,8 @@ from typing import Any
 Message = dict[str, Any]
 Part = dict[str, Any]
 
-# OpenAI, vLLM and Databricks answer 400; others 422, 415, 413 if they are too large, and OpenRouter
-# 404, since it has no such endpoint.
+# OpenAI and vLLM answer 400; others 415, 422, 413 if they are too large, and OpenRouter 404: it
+# has no such endpoint.
 STATUSES = (400, 404, 413, 415, 422)
 IMAGE = "[An image was left out here: the model does not accept it.]"
 FILE = "[A file was left out here: the model does not accept it.]"

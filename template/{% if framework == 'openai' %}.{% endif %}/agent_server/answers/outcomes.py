@@ -23,9 +23,12 @@ NOT_ACCEPTED = "A guardrail of the agent does not accept this. Ask in other word
 def end(response: ResponseBuilder, heard: Heard) -> list[agents.TResponseInputItem]:
     """Close the output of a run; return the item that answers, if no message does.
 
-    A tool may end a run: then its result is the answer.
+    A tool may end a run: then its result is the answer. Raises ModelError when nothing was said:
+    before the turn is stored.
     """
     output = response.body["output"]
+    if not (output or heard.finish or response.is_cut_off):
+        raise ModelError("the model returned nothing")
     last = output[-1] if output else {"type": ""}
     answer: list[agents.TResponseInputItem] = []
     if last["type"] == "function_call_output" and not response.is_cut_off:
