@@ -162,10 +162,11 @@ def test_nothing_is_kept_of_a_user_who_leaves_meanwhile(
     user = str(uuid4())
     finds(model, CYCLES)
     ask(server, user, "I cycle to work")
-    model.delay = 2
+    until(lambda: memories(server, user))
+    model.delay = 1  # of its answer, and of each vector
     ask(server, user, "I cycle to work, as I said")
     server.http.delete("/api/me", headers={"X-Forwarded-User": user})
-    time.sleep(3)
+    time.sleep(4)
     assert memories(server, user) == []
 
 

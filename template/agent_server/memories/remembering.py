@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from contextvars import Context
 from typing import Any
 
@@ -119,9 +120,18 @@ class Remembering:
         answer = await self._client.chat.completions.create(model=model, messages=messages)
         found = _found(answer.choices[0].message.content)
         if found and await self._is_still_there(turn):
-            for one in found:
-                value = {"memory": to_storable(one.memory)}
-                await self._store.aput(place, to_storable(one.memory_key), value)
+            await self._save(turn, [(to_storable(one.memory_key), one.memory) for one in found])
+
+    async def _save(self, turn: Turn, found: Sequence[tuple[str, str]]) -> None:
+        """Save memories, and take them back if the user has deleted the thread meanwhile."""
+        place = turn.user.namespace
+        try:
+            for key, memory in found:
+                await self._store.aput(place, key, {"memory": to_storable(memory)})
+        finally:
+            if not await self._is_still_there(turn):
+                for key, _ in found:
+                    await self._store.adelete(place, key)
 
     async def _is_still_there(self, turn: Turn) -> bool:
         """Return False if the user has deleted the thread, or all that is theirs, meanwhile."""
