@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any
 
 import openai
@@ -71,7 +72,8 @@ class Summaries:
             await run_turn(turn, response)
             new = _after(last, noted.fallen)
             if sum(map(size, new)) > context_tokens() // SHARE:
-                self._pool.apart(self._write(turn.thread_key, noted, new, last))
+                # In a context of its own: this one holds the token of the user.
+                Context().run(self._pool.apart, self._write(turn.thread_key, noted, new, last))
 
         return run
 
