@@ -50,8 +50,9 @@ class Served:
 
     def ask(self, question: str, thread: str, user: str = "ada") -> str:
         """Return the answer, as soon as the server is up."""
-        body = {"input": [{"role": "user", "content": question}]}
-        body["custom_inputs"] = {"thread_id": thread}  # type: ignore[assignment]
+        inputs = {"thread_id": thread, "session_id": thread}  # which of them, differs
+        message = {"role": "user", "content": question}
+        body = {"input": [message], "custom_inputs": inputs}
         url, headers = f"http://127.0.0.1:{self.port}/invocations", {"X-Forwarded-User": user}
         deadline = time.monotonic() + 240
         while True:
