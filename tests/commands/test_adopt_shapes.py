@@ -156,3 +156,38 @@ def test_a_regular_expression_is_no_agent(tmp_path: Path) -> None:
     files = {**app_template("langgraph"), "agent_server/agent.py": code}
     calls = find_calls(read_modules(examine_agent(write_agent(tmp_path / "a", files))), "langgraph")
     assert (calls.builds, calls.runs) == ([], [])
+
+
+PLACEHOLDERS = """\
+          - name: LAKEBASE_AUTOSCALING_PROJECT
+            value: "<your-project>"
+          - name: LAKEBASE_AUTOSCALING_BRANCH
+            value: production
+"""
+
+
+def test_placeholders_of_its_lakebase_are_listed_before_the_next_commands(
+    template: Path, tmp_path: Path
+) -> None:
+    start = '          - name: MLFLOW_EXPERIMENT_ID\n            value_from: "experiment"\n'
+    bundle = {"databricks.yml": BUNDLE.replace(start, PLACEHOLDERS + start)}
+    folder = write_agent(tmp_path / "a", {**app_template("openai"), **bundle})
+    said = adopted(folder, template, *FLAGS)
+    told = said.partition("databricks.yml has placeholders")[2].partition("Then:")[0]
+    assert "    LAKEBASE_AUTOSCALING_PROJECT: <your-project>\n" in told
+    assert "LAKEBASE_AUTOSCALING_BRANCH" not in told
+
+
+def test_without_placeholders_nothing_is_said_of_them(advanced: Path, template: Path) -> None:
+    assert "placeholders" not in adopted(advanced, template, "--dry-run")
+
+
+def test_what_its_postgres_packages_need_to_be_imported_is_required(advanced: Path) -> None:
+    project = tomllib.loads((advanced / "pyproject.toml").read_text())["project"]
+    assert "langchain-core>=1.2.5,<2" in project["dependencies"]
+
+
+def test_a_wired_agent_is_told_where_the_thread_comes_from(template: Path, tmp_path: Path) -> None:
+    folder = write_agent(tmp_path / "a", app_template("openai"))
+    said = " ".join(adopted(folder, template, "--wire", *FLAGS).split())
+    assert "A request without custom_inputs.thread_id starts a new thread" in said

@@ -137,7 +137,7 @@ def test_a_name_that_does_not_work_is_told_the_rule_within_the_line(
 ) -> None:
     person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
     person.answer("App called?", "Not This\r")
-    person.terminal.expect_exact("use 2 to 30 lower-case letters, digits and hyphens")
+    person.terminal.expect_exact("use 2 to 30 of a-z, 0-9 and -, a letter first")
     person.answer("", "\x15good\r").answer("runs the agent?").answer("remember?")
     person.answer("Which Lakebase holds").answer("endpoint answers?").answer("into vectors?")
     person.answer("Generate it?", "y")

@@ -49,6 +49,8 @@ def test_an_app_is_named_after_its_folder(
         ("app_name", "agent\n"),
         ("app_name", "langgraph"),
         ("app_name", "mcp"),
+        ("app_name", "mlflow"),
+        ("app_name", "agent-"),
         ("framework", "langgarph"),
         ("memory", ["chat_history"]),
         ("lakebase", "serverless"),
@@ -80,6 +82,14 @@ def test_no_app_is_called_like_a_package_that_projects_install() -> None:
     short = {name for name in names if re.fullmatch("[a-z][a-z0-9-]{1,29}", name)}
     questions = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
     assert short - {"package"} <= set(questions["installed_packages"]["default"].split())
+
+
+def test_no_app_is_called_like_a_package_that_projects_override() -> None:
+    text = (REPOSITORY / "template" / "pyproject.toml.jinja").read_text()
+    overridden = re.findall(r'"([a-z-]+); sys_platform == \'never\'"', text)
+    questions = yaml.safe_load((REPOSITORY / "copier.yml").read_text())
+    assert "mlflow" in overridden
+    assert set(overridden) <= set(questions["installed_packages"]["default"].split())
 
 
 def test_an_adopted_app_keeps_its_name(questions: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The commands that are left to run in an adopted project."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,6 +15,11 @@ def next_steps(
     agent: ExistingAgent, answers: Mapping[str, Any], place: Place, app: App | None
 ) -> Iterator[str]:
     """Yield the commands that are left to run."""
+    if unfilled := placeholders(app):
+        yield f"{app.file if app else ''} has placeholders instead of values. Fill them in:"
+        yield ""
+        yield from in_block(unfilled)
+        yield ""
     yield "Then:"
     yield ""
     yield from in_block(_commands(agent, place, app))
@@ -25,6 +31,17 @@ def next_steps(
         yield ""
     yield "On this machine the memory is in the Lakebase that your .env names, if your"
     yield "program loads it, or in the Postgres with pgvector that DATABASE_URL names."
+
+
+def placeholders(app: App | None) -> list[str]:
+    """Return the variables of an app's Lakebase that hold what is to be replaced: `<project>`."""
+    entries = ((app.settings.get("config") or {}).get("env") or []) if app else []
+    return [
+        f"{entry['name']}: {entry['value']}"
+        for entry in entries
+        if str(entry.get("name")).startswith("LAKEBASE_")
+        and re.fullmatch("<.+>", str(entry.get("value", "")).strip())
+    ]
 
 
 def _commands(agent: ExistingAgent, place: Place, app: App | None) -> list[str]:

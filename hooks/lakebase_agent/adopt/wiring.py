@@ -60,6 +60,8 @@ class Instructions:
     def after_wiring(self) -> list[str]:
         """Return what is left to do when the agent is connected."""
         lines = ["Your agent is connected to its memory: look at `git diff`."]
+        if not self.own.lines:
+            lines += ["", *self._about_threads()]
         unused = [f"{path} {name}" for name, path in self.own.left_over()]
         if unused:
             lines += ["", "What nothing uses any more, for you to delete:", "", *in_block(unused)]

@@ -6,6 +6,8 @@ not known here, Copier asks it.
 """
 
 import os
+import shutil
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,15 +72,15 @@ class Wizard:
     def _ask_text(self, name: str) -> None:
         if name in self.answers:
             return
-
-        def check(value: str) -> bool | str:
-            return self.form.problem(self.answers, name, value.strip()) or True
-
-        default = str(self.defaults.get(name, "") or "")
-        typed: str = questionary.text(
-            self.form.text(name), default, validate=check, validate_while_typing=False
-        ).unsafe_ask()
-        self.answers[name] = typed.strip()
+        typed = str(self.defaults.get(name, "") or "")
+        while True:
+            typed = questionary.text(self.form.text(name), typed).unsafe_ask().strip()
+            problem = self.form.problem(self.answers, name, typed)
+            if not problem:
+                break
+            # questionary would cut off what does not fit in a line of the terminal.
+            print(textwrap.fill(problem, shutil.get_terminal_size().columns - 1))
+        self.answers[name] = typed
 
     def _choose(self, name: str) -> None:
         if name not in self.answers:
