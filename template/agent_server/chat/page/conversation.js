@@ -8,7 +8,7 @@ import { newId, questionOf } from "./ids.js";
 import { toBody, toElements, userMessage } from "./messages.js";
 import { askAgain, offerRetry, showUnsent } from "./offers.js";
 import { offerEarlier } from "./paging.js";
-import { prepare, ready } from "./rendering.js";
+import { preparing, ready } from "./rendering.js";
 import { keep, kept } from "./storage.js";
 import { Run } from "./stream.js";
 import { Stopped, Turn } from "./turn.js";
@@ -50,8 +50,7 @@ export class Conversation {
 
   /** Show the latest messages, and follow a run that has continued without a reader. */
   async load(problem = null) {
-    const [page] = await Promise.all([getLatest(this.messages), ready()]);
-    const { items, next, responseId } = page;
+    const [{ items, next, responseId }] = await Promise.all([getLatest(this.messages), ready()]);
     this.list.replaceChildren(...toElements(items));
     settle(this.list);
     this.loaded = true;
@@ -94,9 +93,8 @@ export class Conversation {
   /** Answer the last question anew, or another one in its place. */
   async replaceLast(text = null) {
     const asked = this.asked.at(-1);
-    const { id } = asked.dataset;
-    const edited = text !== null && text !== asked.said && id;
-    const more = edited ? { replaces: id } : { trigger: "regenerate-message" };
+    const edited = text !== null && text !== asked.said && asked.dataset.id;
+    const more = edited ? { replaces: edited } : { trigger: "regenerate-message" };
     this.removeAnswer().remove();
     await this.send(text ?? asked.said, more, asked.files);
   }
@@ -111,19 +109,13 @@ export class Conversation {
   /** Show the output of a run, whose response `open` requests; `again` is what a retry does. */
   async answer(run, open, again, replaces, known = null) {
     const waiting = new Waiting();
-    const place = (made) => waiting.element.before(made);
-    const turn = new Turn(place, (text) => waiting.note(text));
+    const turn = new Turn((made) => waiting.element.before(made), (text) => waiting.note(text));
     this.list.append(waiting.element);
     this.run = run;
     this.changed();
     dress(this);
     announce(t("answering"));
-    prepare();
-    const begin = async () => {
-      const response = await open();
-      await ready();
-      return response;
-    };
+    const begin = preparing(open);
     let problem = known; // why it ended, if it is only being stored
     try {
       for await (const event of run.events(begin, () => waiting.note(t("reconnecting")))) {

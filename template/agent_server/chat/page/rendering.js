@@ -21,5 +21,15 @@ export function ready() {
 /** Load it in advance: somebody has begun to write, or is waiting for an answer. */
 export const prepare = () => void ready().catch(() => {}); // whoever needs it says so
 
+/** Load it while `open` waits for an answer; return what waits for both. */
+export function preparing(open) {
+  prepare();
+  return async () => {
+    const response = await open();
+    await ready();
+    return response;
+  };
+}
+
 /** As markdown.js does it, once that is loaded. */
 export const showMarkdown = (...what) => markdown.showMarkdown(...what);
