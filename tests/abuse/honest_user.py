@@ -66,7 +66,7 @@ class HonestUser:
         assert not self.errors, self.errors[0]
         assert self.waits and self.turns, "the attack was over before anything was measured"
         longest, noise = max(self.waits), max(self.noise)
-        allowed = HEALTHY_SECONDS * max(noise / WORK_SECONDS / 2, 1)
+        allowed = HEALTHY_SECONDS * max(noise / WORK_SECONDS, 1)
         assert longest <= allowed, f"/health {longest:.2f} s, control {noise:.3f} s"
         for turn in self.turns:
             assert turn.status_code in (200, *REFUSALS), turn.text

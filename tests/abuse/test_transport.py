@@ -133,7 +133,7 @@ def test_nothing_raw_reaches_the_log(server: Server, model: StandinModel, header
 @once
 @pytest.mark.parametrize("header", ["X-Forwarded-User", "X-Forwarded-Email"])
 def test_a_user_with_control_characters_is_nobody(server: Server, header: str) -> None:
-    status, text = ask(server, head(LENGTH, f"{header}: eve\x9b2J", "Connection: close"), BODY)
+    status, text = ask(server, head(LENGTH, f"{header}: eve\tadmin", "Connection: close"), BODY)
     assert status == 401 and "malformed_identity" in text
-    # No header may hold this one (RFC 9110, 5.5).
+    # No header may hold others (RFC 9110, 5.5).
     assert ask(server, head(LENGTH, f"{header}: eve\x1b[2J", "Connection: close"), BODY)[0] == 400
