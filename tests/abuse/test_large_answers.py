@@ -66,8 +66,8 @@ def healthy(model: StandinModel) -> Iterator[None]:
 def idle(server: Server) -> int:
     """Return the memory of a server that has answered in each of its ways, in bytes."""
     server.ask("hello", uuid4().hex)
-    for more in ({"stream": True}, {"background": True}):
-        assert server.post("hello", uuid4().hex, **more).status_code == 200
+    for how in ("stream", "background"):
+        assert server.post("hello", uuid4().hex, "ada", **{how: True}).status_code == 200
     assert server.http.post("/api/chat", json={"message": "hello"}).status_code == 200
     return memory_of(server)
 
