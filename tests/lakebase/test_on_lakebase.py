@@ -60,8 +60,8 @@ once = pytest.mark.parametrize("framework", ["langgraph"], indirect=True)
 # Each framework keeps its memory in both flavours; which variables name one is not its concern.
 PLACED = [
     *product(("langgraph", "openai"), ("endpoint", "instance")),
-    ("langgraph", "branch"),
-    ("langgraph", "both"),
+    pytest.param("langgraph", "branch", marks=pytest.mark.long),
+    pytest.param("langgraph", "both", marks=pytest.mark.long),
 ]
 
 

@@ -19,6 +19,9 @@ COMMON = [
     Combination("openai", ("short_term", "long_term", "chat"), "local"),
     Combination("openai", MEMORIES, "autoscaling"),
 ]
+# Every third of the projects in which every two answers meet; the others in long runs.
+TYPED = [*COMMON, *PAIRWISE[::3]]
+LONG = [pytest.param(c, marks=pytest.mark.long) for c in PAIRWISE if c not in TYPED]
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def test_it_is_linted_and_formatted(project: Project) -> None:
     project.uv("run", "ruff", "format", "--check")
 
 
-@pytest.mark.parametrize("project", [*COMMON, *PAIRWISE], indirect=True, ids=str)
+@pytest.mark.parametrize("project", [*TYPED, *LONG], indirect=True, ids=str)
 def test_it_is_typed(project: Project) -> None:
     project.uv("run", "mypy", "--cache-dir", str(project.environment / "mypy_cache"))
 
