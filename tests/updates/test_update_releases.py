@@ -20,7 +20,13 @@ from tests.support.owner import LINKED, edit_everything
 from tests.support.places import IDENTITY, ITS_TESTS
 from tests.support.project import install
 from tests.support.releases import MADE_UP, Published, commit, git, releases_of
-from tests.support.rendering import OWNED, PAIRWISE, REPOSITORY, Combination
+from tests.support.rendering import (
+    OWNED,
+    PAIRWISE,
+    REPOSITORY,
+    Combination,
+    expected_files,
+)
 
 RELEASES = [*MADE_UP, *releases_of(REPOSITORY)]
 # Each release with some combination, and each combination with some release; `long` has each
@@ -72,7 +78,7 @@ def check_update(published: Published, project: Path, release: str, wanted: Comb
     done = published.update(project, "--yes")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     after = texts(project)
-    assert GONE not in after
+    assert GONE not in after and expected_files(wanted) <= {*after}
     assert lost(added, after, done.stdout) == []
     kept = {*OWNED, "README.md", "evals/cases.toml", *LINKED, "agent_server/own.py"}
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}

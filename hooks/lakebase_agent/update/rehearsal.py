@@ -22,10 +22,11 @@ from lakebase_agent.project.git import LINK, PROGRAM, git, names, top_of, tracke
 from lakebase_agent.update.changes import Rehearsal
 from lakebase_agent.update.line_ends import line_ends_of
 
-# The same as `_skip_if_exists` in copier.yml. Copier would restore those that the owner deleted.
+# Those of `_skip_if_exists` in copier.yml that Copier would restore if the owner deleted them. The
+# page's `page.toml` and `logo.svg` are missing where there was no page, or an earlier one.
 OWNERS = (
-    "README.md", "agent_server/agent.py", "agent_server/logo.svg", "agent_server/page.toml",
-    "agent_server/prompts.py", "agent_server/tools.py", "evals/cases.toml",
+    "README.md", "agent_server/agent.py", "agent_server/prompts.py", "agent_server/tools.py",
+    "evals/cases.toml",
 )  # fmt: skip
 CURRENT = "current"
 IGNORED = ("--others", "--ignored", "--exclude-standard", "-z", "--", ".")
