@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,30 +59,49 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 @pytest.fixture
 def cli(tmp_path: Path) -> Path:
     """Return a stand-in for the Databricks CLI, which says its version."""
-    program = tmp_path / "bin" / "databricks"
+    return make_cli(tmp_path)
+
+
+def make_cli(folder: Path) -> Path:
+    """Write a stand-in for the Databricks CLI where `run` finds it for projects in `folder`."""
+    program = folder / "bin" / "databricks"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\necho Databricks CLI v0.300.1\n")
     program.chmod(0o755)
     return program
 
 
+@pytest.fixture(scope="module")
+def linked(
+    renders: Renders, workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Return what makes a project of a flavour whose target prod is linked to that workspace."""
+
+    @cache
+    def link(flavour: str) -> Path:
+        folder = tmp_path_factory.mktemp(flavour) / "p"
+        make_cli(folder.parent)
+        combination = Combination("openai", ("short_term", "long_term"), flavour)
+        shutil.copytree(renders[combination], folder)
+        done = run(workspace, folder, "link", "--target", "prod", "--app", APP, *PLACE[flavour])
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    return link
+
+
 @pytest.fixture
 def project(
     request: pytest.FixtureRequest,
-    renders: Renders,
+    linked: Callable[[str], Path],
     workspace: Workspace,
     cli: Path,
     tmp_path: Path,
 ) -> Path:
-    """Return a project whose target prod is linked to that workspace."""
+    """Return a project whose target prod is linked to that workspace, which is as it was."""
     workspace.database.reset()
     workspace.faults.clear()
-    flavour = getattr(request, "param", "autoscaling")
-    folder = tmp_path / "p"
-    shutil.copytree(renders[Combination("openai", ("short_term", "long_term"), flavour)], folder)
-    done = run(workspace, folder, "link", "--target", "prod", "--app", APP, *PLACE[flavour])
-    assert done.returncode == 0, done.stderr
-    return folder
+    return Path(shutil.copytree(linked(getattr(request, "param", "autoscaling")), tmp_path / "p"))
 
 
 def run(workspace: Workspace, folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":

@@ -71,8 +71,8 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
 
 def first_and_slow(switches: list[Any]) -> list[Any]:
     """Return the first as it is, the last two for the slow tests, the others for the long ones."""
-    slow, long = pytest.mark.slow, (pytest.mark.slow, pytest.mark.long)
-    marks = [(), *[long] * len(switches[1:-2]), slow, slow]
+    slow, long = [pytest.mark.slow], [pytest.mark.slow, pytest.mark.long]
+    marks = [[], *[long] * len(switches[1:-2]), slow, slow]
     return [pytest.param(*s, marks=m) for s, m in zip(switches, marks, strict=True)]
 
 
