@@ -44,7 +44,7 @@ ENDLESS = {
     "a long line": "x" * 300_000,
     "a long text": "Some words. " * 50_000,
 }
-FRAME = 500  # milliseconds: on a busy machine, and still a tenth of what it was
+FRAME = 1000  # milliseconds: on a busy machine, and still a sixth of what it was
 WATCH = """
     window.longest = 0;
     new PerformanceObserver((list) => {

@@ -32,7 +32,7 @@ from tests.standins.answers import (
 from tests.standins.model import StandinModel
 from tests.standins.no_files import NO_FILES
 from tests.standins.odd_streams import BROKEN, ECHO, ODD, ODD_CALLS, SAID
-from tests.support.background_project import make_project
+from tests.support.background_project import make_project_apart
 from tests.support.project import Server, text_of
 from tests.support.rendering import FRAMEWORKS
 from tests.support.talk import Talk
@@ -50,9 +50,7 @@ def server(
     model: StandinModel,
 ) -> Iterator[Server]:
     """Yield a running agent."""
-    folder = tmp_path_factory.mktemp("any") / "my-agent"
-    place = tmp_path_factory.mktemp("environment")
-    project = make_project(renders.template, request.param, folder, place, MEMORY)
+    project = make_project_apart(renders.template, request.param, tmp_path_factory, MEMORY)
     with Server(project, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="none") as server:
         yield server.until_ready()
 

@@ -24,7 +24,7 @@ from hypothesis.strategies import DataObject, booleans, data, integers, sampled_
 from tests.conftest import Renders
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel
-from tests.support.background_project import Reader, make_project
+from tests.support.background_project import Reader, make_project_apart
 from tests.support.chat_ui import ChatUi
 from tests.support.desk import ADA, ASKED, EVE, Desk, code, kinds, requests, response
 from tests.support.gated_agents import AS_TOOL, GATED, HANDOFF, OWN_QUESTION, PER_CALL, SUBGRAPH
@@ -45,11 +45,9 @@ def desk(
     model: StandinModel,
 ) -> Iterator[Desk]:
     """Yield a running agent that asks before it sends letters."""
-    folder = tmp_path_factory.mktemp("gated") / "my-agent"
-    place = tmp_path_factory.mktemp("environment")
-    project = make_project(renders.template, request.param, folder, place, MEMORY)
-    (folder / "agent_server" / "agent.py").write_text(GATED[request.param])
-    letters = folder.parent / "letters"
+    project = make_project_apart(renders.template, request.param, tmp_path_factory, MEMORY)
+    (project.folder / "agent_server" / "agent.py").write_text(GATED[request.param])
+    letters = project.folder.parent / "letters"
     variables = {"OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none", "SENT": str(letters)}
     with project.open_database() as url:
         variables["DATABASE_URL"] = url

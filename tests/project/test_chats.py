@@ -68,7 +68,8 @@ def test_the_model_names_a_chat_once_and_only_where_it_may_and_can(project: Proj
             model.refuses = TITLE
             other, _ = ask(server, "hello again")
             until(lambda: sum(TITLE in request for request in model.requests) == 2)
-            assert titles(server) == {chat: "Tea and cake", other: "hello again"}
+            named = titles(server)
+            assert (named[chat], named[other]) == ("Tea and cake", "hello again")
 
 
 def titles(server: Server) -> dict[str, str]:

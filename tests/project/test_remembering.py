@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import Renders
-from tests.standins.model import StandinModel, open_standin_model
-from tests.support.background_project import make_project
+from tests.standins.model import StandinModel
+from tests.support.background_project import make_project_apart
 from tests.support.project import Server
 from tests.support.rendering import FRAMEWORKS, MEMORIES
 
@@ -32,13 +32,6 @@ def example(folder: Path) -> str:
     return str(found)
 
 
-@pytest.fixture(scope="module")
-def model() -> Iterator[StandinModel]:
-    """Yield a model server."""
-    with open_standin_model() as model:
-        yield model
-
-
 @pytest.fixture(autouse=True)
 def usual(model: StandinModel) -> Iterator[None]:
     """Let the model behave again after each test."""
@@ -54,12 +47,10 @@ def server(
     model: StandinModel,
 ) -> Iterator[Server]:
     """Yield a running agent whose owner has switched both on."""
-    folder = tmp_path_factory.mktemp("remembering") / "my-agent"
-    place = tmp_path_factory.mktemp("environment")
-    project = make_project(renders.template, request.param, folder, place, MEMORIES)
-    agent = folder / "agent_server" / "agent.py"
+    project = make_project_apart(renders.template, request.param, tmp_path_factory, MEMORIES)
+    agent = project.folder / "agent_server" / "agent.py"
     head, _, rest = agent.read_text().replace(*PROMPTS[request.param]).partition("\n\nasync def")
-    agent.write_text(f"{head}\n{example(folder)}\n\nasync def{rest}")
+    agent.write_text(f"{head}\n{example(project.folder)}\n\nasync def{rest}")
     on = {"REMEMBER_AFTER_TURN": "true", "MEMORIES_PER_USER": "2", "EMBEDDING_DIMS": "1024"}
     with Server(project, OPENAI_BASE_URL=model.url, OPENAI_API_KEY="none", **on) as server:
         yield server.until_ready()

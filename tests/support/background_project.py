@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.project import Project, Server, install
 from tests.support.rendering import Combination, render
@@ -74,6 +75,14 @@ def make_project(
         code += "\n\nTOOLS: list[BaseTool] = []\n"
     tools.write_text(code + SLOW_TOOL.format(decorator=DECORATORS[framework], list="TOOLS"))
     return install(folder, environment)
+
+
+def make_project_apart(
+    template: Path, framework: str, folders: pytest.TempPathFactory, memory: tuple[str, ...]
+) -> Project:
+    """Return such a project in folders of its own, with packages that no other project shares."""
+    folder, environment = folders.mktemp("apart") / "my-agent", folders.mktemp("environment")
+    return make_project(template, framework, folder, environment, memory)
 
 
 def begin(server: Server, question: str, thread: str, user: str = "ada", **headers: str) -> str:

@@ -5,17 +5,16 @@ Until then, and if it fails, the title is the beginning of the question.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import openai
 import psycopg
 
-from agent_server.answers.parts import read_parts, unpacked
+from agent_server.after_turns.asking import AfterTurn
 from agent_server.chat.questions import to_columns, to_title
 from agent_server.database.pool import Pool
-from agent_server.database.text import shortened, to_storable
+from agent_server.database.text import shortened
 from agent_server.errors import ApiError
 from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.requests import Turn
@@ -38,11 +37,10 @@ RENAME = f"UPDATE chats SET title = %(title)s WHERE {IS_NEW}"
 
 
 class Titles:
-    """What has titles made by the model of the client that `build_client` returns."""
+    """What has titles made by `model`."""
 
-    def __init__(self, pool: Pool, build_client: Callable[[], openai.AsyncOpenAI]) -> None:
-        self._pool, self._build_client = pool, build_client
-        self._client: openai.AsyncOpenAI | None = None
+    def __init__(self, pool: Pool, model: AfterTurn) -> None:
+        self._pool, self._model = pool, model
 
     def around(self, run_turn: RunTurn) -> RunTurn:
         """Return what runs turns as `run_turn` does, and then has a title made, apart from it.
@@ -56,7 +54,7 @@ class Titles:
             await run_turn(turn, response)
             said = [item for item in response.body["output"] if item["type"] == "message"]
             if said and not turn.approvals:
-                self._pool.apart(self._rename(turn, str(said[-1]["content"][0]["text"])))
+                self._model.begin(self._rename(turn, str(said[-1]["content"][0]["text"])))
 
         return run
 
@@ -79,17 +77,8 @@ class Titles:
             return (await connection.execute(statement, values)).rowcount > 0
 
     async def _ask(self, question: str, answer: str) -> str:
-        said = f"Question: {shortened(question, SEEN_BYTES)}\n\n"
-        messages: list[Any] = [
-            {"role": "system", "content": PROMPT},
-            {"role": "user", "content": f"{said}Answer: {shortened(answer, SEEN_BYTES)}"},
-        ]
+        asked, answered = (shortened(text, SEEN_BYTES) for text in (question, answer))
+        said = f"Question: {asked}\n\nAnswer: {answered}"
         async with asyncio.timeout(limit("TITLE_SECONDS")):
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._build_client)
-            made = await self._client.chat.completions.create(
-                model=setting("MODEL_ENDPOINT"), messages=messages, max_tokens=limit("TITLE_TOKENS")
-            )
-        content: Any = made.choices[0].message.content or ""
-        parts = unpacked(content) if isinstance(content, str) else content
-        return to_title(to_storable(read_parts(parts).text).strip().strip("\"'“”„«»"))
+            title = await self._model.ask(PROMPT, said, max_tokens=limit("TITLE_TOKENS"))
+        return to_title(title.strip().strip("\"'“”„«»"))

@@ -9,14 +9,12 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from contextvars import Context
-from typing import Any
 
 import openai
 import psycopg
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from agent_server.answers.parts import read_parts, unpacked
+from agent_server.after_turns.asking import AfterTurn
 from agent_server.database.memory import MemoryStore
 from agent_server.database.pool import Pool
 from agent_server.database.text import shortened, to_storable
@@ -57,16 +55,16 @@ FOUND = TypeAdapter(list[Found])
 
 
 class Remembering:
-    """Looks at turns after their answers, with the model of `client`.
+    """Looks at turns after their answers, with `model`.
 
     `still_there` is a query that returns no row once the thread %(thread)s has been deleted; empty
     without threads.
     """
 
     def __init__(
-        self, pool: Pool, store: MemoryStore, client: openai.AsyncOpenAI, still_there: str = ""
+        self, pool: Pool, store: MemoryStore, model: AfterTurn, still_there: str = ""
     ) -> None:
-        self._pool, self._store, self._client = pool, store, client
+        self._pool, self._store, self._model = pool, store, model
         self._still_there = still_there
         self._room = asyncio.Semaphore(AT_ONCE)
         self._waiting: Counter[str] = Counter()  # turns, by the key of their user
@@ -82,8 +80,7 @@ class Remembering:
         async def run(turn: Turn, response: ResponseBuilder) -> None:
             await run_turn(turn, response)
             if (said := _said(turn, response)) and self._has_room(turn.user):
-                # In a context of its own: this one holds the token of the user.
-                Context().run(self._pool.apart, self._look(turn, said))
+                self._model.begin(self._look(turn, said))
 
         return run
 
@@ -112,13 +109,7 @@ class Remembering:
         known = await self._store.asearch(place, query=query, limit=most)
         held = [{"memory_key": item.key, **item.value} for item in known]
         asked = f"Remembered already:\n{json.dumps(held, ensure_ascii=False)}\n\nThe turn:\n{said}"
-        messages: list[Any] = [
-            {"role": "system", "content": PROMPT},
-            {"role": "user", "content": asked},
-        ]
-        model = setting("MODEL_ENDPOINT")
-        answer = await self._client.chat.completions.create(model=model, messages=messages)
-        found = _found(answer.choices[0].message.content)
+        found = _found(await self._model.ask(PROMPT, asked))
         if found and await self._is_still_there(turn):
             await self._save(turn, [(to_storable(one.memory_key), one.memory) for one in found])
 
@@ -155,9 +146,8 @@ def _said(turn: Turn, response: ResponseBuilder) -> str:
     return f"User: {question}\n\nAssistant: {shortened(answer, LETTERS)}" if question else ""
 
 
-def _found(content: Any) -> list[Found]:
+def _found(answer: str) -> list[Found]:
     """Return what the model found, in whatever its list is wrapped; raises ValueError."""
-    answer = read_parts(unpacked(content) if isinstance(content, str) else content or ()).text
     start, end = answer.find("["), answer.rfind("]") + 1
     try:
         return FOUND.validate_json(answer[start:end] if 0 <= start < end else answer)[:MOST]

@@ -3,17 +3,15 @@
 The model writes them after a turn, when nobody waits for it any more, and many messages at once.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
-from contextvars import Context
-from typing import Any
+from collections.abc import Sequence
 
 import openai
 import psycopg
 
+from agent_server.after_turns.asking import AfterTurn
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import shortened
@@ -52,11 +50,10 @@ async def create_thread_tables(connection: Connection) -> None:
 
 
 class Summaries:
-    """The summaries of threads, written by the model of the client that `build_client` returns."""
+    """The summaries of threads, written by `model`."""
 
-    def __init__(self, pool: Pool, build_client: Callable[[], openai.AsyncOpenAI]) -> None:
-        self._pool, self._build_client = pool, build_client
-        self._client: openai.AsyncOpenAI | None = None
+    def __init__(self, pool: Pool, model: AfterTurn) -> None:
+        self._pool, self._model = pool, model
 
     def around(self, run_turn: RunTurn) -> RunTurn:
         """Return what runs turns as `run_turn` does, with the thread's summary before the window.
@@ -72,8 +69,7 @@ class Summaries:
             await run_turn(turn, response)
             new = _after(last, noted.fallen)
             if sum(map(size, new)) > context_tokens() // SHARE:
-                # In a context of its own: this one holds the token of the user.
-                Context().run(self._pool.apart, self._write(turn.thread_key, noted, new, last))
+                self._model.begin(self._write(turn.thread_key, noted, new, last))
 
         return run
 
@@ -87,16 +83,9 @@ class Summaries:
     ) -> None:
         said = "\n".join(f"{m['role']}: {_said(m)}" for m in new)
         asked = f"The earlier summary:\n{noted.summary or '(none)'}\n\nWhat was said since:\n{said}"
-        messages: list[Any] = [
-            {"role": "system", "content": PROMPT},
-            {"role": "user", "content": asked},
-        ]
         try:
-            model = setting("MODEL_ENDPOINT")
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._build_client)
-            answer = await self._client.chat.completions.create(model=model, messages=messages)
-            summary = shortened(_text(answer), context_tokens() * LETTERS // SHARE)
+            answer = await self._model.ask(PROMPT, asked)
+            summary = shortened(answer, context_tokens() * LETTERS // SHARE)
             place = {"thread": thread_key, "summary": summary, "last": _mark(new[-1])}
             async with self._pool.connection() as connection:
                 await connection.execute(PUT.format(store.IS_THERE), {**place, "before": before})
@@ -122,8 +111,3 @@ def _after(last: str, messages: Sequence[Message]) -> Sequence[Message]:
 def _mark(message: Message) -> str:
     text = json.dumps([message["role"], message.get("content")])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _text(answer: Any) -> str:
-    content = answer.choices[0].message.content
-    return content if isinstance(content, str) else json.dumps(content)

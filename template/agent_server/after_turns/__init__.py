@@ -1,0 +1,1 @@
+"""What is done after a turn, when nobody waits for it any more."""
