@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 PAGES = Path("/proc/self/statm")  # on Linux only
 GROWTH = 1.1  # of the memory that the process holds, until some of it is given back
-SETTLE_SECONDS = 2
+PAUSES = (0, 2, 4, 8)  # seconds before each try: some of what a request held outlives it
 
 
 class TrimHeap:
@@ -38,13 +38,14 @@ class TrimHeap:
         held = _held()
         self._least = min(self._least or held, held)
         if held > self._least * GROWTH:
-            self._trimming = asyncio.create_task(self._trim_twice(trim))
+            self._trimming = asyncio.create_task(self._trim_until_small(trim))
 
-    async def _trim_twice(self, trim: Callable[[], None]) -> None:
-        # Off the event loop: it takes milliseconds. Again later, for what outlived the request.
-        await asyncio.to_thread(trim)
-        await asyncio.sleep(SETTLE_SECONDS)
-        await asyncio.to_thread(trim)
+    async def _trim_until_small(self, trim: Callable[[], None]) -> None:
+        for pause in PAUSES:
+            await asyncio.sleep(pause)
+            await asyncio.to_thread(trim)  # off the event loop: it takes milliseconds
+            if pause and _held() <= self._least * GROWTH:
+                break
         self._trimming, self._least = None, _held()  # what is still held is in use
 
 
