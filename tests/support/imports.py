@@ -1,6 +1,7 @@
 """Which modules of a project import which: circles, and imports against the direction."""
 
 import ast
+import re
 from collections.abc import Iterator, Sequence, Set
 from fnmatch import fnmatch
 from functools import cache
@@ -80,6 +81,21 @@ def offline_imports(graph: Graph, allowed: str = STARTS) -> list[str]:
         f"{module} imports {other}"
         for module, other in _edges(graph)
         if _within(module, SERVER) and _within(other, OFFLINE) and module != allowed
+    ]
+
+
+def against_the_map(graph: Graph, text: str) -> list[str]:
+    """Return the imports of a module in a row of the map above that of the module with it."""
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    place = {
+        _name(Path(SERVER, file)): n
+        for n, row in enumerate(rows)
+        for file in re.findall(r"`([\w/]+(?:\.py|/))`", row)
+    }
+    return [
+        f"{module} imports {other}"
+        for module, other in _edges(graph)
+        if place.get(other, len(rows)) < place.get(module, 0)
     ]
 
 

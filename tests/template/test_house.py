@@ -31,10 +31,15 @@ def offline_imports(project: Path) -> list[str]:
     return imports.offline_imports(imports.graph_of(project))
 
 
+def imports_against_the_map(project: Path) -> list[str]:
+    """Return the imports of what the map of a project lists above."""
+    return imports.against_the_map(imports.graph_of(project), (project / house.MAP).read_text())
+
+
 RULES: list[Rule] = [
-    circles, upward_imports, offline_imports, house.crowded_folders, house.long_files,
-    house.long_functions, house.modules_missing_on_the_map, house.files_only_on_the_map,
-    house.mutable_globals,
+    circles, upward_imports, offline_imports, imports_against_the_map, house.crowded_folders,
+    house.long_files, house.long_functions, house.modules_missing_on_the_map,
+    house.files_only_on_the_map, house.mutable_globals,
 ]  # fmt: skip
 
 
@@ -170,6 +175,13 @@ def test_what_only_the_map_has_is_found(tmp_path: Path) -> None:
     write(tmp_path, {"room/store.py": ""})
     (tmp_path / "AGENTS.md").write_text("`room/store.py`, `room/`, `room/gone.py`, `gone/`")
     assert house.files_only_on_the_map(tmp_path) == ["room/gone.py", "gone/"]
+
+
+def test_an_import_of_what_the_map_lists_above_is_found() -> None:
+    graph = {"agent_server.room.a": {"agent_server.b"}, "agent_server.b": {"agent_server.room.a"}}
+    table = "| `room/a.py` | first |\n| `b.py` | second |"
+    found = imports.against_the_map(graph, table)
+    assert found == ["agent_server.b imports agent_server.room.a"]
 
 
 @pytest.mark.parametrize(
