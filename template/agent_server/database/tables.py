@@ -10,7 +10,7 @@ from psycopg import sql
 from agent_server.database.lakebase import schema_name
 from agent_server.database.pool import Connection
 
-Source = tuple[sql.Identifier, sql.SQL]  # a table, and the condition on its rows
+Source = tuple[sql.Identifier, sql.Composable]  # a table, and the condition on its rows
 THREAD_COLUMNS = ("thread_id", "thread_key", "session_id")
 COLUMNS = """
     SELECT table_name AS name, array_agg(column_name::text) AS columns
