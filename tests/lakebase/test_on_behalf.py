@@ -48,6 +48,17 @@ MCP_SERVERS += [
     Mcp("shared", "/api/2.0/mcp/functions/main/tools"),
 ]
 '''
+# Says as whom the model is asked after a turn.
+PROBE = """
+        from agent_server.on_behalf import OnBehalfError, as_user
+
+        try:
+            who = await as_user(lambda w: w.current_user.me().user_name)
+        except OnBehalfError as error:
+            who = f"nobody: {error}"
+        print(f"After a turn, {prompt[:8]!r} as {who}", flush=True)
+"""
+AFTER_A_TURN = {"You keep", "Give a c", "Summaris"}  # how it is asked
 DECORATORS = {
     "langgraph": "tool",
     "openai": "function_tool(failure_error_function=tell_model)",
@@ -83,6 +94,9 @@ def project(
         added = ""
     more = {"list": added, "warehouse": WAREHOUSE, "readme": examples(folder)}
     tools.write_text(code + TOOLS.format(decorator=DECORATORS[request.param], **more))
+    asking = folder / "agent_server" / "after_turns" / "asking.py"
+    first = "        if self._client is None:"
+    asking.write_text(asking.read_text().replace(first, PROBE + first))
     return install(folder, tmp_path_factory.mktemp("environment"))
 
 
@@ -164,6 +178,14 @@ class User:
     def in_background(self, server: Server) -> str:
         """Return the answer of a background response."""
         return self.read(server, self.begin(server))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 WAYS: list[Callable[[User, Server], str]] = [User.ask, User.stream, User.chat, User.in_background]
@@ -250,6 +272,16 @@ def test_without_a_token_a_server_says_why_it_is_not_asked(
     nobody = User(workspace, authorized=False)
     assert "There is no tool mine_ask_genie" in nobody.ask(server, "/call mine_ask_genie")
     assert "I can't act as you" in nobody.ask(server, "/call mine")
+
+
+def test_a_tool_of_the_user_is_never_the_apps_of_the_same_name(
+    server: Server, workspace: Workspace
+) -> None:
+    user, nobody = User(workspace), User(workspace, authorized=False)
+    for _ in range(2):
+        assert f"was asked by {user.name}." in user.ask(server, "/call ask_genie")
+        assert "There is no tool ask_genie" in nobody.ask(server, "/call ask_genie")
+        assert f"was asked by {APP_PRINCIPAL}." in nobody.ask(server, "/call all_sales_ask_genie")
 
 
 def test_an_expired_token_is_told_to_the_model(server: Server, workspace: Workspace) -> None:
@@ -406,6 +438,22 @@ def test_a_workspace_that_names_no_groups_costs_no_turn(
         assert "does not say now which groups" in user.recall(server, "Lunch")
     finally:
         workspace.faults.clear()
+
+
+def test_what_is_done_after_a_turn_acts_as_nobody(project: Project, workspace: Workspace) -> None:
+    on = dict.fromkeys(("REMEMBER_AFTER_TURN", "CHAT_TITLES", "CONTEXT_SUMMARY"), "true")
+    user, chat = User(workspace), dict[str, object]()
+    with deployed(project, workspace, CONTEXT_TOKENS="300", **on) as server:
+        for _ in range(6):
+            said = user.post(server.until_ready(), "/api/chat", {"message": "/repeat 60", **chat})
+            chat = {"chatId": said.headers["x-chat-id"]}
+        until(lambda: {asked for asked, _ in acted(server)} == AFTER_A_TURN)
+    assert {who for _, who in acted(server)} == {f"nobody: {GONE}"}
+
+
+def acted(server: Server) -> list[tuple[str, str]]:
+    """Return what the model was asked after turns, and as whom."""
+    return re.findall("After a turn, '(.*)' as (.*)", server.log)
 
 
 @once
