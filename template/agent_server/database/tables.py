@@ -24,7 +24,7 @@ async def find_tables(connection: Connection, conditions: Mapping[str, str]) -> 
     `conditions` has the columns with a condition for each, in SQL. A table that has several gets
     the first.
     """
-    found, schema = {}, schema_name()
+    found, schema = dict[str, Source](), schema_name()
     for table in await (await connection.execute(COLUMNS, [schema])).fetchall():
         column = next((column for column in conditions if column in table["columns"]), None)
         if column:

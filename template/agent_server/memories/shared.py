@@ -41,7 +41,7 @@ async def groups_of_user() -> list[str]:
 
     Raises OnBehalfError as `as_user` does, and ApiError when the workspace can't be asked.
     """
-    from databricks.sdk.errors import DatabricksError
+    from databricks.sdk.errors.base import DatabricksError
 
     try:
         me = await as_user(lambda w: w.current_user.me())
