@@ -153,13 +153,11 @@ async def _input(
         return command
     if run.approvals and run.checked.may_pause and await run.approvals.dismiss(turn):
         await answer_open_calls(graph, run.config, NOT_APPROVED)
+    how: dict[str, Any] = {"again": turn.again, "replaced": replaced, "unfinished": turn.unfinished}
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
-        given = {"incoming": incoming, "again": turn.again, "replaced": replaced}
-        return {**given, "unfinished": turn.unfinished}
+        return {"incoming": incoming, **how}
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
-    messages, key, again = held.get("messages", []), turn.thread_key, turn.again
-    added = added_by_turn(key, messages, incoming, again, False, replaced, turn.unfinished)
-    return {"messages": added}
+    return {"messages": added_by_turn(turn.thread_key, held.get("messages", []), incoming, **how)}
 
 
 async def _stream(run: _Run, sent: dict[str, Any] | Command[Any] | None) -> bool:
