@@ -17,6 +17,8 @@ IDENTITY_HEADERS = ("x-forwarded-user", "x-forwarded-email")
 TOKEN_HEADER = "x-forwarded-access-token"
 LOCAL_USER = "local-user"
 MEMORIES = "memories"  # the kind of a store namespace: what is remembered about a user
+GROUP_MEMORIES = "group_memories"  # the kind of one: what a group of the workspace shares
+SAVED_BY = "saved_by"  # in a memory of a group: the id of the user who saved it
 # Headers are read as Latin-1: what is above may be part of a letter.
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -30,7 +32,7 @@ class User:
     @property
     def key(self) -> str:
         """The id, safe in a thread key and in a store namespace (which may hold no periods)."""
-        return quote(self.id, safe="").replace(".", "%2E").replace("~", "%7E")
+        return _to_key(self.id)
 
     def thread_key(self, thread_id: str) -> str:
         """Return the key of one of the user's threads in the database; no other user has it."""
@@ -48,6 +50,15 @@ class Asking:
 
     user: User
     token: str = field(default="", repr=False)
+
+
+def group_namespace(group: str) -> tuple[str, str]:
+    """Return the store namespace of what a group shares; no user's key holds a colon."""
+    return (GROUP_MEMORIES, f"group:{_to_key(group)}")
+
+
+def _to_key(name: str) -> str:
+    return quote(name, safe="").replace(".", "%2E").replace("~", "%7E")
 
 
 # A turn inherits it from the request that asked for it; one that another process takes over, or

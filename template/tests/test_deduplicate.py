@@ -2,7 +2,12 @@
 
 import pytest
 
-from agent_server.threads.deduplicate import RoleAndText, first_new, first_replaced
+from agent_server.threads.deduplicate import (
+    RoleAndText,
+    first_new,
+    first_replaced,
+    still_meant,
+)
 
 U1, A1, U2, A2, U3 = [
     ("user", "one"), ("assistant", "first"), ("user", "two"), ("assistant", "second"), ("user", "3")
@@ -92,3 +97,17 @@ def test_a_history_that_ends_before_the_last_answer_asks_for_it_again(
     thread: list[RoleAndText], sent: list[RoleAndText], kept: list[RoleAndText]
 ) -> None:
     assert thread[: first_replaced(thread, sent, again=False)] == kept
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "start"),
+    [(None, 0), (["first"], 0), ([], 2), (["fir"], 2)],
+)
+def test_an_answered_question_is_not_taken_for_one_of_the_same_text_that_failed(
+    unfinished: list[str] | None, start: int
+) -> None:
+    assert still_meant([U1, A1], 0, unfinished) == start
+
+
+def test_a_question_without_an_answer_is_replaced_wherever_it_is() -> None:
+    assert still_meant([U1, A1, U1, TOOL], 2, []) == 2

@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.standins.answers import Answer
 from tests.standins.model import StandinModel
 from tests.support.project import Server
 
@@ -28,10 +29,12 @@ class Chat:
     id: str = field(default_factory=lambda: str(uuid4()))
     user: str = field(default_factory=lambda: uuid4().hex)
 
-    def ask(self, message: str, again: bool = False) -> httpx.Response:
+    def ask(self, message: str, again: bool = False, edits: bool = False) -> httpx.Response:
         """Ask in the chat, and return the response once it is answered."""
         trigger = "regenerate-message" if again else "submit-message"
         body = {"chatId": self.id, "message": message, "trigger": trigger}
+        if edits:
+            body["replaces"] = [m["id"] for m in self.messages if m["role"] == "user"][-1]
         with self._http() as http:
             try:
                 return http.post("/api/chat", json=body)
@@ -119,6 +122,47 @@ def test_a_question_that_has_no_answer_can_be_asked_again(
     model.status = 200
     assert chat.ask("hello", True).status_code == 200
     assert chat.roles == "ua" and chat.thread().count("hello") == 1
+
+
+@pytest.mark.parametrize("breaks_after", [0, 5])
+@pytest.mark.parametrize("edits", [False, True])
+def test_of_two_that_are_the_same_the_one_that_failed_is_replaced(
+    chat: Chat, model: StandinModel, edits: bool, breaks_after: int
+) -> None:
+    model.status, model.breaks_after = (200, 5) if breaks_after else (500, 2**31)
+    chat.ask(SLOW)
+    model.status, model.breaks_after = 200, 2**31
+    assert chat.ask("/repeat 3" if edits else SLOW, not edits, edits).status_code == 200
+    questions = [m["content"] for m in chat.messages if m["role"] == "user"]
+    assert questions == [SLOW, "/repeat 3" if edits else SLOW] and chat.roles == "uaua"
+    thread = chat.thread()
+    assert [thread.count(SLOW), thread.count("/repeat 3")] == ([1, 1] if edits else [2, 0])
+
+
+@pytest.mark.parametrize("finish", ["length", None])
+@pytest.mark.parametrize("breaks_after", [0, 2])
+def test_a_failed_edit_leaves_a_cut_off_answer_as_it_was(
+    server: Server, model: StandinModel, finish: str | None, breaks_after: int
+) -> None:
+    chat, model.breaks_after = Chat(server), 2**31 if finish else 2
+    model.script = [Answer("All I can say is", finish=finish)] if finish else []
+    chat.ask("/repeat 4")
+    kept = chat.messages
+    model.status, model.breaks_after = (200, 2) if breaks_after else (500, 2**31)
+    chat.ask("/repeat 9", edits=True)
+    model.status, model.breaks_after = 200, 2**31
+    assert chat.roles == "ua" and chat.messages == kept
+    assert "/repeat 9" not in chat.thread()
+
+
+def test_an_edit_whose_answer_is_cut_off_takes_the_place_of_the_last(
+    chat: Chat, model: StandinModel
+) -> None:
+    model.script = [Answer("All I can say is", finish="length")]
+    chat.ask("/repeat 9", edits=True)
+    assert [m["content"] for m in chat.messages] == ["/repeat 9", "All I can say is"]
+    thread = chat.thread()
+    assert "/repeat 9" in thread and SLOW not in thread
 
 
 def test_a_question_that_is_sent_twice_at_once_is_answered_once_or_twice(server: Server) -> None:

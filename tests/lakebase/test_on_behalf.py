@@ -48,12 +48,24 @@ MCP_SERVERS += [
     Mcp("shared", "/api/2.0/mcp/functions/main/tools"),
 ]
 '''
+# Says as whom the model is asked after a turn.
+PROBE = """
+        from agent_server.on_behalf import OnBehalfError, as_user
+
+        try:
+            who = await as_user(lambda w: w.current_user.me().user_name)
+        except OnBehalfError as error:
+            who = f"nobody: {error}"
+        print(f"After a turn, {prompt[:8]!r} as {who}", flush=True)
+"""
+AFTER_A_TURN = {"You keep", "Give a c", "Summaris"}  # how it is asked
 DECORATORS = {
     "langgraph": "tool",
     "openai": "function_tool(failure_error_function=tell_model)",
 }
 STATEMENTS, ASK = "/api/2.0/sql/statements", "/call whoami"
 LATE = '/call whoami {"seconds": 4}'
+SHARING = "analysts, data.engineers"  # the groups that share memories
 GONE = "I can't act as you any more; please ask again."
 
 
@@ -82,6 +94,9 @@ def project(
         added = ""
     more = {"list": added, "warehouse": WAREHOUSE, "readme": examples(folder)}
     tools.write_text(code + TOOLS.format(decorator=DECORATORS[request.param], **more))
+    asking = folder / "agent_server" / "after_turns" / "asking.py"
+    first = "        if self._client is None:"
+    asking.write_text(asking.read_text().replace(first, PROBE + first))
     return install(folder, tmp_path_factory.mktemp("environment"))
 
 
@@ -104,16 +119,17 @@ def deployed(project: Project, workspace: Workspace, **more: str) -> Server:
 @pytest.fixture(scope="module")
 def server(project: Project, workspace: Workspace) -> Iterator[Server]:
     """Yield a running app."""
-    with deployed(project, workspace, LOG_LEVEL="DEBUG") as server:
+    with deployed(project, workspace, LOG_LEVEL="DEBUG", SHARED_MEMORY_GROUPS=SHARING) as server:
         yield server.until_ready()
 
 
 class User:
     """A person with a token of their own, or with none."""
 
-    def __init__(self, workspace: Workspace, authorized: bool = True) -> None:
+    def __init__(self, workspace: Workspace, *groups: str, authorized: bool = True) -> None:
         self.name = f"{uuid4().hex}@example.com"
         self.token = workspace.identities.add_user(self.name)
+        workspace.identities.groups[self.name] = [*groups]
         sent = {"X-Forwarded-Access-Token": self.token} if authorized else {}
         self.headers = {"X-Forwarded-User": self.name, **sent}
 
@@ -126,6 +142,15 @@ class User:
         answer = self.post(server, "/responses", {"input": question})
         assert answer.status_code == 200, answer.text
         return text_of(answer.json())
+
+    def save(self, server: Server, memory: str, **more: str) -> str:
+        """Let the model save a memory for a group, under its text's own name."""
+        arguments = json.dumps({"memory_key": memory, "memory": memory, **more})
+        return self.ask(server, f"/call save_group_memory {arguments}")
+
+    def recall(self, server: Server, query: str) -> str:
+        """Let the model search what the user's groups share."""
+        return self.ask(server, f"/call get_group_memory {json.dumps({'query': query})}")
 
     def stream(self, server: Server) -> str:
         """Return the whole text of a stream."""
@@ -153,6 +178,14 @@ class User:
     def in_background(self, server: Server) -> str:
         """Return the answer of a background response."""
         return self.read(server, self.begin(server))
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 WAYS: list[Callable[[User, Server], str]] = [User.ask, User.stream, User.chat, User.in_background]
@@ -241,6 +274,16 @@ def test_without_a_token_a_server_says_why_it_is_not_asked(
     assert "I can't act as you" in nobody.ask(server, "/call mine")
 
 
+def test_a_tool_of_the_user_is_never_the_apps_of_the_same_name(
+    server: Server, workspace: Workspace
+) -> None:
+    user, nobody = User(workspace), User(workspace, authorized=False)
+    for _ in range(2):
+        assert f"was asked by {user.name}." in user.ask(server, "/call ask_genie")
+        assert "There is no tool ask_genie" in nobody.ask(server, "/call ask_genie")
+        assert f"was asked by {APP_PRINCIPAL}." in nobody.ask(server, "/call all_sales_ask_genie")
+
+
 def test_an_expired_token_is_told_to_the_model(server: Server, workspace: Workspace) -> None:
     user = User(workspace)
     workspace.identities.revoke(user.token)
@@ -317,6 +360,102 @@ def rows(workspace: Workspace) -> Iterator[str]:
                 yield row
 
 
+def test_what_one_of_a_group_saves_the_others_find(server: Server, workspace: Workspace) -> None:
+    user, other = User(workspace, "analysts"), User(workspace, "all", "analysts")
+    assert "for analysts" in user.save(server, "We release on Mondays")
+    found = other.recall(server, "When do we release?")
+    assert "We release on Mondays" in found and user.name in found
+
+
+def test_who_is_not_in_the_group_reads_and_writes_nothing(
+    server: Server, workspace: Workspace
+) -> None:
+    member, stranger = User(workspace, "analysts"), User(workspace, "data.engineers")
+    member.save(server, "The key is under the mat")
+    assert "under the mat" not in stranger.recall(server, "The key is under the mat")
+    refused = stranger.save(server, "The key is in the pot", group="analysts")
+    assert "Name a group of the user that shares memories: data.engineers." in refused
+    assert "in the pot" not in member.recall(server, "The key is in the pot")
+
+
+@pytest.mark.parametrize("groups", [(), ("sales",), ("Analysts",), ("group:analysts",)])
+def test_a_group_that_the_owner_does_not_name_shares_nothing(
+    server: Server, workspace: Workspace, groups: tuple[str, ...]
+) -> None:
+    user = User(workspace, *groups)
+    for said in (user.save(server, "Lunch is at noon"), user.recall(server, "Lunch")):
+        assert "The user is in no group that shares memories." in said
+
+
+def test_without_a_token_there_is_no_shared_memory(server: Server, workspace: Workspace) -> None:
+    User(workspace, "analysts").save(server, "Lunch is late")
+    nobody = User(workspace, "analysts", authorized=False)
+    for said in (nobody.save(server, "Lunch is early"), nobody.recall(server, "Lunch is late")):
+        assert "I can't act as you" in said and "Lunch is late" not in said
+    assert "early" not in User(workspace, "analysts").recall(server, "Lunch is early")
+
+
+def test_who_leaves_a_group_leaves_its_memory(server: Server, workspace: Workspace) -> None:
+    user = User(workspace, "analysts")
+    user.save(server, "The vault opens at nine")
+    workspace.identities.groups[user.name].clear()
+    assert "at nine" not in user.recall(server, "The vault opens at nine")
+
+
+def test_any_of_a_group_may_correct_its_memory(server: Server, workspace: Workspace) -> None:
+    user, other = User(workspace, "analysts"), User(workspace, "analysts")
+    user.save(server, "The door is red")
+    key = json.dumps({"memory_key": "The door is red", "group": "analysts"})
+    assert "Forgot" in other.ask(server, f"/call delete_group_memory {key}")
+    assert 'The door is red"' not in user.recall(server, "The door is red")
+
+
+def test_a_group_keeps_what_is_shared_when_a_user_is_forgotten(
+    server: Server, workspace: Workspace
+) -> None:
+    user, other = User(workspace, "analysts"), User(workspace, "analysts")
+    user.save(server, "Ships sail at dawn")
+    export = server.http.get("/api/me/export", headers=user.headers).json()
+    assert "Ships sail at dawn" in str(export["store"])
+    assert server.http.delete("/api/me", headers=user.headers).status_code == 204
+    found = other.recall(server, "Ships sail at dawn")
+    assert "Ships sail at dawn" in found and user.name not in found
+
+
+def test_what_others_share_is_not_exported(server: Server, workspace: Workspace) -> None:
+    User(workspace, "analysts").save(server, "The sun sets late")
+    other = User(workspace, "analysts")
+    assert "sun sets" in other.recall(server, "The sun sets late")
+    assert not server.http.get("/api/me/export", headers=other.headers).json()["store"]
+
+
+def test_a_workspace_that_names_no_groups_costs_no_turn(
+    server: Server, workspace: Workspace
+) -> None:
+    user = User(workspace, "analysts")
+    workspace.faults.broken("/api/2.0/preview/scim/v2/Me")
+    try:
+        assert "does not say now which groups" in user.recall(server, "Lunch")
+    finally:
+        workspace.faults.clear()
+
+
+def test_what_is_done_after_a_turn_acts_as_nobody(project: Project, workspace: Workspace) -> None:
+    on = dict.fromkeys(("REMEMBER_AFTER_TURN", "CHAT_TITLES", "CONTEXT_SUMMARY"), "true")
+    user, chat = User(workspace), dict[str, object]()
+    with deployed(project, workspace, CONTEXT_TOKENS="300", **on) as server:
+        for _ in range(6):
+            said = user.post(server.until_ready(), "/api/chat", {"message": "/repeat 60", **chat})
+            chat = {"chatId": said.headers["x-chat-id"]}
+        until(lambda: {asked for asked, _ in acted(server)} == AFTER_A_TURN)
+    assert {who for _, who in acted(server)} == {f"nobody: {GONE}"}
+
+
+def acted(server: Server) -> list[tuple[str, str]]:
+    """Return what the model was asked after turns, and as whom."""
+    return re.findall("After a turn, '(.*)' as (.*)", server.log)
+
+
 @once
 def test_a_developer_acts_as_themselves(project: Project, workspace: Workspace) -> None:
     variables = workspace.variables(LAKEBASE_AGENT_MEMORY_SCHEMA="developers", **ENDPOINT)
@@ -326,5 +465,8 @@ def test_a_developer_acts_as_themselves(project: Project, workspace: Workspace) 
 
 @once
 def test_offline_there_is_nobody_to_act_as(project: Project) -> None:
-    with Server(project) as server:
+    with Server(project, SHARED_MEMORY_GROUPS=SHARING) as server:
         assert "there is no workspace here" in server.until_ready().ask(ASK)
+        for tool in ("save_group_memory", "get_group_memory"):
+            call = '{"memory_key": "lunch", "memory": "At noon", "query": "lunch"}'
+            assert "there is no workspace here" in server.ask(f"/call {tool} {call}")

@@ -163,6 +163,19 @@ def test_a_model_that_fails_once_is_asked_again(server: Server, model: StandinMo
     assert text_of(whole(server, "hello", str(uuid4()))) == SAID
 
 
+@pytest.mark.parametrize("ask", [whole, streamed])
+def test_an_endpoint_that_resets_its_connections_costs_one_turn(
+    server: Server, model: StandinModel, ask: Ask
+) -> None:
+    thread, model.resets = str(uuid4()), 2**31
+    refused = server.post("lost", thread, stream=ask is streamed)
+    error = {"code": "model_failed", "message": "The model failed to answer. Try again."}
+    assert refused.status_code == 502 and refused.json()["error"].items() >= error.items()
+    model.resets = 1  # which the client gets over
+    assert ask(server, "lost", thread)["status"] == "completed"
+    assert sent(model).count("lost") == 1
+
+
 @pytest.mark.parametrize("shape", ODD)
 def test_an_odd_stream_is_read_as_it_is_meant(
     server: Server, model: StandinModel, shape: str

@@ -14,13 +14,14 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from local.model import build_model_app
 from tests.standins.answers import HEAD, Answer, to_response
 from tests.standins.histories import fault, has_files
 from tests.standins.no_files import NO_FILES
 from tests.standins.too_long import TOO_LONG
-from tests.support.served import served
+from tests.support.served import reset, served
 
 SECRET = "the model said something secret"
 
@@ -54,6 +55,7 @@ class StandinModel:
     no_files: str = ""  # whose words it has for images and files, if it takes none
     keeps: str = ""  # a pattern: asked for a summary, it says all that matches in what it was sent
     strict: bool = False  # refuses calls without results, and results without calls
+    resets: int = 0  # connections, before it answers anything
     breaks_after: int = 2**31  # chunks of a stream, in the middle of which it is gone
     requests: list[bytes] = field(default_factory=list)
 
@@ -183,6 +185,20 @@ def _to_stream(text: str) -> Iterator[str]:
     yield _to_chunk({"role": "assistant", "content": text}, "stop")
 
 
+class _Resets:
+    """Stands before the server, and resets connections if that is what a test wants."""
+
+    def __init__(self, app: ASGIApp, model: StandinModel) -> None:
+        self._app, self._model = app, model
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or reset its connection."""
+        if scope["type"] == "http" and self._model.resets > 0:
+            self._model.resets -= 1
+            return await reset(receive, send)
+        await self._app(scope, receive, send)
+
+
 @contextmanager
 def open_standin_model() -> Iterator[StandinModel]:
     """Yield a running model server."""
@@ -190,5 +206,5 @@ def open_standin_model() -> Iterator[StandinModel]:
     model = StandinModel(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
     app = build_model_app()
     app.middleware("http")(model)
-    with served(app, listener):
+    with served(_Resets(app, model), listener):
         yield model

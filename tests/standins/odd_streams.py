@@ -120,6 +120,20 @@ ODD_CALLS = {
         _call(': "one"}', index=0, id="a", name="echo"),
         _call(TWO.arguments, index=1, id="b", name="echo"),
     ),
+    # Gemini: continue pull request 5849.
+    "the name in pieces": _calls(
+        _call("", index=0, id="a", name="ec"),
+        _call("", index=0, name="ho"),
+        _call(ECHO, index=0),
+        _call("", index=1, id="b", name="e"),
+        _call(TWO.arguments, index=1, id="b", name="cho"),
+    ),
+    "the name in pieces, without places": _calls(
+        _call("", id="a", name="ec"),
+        _call(ECHO, id="a", name="ho"),
+        _call("", id="b", name="echo"),
+        _call(TWO.arguments),
+    ),
     "an empty name later": _calls(
         _call("", index=0, id="a", name="echo"),
         _call(ECHO, index=0, id="", name=""),

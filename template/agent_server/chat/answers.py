@@ -10,7 +10,7 @@ from agent_server.background import store
 from agent_server.background.stream import stream_events, stream_text
 from agent_server.chat.questions import ask
 from agent_server.chat.store import Chats
-from agent_server.chat.stored_answers import RESPONSE_PREFIX
+from agent_server.chat.stored_answers import RESPONSE_PREFIX, knowing_answer
 from agent_server.database.pool import Connection
 from agent_server.responses.requests import Turn
 from agent_server.server.startup import opened_runtime
@@ -23,6 +23,7 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     """
     runtime, question_id = await opened_runtime(request), uuid4()
     await runtime.check_turn(turn)
+    turn = await knowing_answer(runtime.pool, turn)
     turn = replace(turn, response_id=f"{RESPONSE_PREFIX}{question_id.hex}")
 
     async def ask_question(connection: Connection) -> None:

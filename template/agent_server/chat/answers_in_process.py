@@ -18,7 +18,7 @@ from agent_server.chat.questions import (
     withdraw,
 )
 from agent_server.chat.store import Chats
-from agent_server.chat.stored_answers import RESPONSE_PREFIX, store_answer
+from agent_server.chat.stored_answers import RESPONSE_PREFIX, knowing_answer, store_answer
 from agent_server.database.pool import Pool
 from agent_server.errors import FILES_REFUSED, ApiError
 from agent_server.responses.builder import ResponseBuilder
@@ -47,6 +47,7 @@ async def start_answer(request: Request, turn: Turn, as_events: bool) -> AsyncIt
     question_id = await _ask_when_free(runtime.pool, turn)
     response.body["id"] = f"{RESPONSE_PREFIX}{question_id.hex}"
     key, pool = turn.thread_key, runtime.pool
+    turn = await knowing_answer(pool, turn)
     work = _answer(runtime.run_turn, pool, turn, question_id, response)
     stop = response.end if as_events else response.fail  # text can't say that there is none
     task = running[key] = ResponseTask(_until_done(work, running, key, stop), response)

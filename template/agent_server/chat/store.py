@@ -2,17 +2,16 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from agent_server.chat.requests import ChatPage, Page, Part, to_message
+from agent_server.chat.requests import ChatPage, Page
 from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import ApiError
 from agent_server.feedback.store import RESPONSE, create_feedback_table
 from agent_server.identity import User
-from agent_server.responses.requests import Replaced, Turn
 from agent_server.settings import limit
 
 TABLES = """
@@ -112,9 +111,6 @@ EARLIER_OF = f"""
     LEFT JOIN LATERAL ({PAGE.format("earlier_messages", "question_id = %(question)s")}) m
     ON later < %(page_bytes)s
     WHERE c.id = %(id)s AND c.user_id = %(user)s ORDER BY m.created_at, m.id"""
-QUESTION = """
-    SELECT content, files FROM messages m JOIN chats c ON c.id = m.chat_id
-    WHERE c.id = %(id)s AND c.user_id = %(user)s AND m.id = %(question)s AND role = 'user'"""
 RENAME = """
     UPDATE chats SET title = %(title)s WHERE id = %(id)s AND user_id = %(user)s
     RETURNING id, title, created_at, updated_at"""
@@ -159,20 +155,13 @@ class Chats:
         rows = await self._some(EARLIER_OF, question=question_id, **place)
         return [_told(row) for row in rows if row["id"]]
 
-    async def replacing(self, turn: Turn, question_id: UUID) -> Turn:
-        """Return the turn as one that replaces a question of its chat."""
-        rows = await self._some(QUESTION, id=UUID(turn.thread_id), question=question_id)
-        files = [Part.model_validate(part) for part in json.loads(rows[0]["files"] or "[]")]
-        question = to_message([*files, Part(type="text", text=rows[0]["content"])])
-        return replace(turn, replaces=Replaced(question_id, question))
-
     async def rename(self, chat_id: UUID, title: str) -> Row:
         """Rename a chat, and return it."""
         return (await self._some(RENAME, id=chat_id, title=title))[0]
 
-    async def delete(self, chat_id: UUID) -> None:
-        """Delete a chat with its messages."""
-        await self._some(DELETE, id=chat_id)
+    async def delete(self, chat_id: UUID) -> bool:
+        """Delete a chat with its messages; return whether there was one."""
+        return bool(await self._all(DELETE, id=chat_id))
 
     async def _some(self, query: str, **values: Any) -> list[Row]:
         if not (rows := await self._all(query, **values)):

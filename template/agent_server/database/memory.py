@@ -20,12 +20,14 @@ from agent_server.database.memory_save import save, texts_of
 from agent_server.database.memory_search import find_nearest, query_of
 from agent_server.database.pool import Connection, Pool
 from agent_server.errors import bad_request
-from agent_server.identity import MEMORIES
+from agent_server.identity import GROUP_MEMORIES, MEMORIES
 from agent_server.settings import limit
 
 log = logging.getLogger(__name__)
 
 FIELDS = ["memory"]  # of a value, which are searched by meaning
+# How many memories there may be in the namespace of one owner, by its kind.
+LIMITS = {MEMORIES: "MEMORIES_PER_USER", GROUP_MEMORIES: "MEMORIES_PER_GROUP"}
 COLUMN_DIMS = """
     SELECT atttypmod AS dims FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -80,7 +82,8 @@ class MemoryStore(AsyncPostgresStore):
 
     async def _run(self, op: Op, vectors: Mapping[str, Sequence[float]]) -> Result:
         if isinstance(op, PutOp) and op.value is not None:
-            await save(self._pool, op, _owner_of(op), FIELDS, vectors)
+            most = next((limit(LIMITS[kind]) for kind in op.namespace[:1] if kind in LIMITS), 0)
+            await save(self._pool, op, _owner_of(op), most, FIELDS, vectors)
             return None
         if isinstance(op, SearchOp):
             if query := query_of(op):
@@ -97,14 +100,14 @@ def _texts(op: Op) -> Iterable[str]:
 
 
 def _owner_of(op: Op) -> str:
-    """Return the namespace of the user whose memories an operation is about; empty if it is not.
+    """Return the namespace of the user or the group whose memories an operation is about.
 
-    Namespaces of other kinds have no limits.
+    It is empty for namespaces of other kinds, which have no limits.
     """
     if isinstance(op, ListNamespacesOp):
         return ""
     place = op.namespace_prefix if isinstance(op, SearchOp) else op.namespace
-    return ".".join(place[:2]) if place[:1] == (MEMORIES,) else ""
+    return ".".join(place[:2]) if place and place[0] in LIMITS else ""
 
 
 def _check_text(op: Op) -> None:

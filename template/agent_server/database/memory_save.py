@@ -7,7 +7,6 @@ from psycopg.types.json import Jsonb
 
 from agent_server.database.pool import Pool
 from agent_server.errors import ApiError
-from agent_server.settings import limit
 
 # What is there already can be replaced, even when the user may have no more.
 SAVE = """
@@ -37,17 +36,18 @@ async def save(
     pool: Pool,
     op: PutOp,
     owner: str,
+    most: int,
     fields: Sequence[str],
     vectors: Mapping[str, Sequence[float]],
 ) -> None:
     """Save a value, with the vectors of its texts in `fields`, unless the operation names others.
 
     `owner` is the namespace whose values are counted; empty for one without a limit. Raises
-    ApiError when there are MEMORIES_PER_USER in it. Saves that run at the same moment do not
-    see each other: they may exceed it by their number, MEMORY_OPERATIONS_PER_USER in a process.
+    ApiError when there are `most` in it. Saves that run at the same moment do not see each
+    other: they may exceed it by their number, MEMORY_OPERATIONS_PER_USER in a process.
     """
     validate_op_namespace(op)
-    texts, most = texts_of(op, fields), limit("MEMORIES_PER_USER")
+    texts = texts_of(op, fields)
     values = {
         "place": ".".join(op.namespace),
         "key": op.key,

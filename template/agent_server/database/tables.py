@@ -10,7 +10,7 @@ from psycopg import sql
 from agent_server.database.lakebase import schema_name
 from agent_server.database.pool import Connection
 
-Source = tuple[sql.Identifier, sql.SQL]  # a table, and the condition on its rows
+Source = tuple[sql.Identifier, sql.Composable]  # a table, and the condition on its rows
 THREAD_COLUMNS = ("thread_id", "thread_key", "session_id")
 COLUMNS = """
     SELECT table_name AS name, array_agg(column_name::text) AS columns
@@ -24,7 +24,7 @@ async def find_tables(connection: Connection, conditions: Mapping[str, str]) -> 
     `conditions` has the columns with a condition for each, in SQL. A table that has several gets
     the first.
     """
-    found, schema = {}, schema_name()
+    found, schema = dict[str, Source](), schema_name()
     for table in await (await connection.execute(COLUMNS, [schema])).fetchall():
         column = next((column for column in conditions if column in table["columns"]), None)
         if column:

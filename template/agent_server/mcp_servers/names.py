@@ -46,12 +46,19 @@ class NamedTool:
 async def named_tools(
     servers: Sequence[Listed], taken: Collection[str], *place: Any
 ) -> list[NamedTool]:
-    """Return the tools of all servers; a name that is taken gets its server's in front."""
+    """Return the tools of all servers; a name that is taken gets its server's in front.
+
+    Beside servers of the user, all tools of the app's servers have it: otherwise a name that stands
+    for the user's tool would stand for the app's while the user has none.
+    """
     lists = await asyncio.gather(*(server.list_tools(*place) for server in servers))
+    mixed = any(server.as_user for server in servers)
     used, found = set(taken), list[NamedTool]()
-    for server, tools in zip(servers, lists, strict=True):
+    # The app's first: what they are called must not depend on what a user may use.
+    for server, tools in sorted(zip(servers, lists, strict=True), key=lambda one: one[0].as_user):
         for tool in tools:
-            name = next(name for name in _names(server.name, tool.name) if name not in used)
+            names = _names(server.name, tool.name, plain=server.as_user or not mixed)
+            name = next(name for name in names if name not in used)
             used.add(name)
             found.append(NamedTool(name, tool, server))
     return found
@@ -79,8 +86,9 @@ def failed_result(said: str) -> "CallToolResult":
     return CallToolResult(content=[TextContent(type="text", text=said)], isError=True)
 
 
-def _names(server: str, tool: str) -> Iterator[str]:
-    yield UNFIT.sub("_", tool)[:MOST]
+def _names(server: str, tool: str, plain: bool) -> Iterator[str]:
+    if plain or tool == server:  # the second says that its server is absent
+        yield UNFIT.sub("_", tool)[:MOST]
     yield UNFIT.sub("_", f"{server}_{tool}")[:MOST]
     number = 2
     while True:

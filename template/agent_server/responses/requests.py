@@ -62,9 +62,8 @@ Items = Annotated[list[AnyItem], Field(min_length=1, fail_fast=True)]
 Input = Annotated[Text | Items, BeforeValidator(_few_items), Field(min_length=1)]
 # A response's metadata, with the OpenAI API's limits: stored and returned, otherwise unused.
 Label = Annotated[Text, Field(max_length=64)]
-Labels = Annotated[
-    dict[Label, Annotated[Text, Field(max_length=512)]], BeforeValidator(_few_labels)
-]
+Value = Annotated[Text, Field(max_length=512)]
+Labels = Annotated[dict[Label, Value], BeforeValidator(_few_labels)]
 
 
 def _only_default(value: Any, info: ValidationInfo) -> Any:
@@ -133,6 +132,7 @@ class Turn:
     metadata: dict[str, str] = field(default_factory=dict)
     again: bool = False  # asks the last question of the thread again, to replace its answer
     replaces: Replaced | None = None  # asks another question in place of the last, with `again`
+    unfinished: list[str] | None = None  # what there is of the answer to replace; None for all
     # Answers to what the last run of the thread waits for; then there are no items.
     approvals: list[ApprovalResponse] = field(default_factory=list)
 

@@ -46,6 +46,17 @@ def first_edited(thread: Messages, question: RoleAndText) -> int:
     return last if thread[last : last + 1] == [question] else len(thread)
 
 
+def still_meant(thread: Messages, start: int, unfinished: Sequence[str] | None) -> int:
+    """Return `start`, where the question to replace seems to be; the thread's length if it is not.
+
+    `unfinished` is what the client has of its answer, or None for all of it. A turn that failed may
+    have left nothing in the thread: what is found there is an earlier question with the same text.
+    """
+    answers = [text for role, text in thread[start:] if role == "assistant"]
+    other = unfinished is not None and answers and answers[-1] not in unfinished
+    return len(thread) if other else start
+
+
 def after_answer(messages: Messages) -> int:
     """Return the number of messages up to the last answer, which is counted."""
     return max((i for i, (role, _) in enumerate(messages, 1) if role == "assistant"), default=0)

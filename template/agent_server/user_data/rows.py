@@ -11,7 +11,7 @@ from agent_server.database.lakebase import schema_name
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.tables import THREAD_COLUMNS, Source, find_tables
 from agent_server.errors import ApiError
-from agent_server.identity import User
+from agent_server.identity import GROUP_MEMORIES, SAVED_BY, User
 from agent_server.settings import limit
 
 POLL_SECONDS = 0.5
@@ -25,6 +25,13 @@ OF_USER = {
     "prefix": "split_part(prefix, '.', 2) = %(key)s",
     **{column: f"starts_with({column}, %(key)s || '/')" for column in THREAD_COLUMNS},
 }
+# What the user saved for a group is the group's: it is exported and, when the user is forgotten,
+# stays without their name.
+SAVED_FOR_GROUPS = sql.SQL(
+    f"prefix ~>=~ '{GROUP_MEMORIES}.' AND prefix ~<~ '{GROUP_MEMORIES}/' "
+    f"AND value ->> '{SAVED_BY}' = %(id)s"
+)
+REMOVE_NAME = f"UPDATE {{}} SET value = value - '{SAVED_BY}' WHERE {{}}"
 # By then the turn has ended, unless its process died: then it will never release the lease.
 REMOVE_OLD_LEASES = (
     "DELETE FROM {} WHERE {} AND expires_at < now() - make_interval(secs => %(lease_seconds)s)"
@@ -58,6 +65,9 @@ async def export_user(pool: Pool, user: User) -> AsyncGenerator[bytes, None]:
         if not await (await connection.execute(LOCK, [f"{schema_name()} {user.id}"])).fetchall():
             raise ApiError(429, "export_running", "Another export of yours has not ended.", 5)
         tables = await find_tables(connection, OF_USER)
+        if "store" in tables:
+            table, condition = tables["store"]
+            tables["store"] = table, sql.SQL(" OR ").join([condition, SAVED_FOR_GROUPS])
         yield b""
         yield b"{"
         for number, (name, source) in enumerate(tables.items()):
@@ -90,7 +100,8 @@ async def _rows(
 async def delete_user(pool: Pool, user: User) -> None:
     """Delete every row that belongs to the user: all of them, or none if that fails.
 
-    The user's running turns end with a 409 within seconds, and leave nothing behind.
+    What they saved for a group stays, and no longer names them. Their running turns end with a 409
+    within seconds, and leave nothing behind.
     """
     await _delete(pool, OF_USER, {"id": user.id, "key": user.key})
 
@@ -127,6 +138,9 @@ async def _delete_once(pool: Pool, conditions: dict[str, str], values: dict[str,
         running = await _end_turns(connection, leases, values) if leases else False
         for source in found.values():
             await connection.execute(sql.SQL("DELETE FROM {} WHERE {}").format(*source), values)
+        if "store" in found:  # which holds nothing of threads: a user is forgotten
+            removed = sql.SQL(REMOVE_NAME).format(found["store"][0], SAVED_FOR_GROUPS)
+            await connection.execute(removed, values)
     return running
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.standins.workspace.errors import ApiError
 from tests.standins.workspace.identities import Identities
+from tests.support.served import reset
 
 OPEN = ("/.well-known/", "/oidc/", "/upload/")
 
@@ -114,7 +115,7 @@ class Gate:
         fault = self._faults.take(path)
         await asyncio.sleep(fault.seconds)
         if fault.drop:
-            await _drop(receive, send)
+            await reset(receive, send)
         elif fault.error:
             await fault.error.to_response(fault.headers)(scope, receive, send)
         elif self._is_allowed(scope):
@@ -131,10 +132,3 @@ class Gate:
         if identity:
             self.callers.append((identity.user_name, scope["path"]))
         return identity is not None or scope["path"].startswith(OPEN)
-
-
-async def _drop(receive: Receive, send: Send) -> None:
-    # ASGI has no word for it: behind `send` is uvicorn's connection.
-    cast(Any, send).__self__.transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -36,6 +36,7 @@ class Identities:
     def __init__(self) -> None:
         self.credential_seconds = 3600.0  # of the passwords to come
         self.credentials: dict[str, Credential] = {}
+        self.groups: dict[str, list[str]] = {}  # of each user, by name
         self._tokens: dict[str, Identity] = {}
         self._secrets: dict[str, str] = {}
 

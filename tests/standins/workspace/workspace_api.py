@@ -59,11 +59,16 @@ class WorkspaceApi:
         return JSONResponse(answer)
 
     async def me(self, request: Request) -> Json:
-        """Return whose token it is."""
+        """Return whose token it is, with the groups as databricks-sdk reads them."""
         who = request.state.identity
         names = {"id": who.id, "userName": who.user_name, "displayName": who.user_name}
         emails = [{"type": "work", "value": who.user_name, "primary": True}]
-        return {**names, "active": True, "emails": emails if who.is_user else []}
+        groups = [
+            {"display": name, "type": "direct", "value": str(number), "$ref": f"Groups/{number}"}
+            for number, name in enumerate(self._identities.groups.get(who.user_name, []))
+        ]
+        named = {**names, "active": True, "emails": emails if who.is_user else []}
+        return {**named, **({"groups": groups} if groups else {})}
 
     async def apps(self) -> Json:
         """Return the apps."""

@@ -92,13 +92,13 @@ async def run_turn(
         listener = Listener(teller)
         run = _Run(checked, graph, _config(turn, listener), turn, listener, teller, approvals)
         incoming, noted = to_messages(turn.items), begin()
-        try:
-            async with undone_if_it_fails(graph, run.config, turn):
+        async with undone_if_it_fails(graph, run.config, turn):
+            try:
                 await _run_or_wait(run, incoming, response)
                 response.note(**noted.told)
                 end(response, teller.last)
-        except Exception as error:
-            await _end_early(run, incoming, response, error)
+            except Exception as error:
+                await _end_early(run, incoming, response, error)
 
 
 async def _run_or_wait(run: _Run, incoming: list[AnyMessage], response: ResponseBuilder) -> None:
@@ -153,11 +153,11 @@ async def _input(
         return command
     if run.approvals and run.checked.may_pause and await run.approvals.dismiss(turn):
         await answer_open_calls(graph, run.config, NOT_APPROVED)
+    how: dict[str, Any] = {"again": turn.again, "replaced": replaced, "unfinished": turn.unfinished}
     if "incoming" in graph.channels:  # the middleware TurnInput adds what is new
-        return {"incoming": incoming, "again": turn.again, "replaced": replaced}
+        return {"incoming": incoming, **how}
     held = (await graph.aget_state(run.config)).values if graph.checkpointer else {}
-    messages, key, again = held.get("messages", []), turn.thread_key, turn.again
-    return {"messages": added_by_turn(key, messages, incoming, again, replaced=replaced)}
+    return {"messages": added_by_turn(turn.thread_key, held.get("messages", []), incoming, **how)}
 
 
 async def _stream(run: _Run, sent: dict[str, Any] | Command[Any] | None) -> bool:

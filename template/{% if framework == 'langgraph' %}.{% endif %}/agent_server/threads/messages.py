@@ -21,6 +21,7 @@ from agent_server.threads.deduplicate import (
     first_edited,
     first_new,
     first_replaced,
+    still_meant,
 )
 from agent_server.threads.window import AROUND, INTERRUPTED, LETTERS, context_tokens
 
@@ -35,18 +36,25 @@ WRITTEN = (
 
 
 def kept_and_new(
-    held: Messages, sent: Messages, again: bool = False, cut: bool = False, replaced: Messages = ()
+    held: Messages,
+    sent: Messages,
+    again: bool = False,
+    cut: bool = False,
+    replaced: Messages = (),
+    unfinished: Sequence[str] | None = None,
 ) -> tuple[Messages, Messages]:
     """Return the messages of the thread to keep, and those in `sent` that it does not hold.
 
     A question that is asked again is not kept, nor is its answer (see `first_replaced`).
     With `cut`, `held` is only the end of the thread. `replaced` is the question in whose place
-    `sent` asks another one.
+    `sent` asks another one. `unfinished` is what there is of the answer to replace (see
+    `still_meant`).
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
     if replaced:
         stays = first_edited(thread, _roles_and_texts(replaced)[-1])
+    stays = still_meant(thread, stays, unfinished)
     return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
 
 

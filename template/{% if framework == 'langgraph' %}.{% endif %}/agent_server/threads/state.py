@@ -56,6 +56,7 @@ class ThreadState(AgentState[Any]):
     incoming: NotRequired[Annotated[list[AnyMessage], UntrackedValue]]
     again: NotRequired[Annotated[bool, UntrackedValue]]
     replaced: NotRequired[Annotated[list[AnyMessage], UntrackedValue]]
+    unfinished: NotRequired[Annotated[list[str] | None, UntrackedValue]]
     dropped: NotRequired[int]  # messages that only earlier checkpoints of the thread hold
 
 
@@ -78,8 +79,8 @@ class TurnInput(AgentMiddleware[ThreadState, Any]):
         held, sent = state.get("messages", []), state.get("incoming", [])
         thread_key = get_config()["configurable"].get("thread_id", "")
         again, dropped = state.get("again", False), state.get("dropped", 0)
-        replaced = state.get("replaced", [])
-        added = added_by_turn(thread_key, held, sent, again, dropped > 0, replaced)
+        instead_of = state.get("replaced", []), state.get("unfinished")
+        added = added_by_turn(thread_key, held, sent, again, dropped > 0, *instead_of)
         old = out_of_reach(held)
         if noted := seen.get():
             noted.before = dropped + len(old)
@@ -126,9 +127,10 @@ def added_by_turn(
     again: bool,
     cut: bool = False,
     replaced: Sequence[AnyMessage] = (),
+    unfinished: Sequence[str] | None = None,
 ) -> list[AnyMessage | RemoveMessage]:
     """Return what a turn that sends these messages adds to the thread, and removes from it."""
-    kept, new = kept_and_new(held, sent, again, cut, replaced)
+    kept, new = kept_and_new(held, sent, again, cut, replaced, unfinished)
     before = str(kept[-1].id) if kept else ""
     for message in new:
         # Not random: LangGraph may run this again after a crash, and must not store it twice. Nor

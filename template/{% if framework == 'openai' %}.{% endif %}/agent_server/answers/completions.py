@@ -57,6 +57,7 @@ class _Shaped:
     def __init__(self, taken: set[str], structured: bool) -> None:
         self._taken, self._structured = taken, structured
         self._ids: dict[int, str] = {}  # of this answer's calls, by their places
+        self._names: dict[int, str] = {}  # of them, as far as they are said
         self._begun = False  # it has said something
         self._heard = heard.get() or Heard()
         self._heard.finish, self._heard.annotations = "", []
@@ -92,6 +93,9 @@ class _Shaped:
             self._ids[place] = new_call_id() if new else call.id
             self._taken.add(self._ids[place])
         call.id = self._ids.get(place, call.id)
+        if name := getattr(call.function, "name", None):
+            # Some say it in pieces, and the SDK takes the last one for all of it.
+            self._names[place] = call.function.name = self._names.get(place, "") + name
 
 
 def _read(said: Any) -> Content:

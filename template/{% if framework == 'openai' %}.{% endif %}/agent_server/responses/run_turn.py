@@ -147,7 +147,8 @@ async def _begin(
     """Return the run for what the turn asks."""
     turn, cut = session.turn, bool(session.left_out)
     replaced = to_items([turn.replaces.question]) if turn.replaces else []
-    kept, new = kept_and_new(session.held, to_items(turn.items), turn.again, cut, replaced)
+    instead_of = turn.again, cut, replaced, turn.unfinished
+    kept, new = kept_and_new(session.held, to_items(turn.items), *instead_of)
     if session.approvals and checked.may_pause and await session.approvals.dismiss(turn):
         new = [*refused(kept), *new]
     items = [*kept, *new]

@@ -8,24 +8,37 @@ from agents.models.fake_id import FAKE_RESPONSES_ID
 
 from agent_server.database.text import shortened, storable, to_storable_json
 from agent_server.settings import limit
-from agent_server.threads.deduplicate import RoleAndText, first_edited, first_new, first_replaced
+from agent_server.threads.deduplicate import (
+    RoleAndText,
+    first_edited,
+    first_new,
+    first_replaced,
+    still_meant,
+)
 
 Items = Sequence[TResponseInputItem]
 
 
 def kept_and_new(
-    held: Items, sent: Items, again: bool = False, cut: bool = False, replaced: Items = ()
+    held: Items,
+    sent: Items,
+    again: bool = False,
+    cut: bool = False,
+    replaced: Items = (),
+    unfinished: Sequence[str] | None = None,
 ) -> tuple[Items, Items]:
     """Return the items of the session to keep, and those in `sent` that it does not hold.
 
     A question that is asked again is not kept, nor is its answer (see `first_replaced`).
     With `cut`, `held` is only the end of the thread. `replaced` is the question in whose place
-    `sent` asks another one.
+    `sent` asks another one. `unfinished` is what there is of the answer to replace (see
+    `still_meant`).
     """
     thread, texts = _roles_and_texts(held), _roles_and_texts(sent)
     stays = first_replaced(thread, texts, again)
     if replaced:
         stays = first_edited(thread, _roles_and_texts(replaced)[-1])
+    stays = still_meant(thread, stays, unfinished)
     return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
 
 
