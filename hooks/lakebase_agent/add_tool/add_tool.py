@@ -11,7 +11,7 @@ from lakebase_agent.add_tool.rights import BUNDLE, rights
 from lakebase_agent.add_tool.tools import Tool
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_answers
-from lakebase_agent.project.bundle import DEV, read_bundle
+from lakebase_agent.project.bundle import DEV, read_main_file
 from lakebase_agent.project.changes import Replacement, to_diff, write_together
 from lakebase_agent.project.yaml_lines import add_to_yaml
 from lakebase_agent.terminal import Asker, Say, ask
@@ -61,7 +61,7 @@ def _changes(
     changes = {}
     bundle, code = _text(folder / BUNDLE), _text(folder / TOOLS)
     if bundle:
-        needed = rights(read_bundle(folder), options.target, kind, tool, as_user)
+        needed = rights(read_main_file(folder), options.target, kind, tool, as_user)
         changes[BUNDLE] = Replacement(bundle, add_to_yaml(BUNDLE, bundle, needed))
     else:
         say(f"there is no {BUNDLE}: the app needs {_named(kind, tool, as_user)}")
