@@ -155,9 +155,7 @@ def _target(name: str) -> dict[str, str]:
     text = {n: str(v) for n, v in values.items() if v and "not-linked" not in str(v)}
     for n in text:
         text[n] = re.sub(r"\$\{(?:var\.)?([\w.]+)\}", lambda m: text.get(m[1], m[0]), text[n])
-        if re.search(
-            r"^(app_name|memory_schema|lakebase_\w+)=.*\$\{(?!resources)", f"{n}={text[n]}"
-        ):
+        if re.match(r"(app_name|memory_schema|lakebase_\w+)=.*\$\{(?!resources)", f"{n}={text[n]}"):
             raise ValueError(f"only the Databricks CLI can read {n}. Set BUNDLE_VAR_{n}")
     return text
 
