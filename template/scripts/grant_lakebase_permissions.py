@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 import yaml
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import DatabricksError, NotFound
+from databricks.sdk.errors import NotFound
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.apps import App
 from databricks_ai_bridge import lakebase
 
@@ -160,7 +161,7 @@ def _target(name: str) -> dict[str, str]:
     return text
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> Any:
     return next(yaml.safe_load_all(f.read_text("utf-8"))) if (f := ROOT / path).is_file() else {}
 
 
@@ -177,11 +178,9 @@ def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, 
         if not (path := re.fullmatch("projects/([^/]+)/branches/([^/]+)", branch)):
             raise ValueError(f"lakebase_branch is {branch!r}, and not projects/P/branches/B")
         return {"project": path[1], "branch": path[2]}
-    if instance:
-        return {"instance_name": instance}
-    if not lakebase_configured():
+    if not instance and not lakebase_configured():
         raise ValueError("which Lakebase? Run `lakebase-agent link`, or see --help for its flags")
-    return lakebase_target()
+    return {"instance_name": instance} if instance else lakebase_target()
 
 
 def _options() -> argparse.Namespace:
