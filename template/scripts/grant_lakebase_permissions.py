@@ -161,7 +161,7 @@ def _target(name: str) -> dict[str, str]:
     return text
 
 
-def _read(path: str) -> Any:
+def _read(path: str) -> dict[str, Any]:
     return next(yaml.safe_load_all(f.read_text("utf-8"))) if (f := ROOT / path).is_file() else {}
 
 
