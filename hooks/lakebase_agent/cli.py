@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from urllib.request import getproxies_environment
 
@@ -11,9 +12,11 @@ from copier.errors import CopierError
 
 from lakebase_agent.add_tool.command import COMMAND as ADD_TOOL
 from lakebase_agent.adopt.command import COMMAND as ADOPT
+from lakebase_agent.command_line import refuse_unknown
 from lakebase_agent.doctor.command import COMMAND as DOCTOR
 from lakebase_agent.errors import SourceError, UsageError, WorkspaceError
 from lakebase_agent.link.command import COMMAND as LINK
+from lakebase_agent.nearest import did_you_mean
 from lakebase_agent.new.command import COMMAND as NEW
 from lakebase_agent.project.git import GitError
 from lakebase_agent.terminal import complain
@@ -34,7 +37,7 @@ def main() -> None:
     Exit codes: 0 done, 1 done but something is left to fix, 2 bad usage, 3 the template or the
     workspace can't be reached, 130 Ctrl-C.
     """
-    arguments = _build_parser().parse_args()
+    arguments = _parse(sys.argv[1:])
     _keep_loopback_direct()
     # What the SDK warns of is also raised, and reported in one line.
     logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
@@ -69,6 +72,18 @@ def _run(arguments: argparse.Namespace) -> int:
     return code
 
 
+def _parse(given: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a command; exits with 2 for what is not known."""
+    parser, names = _build_parser(), [command.name for command in COMMANDS]
+    known = [*names, "-h", "--help", "--version"]
+    if given and given[0] not in known:
+        hint = did_you_mean(given[0], known) or f"the commands are {', '.join(names)}"
+        parser.error(f"there is no command {given[0]}: {hint}")
+    arguments, unknown = parser.parse_known_args(given)
+    refuse_unknown(arguments.parser, unknown)
+    return arguments
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lakebase-agent",
@@ -86,6 +101,6 @@ def _build_parser() -> argparse.ArgumentParser:
             epilog=command.epilog,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        subparser.set_defaults(run=command.run)
+        subparser.set_defaults(run=command.run, parser=subparser)
         command.add_arguments(subparser)
     return parser

@@ -2,11 +2,13 @@
 
 import argparse
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.nearest import did_you_mean
 from lakebase_agent.project.bundle import DEV
 
 Options = TypeVar("Options")
@@ -59,6 +61,16 @@ def to_answers(data: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"--data takes question=answer, not {pair!r}")
         answers[question] = answer
     return answers
+
+
+def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> None:
+    """Exit with 2 if there are arguments that a parser does not know, with the nearest option."""
+    options = re.findall(r"--[\w-]+", parser.format_usage())
+    for name in (word.partition("=")[0] for word in unknown if word.startswith("-")):
+        hint = did_you_mean(name, options)
+        parser.error(f"there is no option {name}" + (f": {hint}" if hint else ""))
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
 def to_options(arguments: argparse.Namespace, kind: Callable[..., Options]) -> Options:

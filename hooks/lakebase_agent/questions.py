@@ -1,12 +1,12 @@
 """The template's questions, and the answers that are given to them on a command line."""
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.nearest import did_you_mean
 
 
 def to_given(
@@ -35,8 +35,7 @@ def _is_asked(name: str, about: Any) -> bool:
 
 
 def _no_question(name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"the questions are {', '.join(names)}"
+    hint = did_you_mean(name, names) or f"the questions are {', '.join(names)}"
     return f"there is no question {name!r}: {hint}"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 import questionary
 
@@ -30,7 +31,16 @@ def complain(message: str) -> None:
 
 def is_interactive() -> bool:
     """Return whether a person is at the terminal; in CI nobody is, whatever standard input is."""
-    return sys.stdin.isatty() and not os.environ.get("CI")
+    # Without standard input at all, there is no such file.
+    return sys.stdin is not None and sys.stdin.isatty() and not os.environ.get("CI")
+
+
+def ask(question: questionary.Question) -> Any:
+    """Return what a person answers; raises KeyboardInterrupt on Ctrl-C, and on Ctrl-D."""
+    try:
+        return question.unsafe_ask()
+    except EOFError as error:
+        raise KeyboardInterrupt from error
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Asker:
             return names[0]
         if not self.interactive:
             raise UsageError(f"which {kind}? Add {flag}: {', '.join(names)}")
-        chosen: str = questionary.select(f"Which {kind}?", choices=list(names)).unsafe_ask()
+        chosen: str = ask(questionary.select(f"Which {kind}?", choices=list(names)))
         return chosen
 
     def choose(self, kind: str, flag: str, given: str, values: Sequence[str]) -> str:
@@ -66,8 +76,8 @@ class Asker:
         return self.pick(kind, flag, given, values)
 
     def text(self, question: str, default: str = "") -> str:
-        """Return what the person types; raises KeyboardInterrupt on Ctrl-C."""
-        typed: str = questionary.text(question, default=default).unsafe_ask()
+        """Return what the person types; raises KeyboardInterrupt on Ctrl-C and Ctrl-D."""
+        typed: str = ask(questionary.text(question, default=default))
         return typed.strip()
 
     @contextmanager

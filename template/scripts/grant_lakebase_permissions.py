@@ -1,13 +1,11 @@
-"""Let a deployed app use tables that somebody else created.
+"""Let a deployed app use tables that somebody else created; it owns a schema that it created.
 
     uv run python scripts/grant_lakebase_permissions.py [<client id of the service principal>]
 
-An app that creates its own schema owns it, and does not need this. Exit codes: 0 the app has what
-it needs, 1 something is still missing, 2 bad usage.
+Exit codes: 0 the app has what it needs, 1 something is still missing, 2 bad usage.
 """
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -21,7 +19,6 @@ from databricks.sdk.errors import NotFound
 from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.apps import App
 from databricks_ai_bridge import lakebase
-from databricks_ai_bridge.lakebase import LakebaseClient
 
 from agent_server.database.lakebase import lakebase_target
 from agent_server.settings import DEFAULTS, lakebase_configured, load_env_file
@@ -39,7 +36,7 @@ MEMORY_TYPES = {
     "chat": ["chats", "messages", "earlier_messages", "feedback", "schema_versions"],
 }
 TABLE = ("SELECT", "INSERT", "UPDATE", "DELETE")
-PRIVILEGES = {
+PRIVILEGES: dict[str, Any] = {
     "on_schema": [lakebase.SchemaPrivilege[p].value for p in ("USAGE", "CREATE")],
     "on_table": [lakebase.TablePrivilege[p].value for p in TABLE],
     "on_sequence": [lakebase.SequencePrivilege[p].value for p in ("USAGE", "SELECT")],
@@ -83,11 +80,11 @@ def main() -> None:
     try:
         load_env_file()
         target = _target(options.target)
-        options.app = options.app or target["app_name"]
+        options.app = options.app or target.get("app_name", "")
         role = options.client_id or _app(options).service_principal_client_id or ""
         schemas = [options.schema or target["memory_schema"]]
         schemas += ["ai_chatbot", "drizzle"] if options.with_chatbot_ui else []
-        with LakebaseClient(**_lakebase(options, target)) as client:
+        with lakebase.LakebaseClient(**_lakebase(options, target)) as client:
             sys.exit(_grant(client, role, schemas, options))
     except (ValueError, PermissionError, RuntimeError, DatabricksError, psycopg.Error) as error:
         print(f"grant: {' '.join(str(error).split())}", file=sys.stderr)
@@ -95,7 +92,7 @@ def main() -> None:
 
 
 def _grant(
-    client: LakebaseClient, role: str, schemas: list[str], options: argparse.Namespace
+    client: lakebase.LakebaseClient, role: str, schemas: list[str], options: argparse.Namespace
 ) -> int:
     if not client.execute("SELECT 1 FROM pg_namespace WHERE nspname = ANY(%s)", (schemas,)):
         print(f"Nothing to grant yet: {', '.join(schemas)} is not there. The app will create it.")
@@ -106,37 +103,30 @@ def _grant(
             print("-- and its privileges, which are known once it has a role")
             return 1
         client.create_role(role, "SERVICE_PRINCIPAL")
-    names = MEMORY_TYPES[options.memory_type] if options.memory_type else None
-    wanted: dict[str, Any] = {"role": role, "schemas": schemas, "names": names, **PRIVILEGES}
-    statements = _missing(client, wanted)
-    for statement in statements:
+    names = MEMORY_TYPES.get(options.memory_type)
+    wanted = {"role": role, "schemas": schemas, "names": names, **PRIVILEGES}
+    missing = client.execute(MISSING, wanted) or []
+    for statement in (row["statement"] for row in missing):
         print(f"{statement};", flush=True)
-        if not options.dry_run:
-            _execute(client, statement)
+        if options.dry_run:
+            continue
+        try:
+            client.execute(statement)
+        except psycopg.errors.InsufficientPrivilege as error:
+            print(f"-- refused: {error.diag.message_primary}. Its owner must run it.")
     for row in client.execute(FOREIGN, wanted) or []:
         owned = f"-- {row['name']} belongs to {row['owner']}: the app can use it, but not alter it."
         print(f"{owned} Let that role be the first to start a new release.")
-    return _verdict(statements, _missing(client, wanted))
+    return _verdict(missing, client.execute(MISSING, wanted) or [])
 
 
-def _verdict(before: list[str], after: list[str]) -> int:
+def _verdict(before: list[Any], after: list[Any]) -> int:
+    for row in after:
+        print(f"still missing: {row['statement']}", file=sys.stderr)
     if not after:
         done = "Done, and verified" if before else "Nothing to do"
         print(f"{done}: the app has every privilege it needs.")
-    for statement in after:
-        print(f"still missing: {statement}", file=sys.stderr)
     return 1 if after else 0
-
-
-def _missing(client: LakebaseClient, wanted: dict[str, Any]) -> list[str]:
-    return [row["statement"] for row in client.execute(MISSING, wanted) or []]
-
-
-def _execute(client: LakebaseClient, statement: str) -> None:
-    try:
-        client.execute(statement)
-    except psycopg.errors.InsufficientPrivilege as error:
-        print(f"-- refused: {error.diag.message_primary}. Its owner must run it.")
 
 
 def _app(options: argparse.Namespace) -> App:
@@ -149,20 +139,30 @@ def _app(options: argparse.Namespace) -> App:
 
 def _target(name: str) -> dict[str, str]:
     """Return the variables of a bundle target, as the Databricks CLI reads them."""
-    values = {"app_name": "", "memory_schema": DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"]}
-    for path in (ROOT / "databricks.yml", ROOT / f"workspace.{name}.yml"):
-        bundle = next(yaml.safe_load_all(path.read_text("utf-8"))) if path.is_file() else {}
-        targets = bundle.get("targets") or {name: {}}
-        if name not in targets:
-            print(f"grant: the targets are {', '.join(targets)}, not {name!r}", file=sys.stderr)
-            sys.exit(2)
-        values |= {n: (v or {}).get("default") for n, v in bundle.get("variables", {}).items()}
-        values |= (targets[name] or {}).get("variables") or {}
-    own = ROOT / ".databricks" / "bundle" / name / "variable-overrides.json"
-    values |= json.loads(own.read_text("utf-8")) if own.is_file() else {}
+    main = _read("databricks.yml")
+    included = [str(path) for glob in main.get("include") or [] for path in sorted(ROOT.glob(glob))]
+    documents = [main, *map(_read, [*included, f"workspace.{name}.yml"])]
+    targets = {target: name for document in documents for target in document.get("targets") or {}}
+    if targets and name not in targets:
+        print(f"grant: the targets are {', '.join(targets)}, not {name!r}", file=sys.stderr)
+        sys.exit(2)
+    values: dict[str, Any] = {"memory_schema": DEFAULTS["LAKEBASE_AGENT_MEMORY_SCHEMA"]}
+    for part in (*documents, *((d.get("targets") or {}).get(name) or {} for d in documents)):
+        for variable, value in (part.get("variables") or {}).items():
+            given = value.get("default") if isinstance(value, dict) else value
+            values[variable] = values.get(variable) if given is None else given
+    values |= _read(f".databricks/bundle/{name}/variable-overrides.json") | {"bundle.target": name}
     values = {n: os.environ.get(f"BUNDLE_VAR_{n}", v) for n, v in values.items()}
     text = {n: str(v) for n, v in values.items() if v and "not-linked" not in str(v)}
-    return {n: re.sub(r"\$\{var\.(\w+)\}", lambda m: text[m[1]], v) for n, v in text.items()}
+    for n in text:
+        text[n] = re.sub(r"\$\{(?:var\.)?([\w.]+)\}", lambda m: text.get(m[1], m[0]), text[n])
+        if re.match(r"(app_name|memory_schema|lakebase_\w+)=.*\$\{(?!resources)", f"{n}={text[n]}"):
+            raise ValueError(f"only the Databricks CLI can read {n}. Set BUNDLE_VAR_{n}")
+    return text
+
+
+def _read(path: str) -> dict[str, Any]:
+    return next(yaml.safe_load_all(f.read_text("utf-8"))) if (f := ROOT / path).is_file() else {}
 
 
 def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, str]:
@@ -175,13 +175,12 @@ def _lakebase(options: argparse.Namespace, target: dict[str, str]) -> dict[str, 
         branch = next((r.postgres.branch or "" for r in bound if r.postgres), "")
         instance = next((r.database.instance_name for r in bound if r.database), "")
     if branch:
-        _, project, _, branch = branch.split("/")
-        return {"project": project, "branch": branch}
-    if instance:
-        return {"instance_name": instance}
-    if not lakebase_configured():
+        if not (path := re.fullmatch("projects/([^/]+)/branches/([^/]+)", branch)):
+            raise ValueError(f"lakebase_branch is {branch!r}, and not projects/P/branches/B")
+        return {"project": path[1], "branch": path[2]}
+    if not instance and not lakebase_configured():
         raise ValueError("which Lakebase? Run `lakebase-agent link`, or see --help for its flags")
-    return lakebase_target()
+    return {"instance_name": instance} if instance else lakebase_target()
 
 
 def _options() -> argparse.Namespace:

@@ -24,7 +24,9 @@ def workspace(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
 def project(
     request: pytest.FixtureRequest, workspace: Workspace, renders: Renders, tmp_path: Path
 ) -> Path:
-    """Return a project on an autoscaling Lakebase, or what the test asks for."""
+    """Return a project on an autoscaling Lakebase, or what the test asks for, or without memory."""
     flavour = getattr(request, "param", "autoscaling")
     combination = Combination("langgraph", ("short_term", "long_term"), flavour)
+    if flavour == "no memory":
+        combination = Combination("langgraph", (), "autoscaling")
     return Path(shutil.copytree(renders[combination], tmp_path / "p"))

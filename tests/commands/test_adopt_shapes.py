@@ -116,6 +116,22 @@ def test_placeholders_become_variables_that_link_sets(template: Path, tmp_path: 
     assert bundle_of(folder)["include"] == ["workspace.*.yml"]
 
 
+def test_a_placeholder_of_an_instance_is_filled_in_in_the_environment_too(
+    template: Path, tmp_path: Path
+) -> None:
+    placeholder = '"<your-instance>"'
+    variable = f"          - name: LAKEBASE_INSTANCE_NAME\n            value: {placeholder}\n"
+    database = f"        - name: database\n          database: {{instance_name: {placeholder}}}\n"
+    bundle = BUNDLE.replace("        env:\n", f"        env:\n{variable}")
+    bundle = bundle.replace("        # NOTE: more of them here\n", database)
+    files = {**app_template("langgraph"), "databricks.yml": bundle}
+    adopted(write_agent(tmp_path / "a", files), template)
+    assert placeholder not in (tmp_path / "a" / "databricks.yml").read_text()
+    app = bundle_of(tmp_path / "a")["resources"]["apps"]["my_app"]
+    values = {entry["name"]: entry.get("value") for entry in app["config"]["env"]}
+    assert values["LAKEBASE_INSTANCE_NAME"] == "${var.lakebase_instance}"
+
+
 def test_an_app_of_one_target_gets_its_lakebase_there(template: Path, tmp_path: Path) -> None:
     folder = write_agent(tmp_path / "a", {**app_template("openai"), "databricks.yml": FOR_DEV})
     said = adopted(folder, template, *FLAGS)

@@ -106,6 +106,63 @@ def test_variables_of_the_environment_count(project: Path, monkeypatch: pytest.M
     assert "'404'" in examine(project)["experiment"]["text"]
 
 
+def include(project: Path, text: str) -> None:
+    """Let the bundle include another file of its owner."""
+    bundle = project / "databricks.yml"
+    bundle.write_text(bundle.read_text().replace("include:", "include:\n  - more/*.yml"))
+    (project / "more").mkdir()
+    (project / "more" / "ours.yml").write_text(text)
+
+
+def test_a_file_of_the_owners_that_the_bundle_includes_counts(project: Path) -> None:
+    include(
+        project,
+        "run_as: {user_name: somebody@example.com}\n"
+        "variables: {team: {default: elsewhere}}\n"
+        "targets: {prod: {variables: {app_name: {default: '${var.team}'}}}}\n",
+    )
+    found = examine(project)
+    assert found["bundle"]["state"] == "ok"
+    assert "elsewhere is not deployed yet" in found["app"]["text"]
+
+
+def test_what_the_cli_looks_up_is_not_taken_for_missing(project: Path) -> None:
+    include(project, "variables: {cluster: {lookup: {cluster: shared}}}")
+    assert examine(project)["bundle"]["state"] == "ok"
+
+
+def test_a_missing_variable_of_the_owners_is_not_for_link(project: Path) -> None:
+    include(project, "variables: {team: {description: Who}}")
+    found = examine(project)["bundle"]
+    assert (found["state"], "link does not set" in found["text"]) == ("problem", True)
+    assert found["command"].endswith("export BUNDLE_VAR_team")
+
+
+def test_what_only_the_cli_can_read_is_said_and_not_guessed(project: Path) -> None:
+    who = "${workspace.current_user.short_name}"
+    include(project, f"targets: {{prod: {{variables: {{app_name: 'my-{who}'}}}}}}")
+    done = run_here(project, "doctor", "--target", "prod")
+    assert f"only the Databricks CLI can read app_name, which is my-{who}" in done.stdout
+    assert "export BUNDLE_VAR_app_name=" in done.stdout
+    assert "not deployed" not in done.stdout
+
+
+def test_an_unknown_target_is_an_error_that_names_the_nearest(project: Path) -> None:
+    done = run_here(project, "doctor", "--target", "prd")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "only dev, prod (did you mean --target prod?)" in done.stderr
+
+
+def test_of_a_bundle_without_the_default_target_the_only_one_is_named(project: Path) -> None:
+    bundle = project / "databricks.yml"
+    text = bundle.read_text()
+    start, end = text.index("  dev:"), text.index("  prod:")
+    bundle.write_text(text[:start] + text[end:])
+    for command in ("link", "doctor"):
+        assert "(did you mean --target prod?)" in run_here(project, command).stderr
+    assert examine(project)["bundle"]["state"] == "ok"
+
+
 def test_a_target_that_is_not_linked_says_so_once(project: Path) -> None:
     (project / "workspace.prod.yml").unlink()
     found = examine(project)

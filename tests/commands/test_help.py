@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
-COMMANDS = ("new", "adopt", "link", "doctor", "update")
+COMMANDS = ("new", "adopt", "link", "doctor", "update", "add-tool")
 
 
 def help_of(*command: str) -> str:
@@ -29,7 +29,7 @@ def check_help(said: str, command: str) -> None:
 
 
 def test_every_command_is_listed() -> None:
-    assert set(re.findall(r"^    (\w+)  ", help_of(), re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^    ([\w-]+)  ", help_of(), re.MULTILINE)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -33,6 +33,9 @@ EVERY = pytest.mark.parametrize(
         ("autoscaling", "pr", PARENT),
         ("provisioned", "dev", ()),
         ("provisioned", "prod", ()),
+        ("no memory", "dev", ()),
+        ("no memory", "prod", ()),
+        ("no memory", "pr", ()),
     ],
     indirect=["project"],
 )

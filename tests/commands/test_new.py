@@ -173,6 +173,17 @@ def test_a_failure_is_one_line_and_leaves_nothing(
     assert list((home / "full").iterdir()) == [home / "full" / "file"]
 
 
+@pytest.mark.parametrize("given", ["", " <&-", " <answers.yml"], ids=["none", "closed", "file"])
+def test_where_nobody_can_answer_it_asks_nothing_and_leaves_nothing(
+    questions: Path, home: Path, given: str
+) -> None:
+    (home / "answers.yml").write_text("my-agent\nopenai\n" * 9)
+    done = run(home, "sh", "-c", f"{COMMAND} new p --source '{questions}'{given}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "nobody is here to ask; add --defaults" in done.stderr
+    assert not (home / "p").exists()
+
+
 def test_without_its_tag_the_default_branch_is_used_and_said(published: Path, home: Path) -> None:
     git(published, "push", "--quiet", "--delete", "origin", TAG)
     done = new(home, "p", "--defaults", "--data", "framework=openai")
@@ -222,6 +233,20 @@ def test_private_answers_of_another_project_are_not_reused(questions: Path, home
     assert new(home, "second", "--source", questions, *given, *changed).returncode == 0
     found = answers(home / "second")
     assert (found["memory_schema"], found["project_framework"]) == ("second", "openai")
+
+
+def test_an_unknown_answer_in_a_file_is_an_error(questions: Path, home: Path) -> None:
+    (home / "answers.yml").write_text("framwork: openai\n")
+    done = new(home, "p", "--source", questions, "--answers", "answers.yml", "--defaults")
+    assert (done.returncode, "did you mean framework?" in done.stderr) == (2, True)
+    assert not (home / "p").exists()
+
+
+def test_an_unknown_answer_of_an_earlier_project_is_left_out(questions: Path, home: Path) -> None:
+    (home / "answers.yml").write_text("_commit: v0.1.0\nframework: openai\nfolder: old\n")
+    done = new(home, "p", "--source", questions, "--answers", "answers.yml", "--defaults")
+    assert done.returncode == 0, done.stderr
+    assert answers(home / "p").keys().isdisjoint({"folder"})
 
 
 @pytest.mark.parametrize("text", ["- a list", "{not: [yaml", None])

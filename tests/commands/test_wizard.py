@@ -123,7 +123,7 @@ def test_the_wizard_goes_on_without_a_workspace_that_refuses(
     assert person.ends() == 0
 
 
-@pytest.mark.parametrize("keys", ["n", "\x03"], ids=["no", "Ctrl-C"])
+@pytest.mark.parametrize("keys", ["n", "\x03", "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
 def test_leaving_at_the_preview_writes_nothing(template: Path, tmp_path: Path, keys: str) -> None:
     person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
     without_a_workspace(person)

@@ -12,13 +12,21 @@ from pathlib import Path
 
 import httpx
 
-from tests.standins.workspace import BRANCH, PROJECT, Workspace
+from lakebase_agent.project.answers import read_adopted
+from tests.standins.workspace import BRANCH, INSTANCE, PROJECT, Workspace
 from tests.support.project import Project, free_port, text_of
 from tests.support.releases import commit, git
 
 MODEL = "databricks-gpt-5-2"  # which the templates name
 # Some commits import it without requiring it, to make it print less.
 UNDECLARED = "litellm"
+LAKEBASE = {
+    "autoscaling": {
+        "LAKEBASE_AUTOSCALING_PROJECT": PROJECT,
+        "LAKEBASE_AUTOSCALING_BRANCH": BRANCH,
+    },
+    "provisioned": {"LAKEBASE_INSTANCE_NAME": INSTANCE},
+}
 # What a template says at the start if its owner has to fill something in first.
 UNFINISHED = ("Configure at least one subagent",)
 
@@ -84,11 +92,10 @@ def installed(folder: Path, environment: Path) -> Project:
 
 @contextmanager
 def served(project: Project, workspace: Workspace, schema: str) -> Iterator[Served]:
-    """Yield an agent's server in a workspace."""
+    """Yield an agent's server in a workspace, on the kind of Lakebase that it is for."""
     variables = workspace.variables(
         MLFLOW_TRACKING_URI="databricks", MLFLOW_EXPERIMENT_ID="1001",
-        LAKEBASE_AUTOSCALING_PROJECT=PROJECT, LAKEBASE_AUTOSCALING_BRANCH=BRANCH,
-        LAKEBASE_AGENT_MEMORY_SCHEMA=schema,
+        LAKEBASE_AGENT_MEMORY_SCHEMA=schema, **LAKEBASE[read_adopted(project.folder)["lakebase"]],
     )  # fmt: skip
     port, log = free_port(), project.folder / "server.log"
     with log.open("w") as out:

@@ -11,10 +11,10 @@ from lakebase_agent.add_tool.rights import BUNDLE, rights
 from lakebase_agent.add_tool.tools import Tool
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_answers
-from lakebase_agent.project.bundle import DEV, read_bundle
+from lakebase_agent.project.bundle import DEV, read_main_file
 from lakebase_agent.project.changes import Replacement, to_diff, write_together
 from lakebase_agent.project.yaml_lines import add_to_yaml
-from lakebase_agent.terminal import Asker, Say
+from lakebase_agent.terminal import Asker, Say, ask
 from lakebase_agent.workspace.signing_in import connect, pick_profile
 
 TOOLS = tools_file.PLACE
@@ -39,7 +39,7 @@ def add_tool(folder: Path, options: AddToolOptions, asker: Asker, say: Say) -> N
     Raises UsageError, WorkspaceError, and KeyboardInterrupt. Nothing is written before a yes.
     """
     answers = read_answers(folder)
-    kind = asker.choose("kind of tool", "one of", options.kind, list(tools.KINDS))
+    kind = asker.choose("kind of tool", "KIND", options.kind, list(tools.KINDS))
     profile = pick_profile(folder, options.target, options.profile, answers, asker)
     tool = Offers(connect(profile), asker).pick(kind, options.name)
     acts_as = asker.choose("identity", "--as-user or --as-app", options.acts_as, [USER, APP])
@@ -61,7 +61,7 @@ def _changes(
     changes = {}
     bundle, code = _text(folder / BUNDLE), _text(folder / TOOLS)
     if bundle:
-        needed = rights(read_bundle(folder), options.target, kind, tool, as_user)
+        needed = rights(read_main_file(folder), options.target, kind, tool, as_user)
         changes[BUNDLE] = Replacement(bundle, add_to_yaml(BUNDLE, bundle, needed))
     else:
         say(f"there is no {BUNDLE}: the app needs {_named(kind, tool, as_user)}")
@@ -97,5 +97,5 @@ def _confirm(options: AddToolOptions, asker: Asker) -> None:
         return
     if not asker.interactive:
         raise UsageError("nothing was written. To write this, add --yes")
-    if not questionary.confirm("Write this?").unsafe_ask():
+    if not ask(questionary.confirm("Write this?")):
         raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from lakebase_agent.project.answers import read_adopted
 from lakebase_agent.project.changes import Replacement, to_diff, write_together
 from lakebase_agent.project.git import shortened, uncommitted
 from lakebase_agent.template import version_of
-from lakebase_agent.terminal import Asker, Say
+from lakebase_agent.terminal import Asker, Say, ask
 
 LACKING = """\
 its packages lack what the memory calls: {problems}. Raise their versions in pyproject.toml,
@@ -117,7 +117,7 @@ def _confirm(count: int, options: AdoptOptions, asker: Asker) -> None:
         return
     if not asker.interactive:
         raise UsageError("nobody is here to agree to these changes; nothing was written. Add --yes")
-    if not questionary.confirm(f"Change these {count} files?").unsafe_ask():
+    if not ask(questionary.confirm(f"Change these {count} files?")):
         raise KeyboardInterrupt
 
 

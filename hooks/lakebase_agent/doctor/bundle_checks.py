@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lakebase_agent.doctor.findings import Finding, ok, problem, skipped, warning
-from lakebase_agent.doctor.linked_project import link_command
+from lakebase_agent.doctor.linked_project import NAMED, RESOURCES, link_command, unread
 from lakebase_agent.project.bundle import DEV
 from lakebase_agent.targets.target import CREATED, Target
 
@@ -41,16 +41,25 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in version.split(".")]
 
 
-def check_variables(target: Target) -> Finding:
-    """Return whether every variable of the bundle has a value."""
+def check_variables(target: Target) -> Iterator[Finding]:
+    """Yield whether every variable of the bundle has a value, and which can't be read here."""
     values = target.variables
-    missing = [name for name in target.bundle.get("variables") or {} if not values.get(name)]
-    if missing:
-        text = f"target {target.name} has no {', '.join(missing)}"
-        return problem("bundle", text, link_command(target.name))
+    declared = (target.bundle.get("variables") or {}).keys() - target.looked_up
+    missing = sorted(name for name in declared if not values.get(name))
+    own = [name for name in missing if name not in (*NAMED, *RESOURCES)]
+    for name, value in unread(target).items():
+        text = f"only the Databricks CLI can read {name}, which is {value}"
+        yield warning("bundle", text, f"export BUNDLE_VAR_{name}=<what it is>, then doctor again")
+    if own:
+        text = f"target {target.name} has no {', '.join(own)}, which link does not set"
+        yield problem("bundle", text, f"set it in databricks.yml, or export BUNDLE_VAR_{own[0]}")
+    if linked := [name for name in missing if name not in own]:
+        text = f"target {target.name} has no {', '.join(linked)}"
+        yield problem("bundle", text, link_command(target.name))
     if not target.bundle["bundle"]:
-        return skipped("bundle", "the project has no databricks.yml")
-    return ok("bundle", f"target {target.name} has every variable")
+        yield skipped("bundle", "the project has no databricks.yml")
+    elif not missing:
+        yield ok("bundle", f"target {target.name} has every variable")
 
 
 def check_shared(target: Target, others: Iterable[Target]) -> Iterator[Finding]:

@@ -17,11 +17,11 @@ from lakebase_agent.doctor.workspace_checks import (
     check_experiment,
     check_state,
 )
-from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.errors import UsageError, WorkspaceError
 from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_bundle
 from lakebase_agent.project.pyproject import read_settings, read_version
-from lakebase_agent.targets.target import open_target, other_targets
+from lakebase_agent.targets.target import no_target, open_target, other_targets
 from lakebase_agent.terminal import Asker
 from lakebase_agent.workspace.client import Workspace
 from lakebase_agent.workspace.signing_in import connect, pick_profile
@@ -55,9 +55,12 @@ def examine(folder: Path, target: str, profile: str, deployed: bool = False) -> 
     """
     answers, bundle = read_answers(folder), read_bundle(folder)
     chosen_target = open_target(folder, target, bundle)
+    targets = [*(bundle.get("targets") or {}), *(chosen_target.linked.get("targets") or {})]
+    if targets and target not in targets:
+        raise UsageError(no_target(target, targets))
     others = [open_target(folder, name, bundle) for name in other_targets(folder, target)]
     yield check_cli([bundle, chosen_target.linked, *(other.linked for other in others)])
-    yield check_variables(chosen_target)
+    yield from check_variables(chosen_target)
     yield from check_shared(chosen_target, others)
     settings = read_settings(folder)
     yield from check_database_url(folder, settings)

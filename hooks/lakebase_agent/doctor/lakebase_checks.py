@@ -20,6 +20,9 @@ def check_lakebase(project: LinkedProject) -> Iterator[Finding]:
     """
     if not project.answers.get("memory"):
         return
+    if "memory_schema" in project.unread:
+        yield skipped("lakebase", UNKNOWN)
+        return
     if project.answers["lakebase"] == "local":
         command = "copier update --trust -d lakebase=autoscaling"
         yield warning("lakebase", "this project has none yet", command)
@@ -35,7 +38,7 @@ def _check_branch(project: LinkedProject) -> Iterator[Finding]:
         yield skipped("lakebase", NOT_YET if project.is_created("lakebase_branch") else UNKNOWN)
         return
     branch = project.workspace.branch_at(path)
-    if branch.database != project.variables.get("lakebase_database"):
+    if branch.database != project.variables.get("lakebase_database", branch.database):
         text = f"the database of {branch.name} is {branch.database}, the bundle has another"
         yield problem("lakebase", text, project.link_command)
     state, host = project.workspace.endpoint_state(branch.endpoint)

@@ -31,17 +31,23 @@ class LinkedProject:
 
     @cached_property
     def variables(self) -> dict[str, str]:
-        """The variables of the bundle.
+        """The variables of the bundle, but for those that only the Databricks CLI can read.
 
         What only a deployment can know is what the deployed app has; empty before it is deployed.
         """
         known = {name: str(self.answers[name]) for name in NAMED if name in self.answers}
         given = {**known, **written(self.bundle_target.bundle), **self.bundle_target.variables}
+        given = {name: value for name, value in given.items() if name not in self.unread}
         deployed = {name: given.get(name, "") for name in RESOURCES}
         if any(value.startswith(CREATED) for value in deployed.values()):
             app = self.workspace.find_app(given.get("app_name", ""))
             given |= {n: _bound(app, n) for n, v in deployed.items() if v.startswith(CREATED)}
         return given
+
+    @cached_property
+    def unread(self) -> dict[str, str]:
+        """What the bundle gives those of `link`'s variables that can't be read here."""
+        return unread(self.bundle_target)
 
     @property
     def app(self) -> str:
@@ -79,6 +85,16 @@ RESOURCES = {
     "lakebase_instance": ("database", "instance_name"),
     "experiment_id": ("experiment", "experiment_id"),
 }
+
+
+def unread(target: Target) -> dict[str, str]:
+    """Return the variables of `link` whose values have references that only the CLI fills in."""
+    values = target.variables
+    return {
+        name: value
+        for name in (*NAMED, *RESOURCES)
+        if "${" in (value := values.get(name, "")) and not value.startswith(CREATED)
+    }
 
 
 def _bound(app: App | None, variable: str) -> str:

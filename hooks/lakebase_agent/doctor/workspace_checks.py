@@ -41,7 +41,9 @@ def check_embeddings(project: LinkedProject) -> Iterator[Finding]:
 
 def check_app(project: LinkedProject) -> Iterator[Finding]:
     """Yield whether the app is deployed; raises WorkspaceError."""
-    if project.deployed:
+    if not project.app:
+        yield skipped("app", UNKNOWN)
+    elif project.deployed:
         yield ok("app", project.app)
     else:
         text = f"{project.app} is not deployed yet"
@@ -54,7 +56,7 @@ def check_state(project: LinkedProject) -> Iterator[Finding]:
     The state says which app the target's deployments made. Another app of the name is in the way.
     """
     target, key = project.bundle_target, app_key(project.bundle_target.bundle)
-    if not key:
+    if not key or not project.app:
         return
     root = target.root_path(project.workspace.me())
     try:

@@ -17,6 +17,7 @@ from lakebase_agent.project.env_file import env_text, set_variables
 from lakebase_agent.targets.target import (
     CREATED,
     Target,
+    no_target,
     open_target,
     other_targets,
     own_path,
@@ -159,9 +160,9 @@ def _check(options: LinkOptions, answers: Mapping[str, Any], bundle: Mapping[str
 def _check_target(options: LinkOptions, bundle: Mapping[str, Any]) -> None:
     if not re.fullmatch("[a-z][a-z0-9_-]{0,30}", options.target):
         raise UsageError(f"--target {options.target!r} is not the name of a target, such as prod")
-    targets = [*(bundle.get("targets") or {}), PR]
-    if bundle["bundle"] and options.target not in targets:
+    targets = list(bundle.get("targets") or {})
+    if bundle["bundle"] and options.target not in (*targets, PR):
         raise UsageError(
-            f"databricks.yml has no target {options.target}, only {', '.join(targets[:-1])}. "
-            "Add it there first, with its app_name and memory_schema"
+            f"{no_target(options.target, targets)}. "
+            "Or add it there first, with its app_name and memory_schema"
         )

@@ -35,12 +35,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    answers = read_answers_file(arguments.answers) if arguments.answers else {}
+    earlier, answers = read_answers_file(arguments.answers) if arguments.answers else ({}, {})
     options = NewOptions(
         arguments.destination,
         arguments.source,
-        answers,
-        to_answers(arguments.data),
+        earlier,
+        {**answers, **to_answers(arguments.data)},
         ask=not (arguments.defaults or arguments.json),
         install=not arguments.no_install,
         progress=sys.stderr.isatty() and not arguments.json,

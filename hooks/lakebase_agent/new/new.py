@@ -17,6 +17,7 @@ from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import plain, read_answers
 from lakebase_agent.questions import to_given, to_lists
 from lakebase_agent.template import TEMPLATE, read_questions, render, version_of
+from lakebase_agent.terminal import is_interactive
 
 COMPUTED = ("memory_schema", "project_framework")  # answers that Copier computes, and never asks
 
@@ -25,12 +26,13 @@ COMPUTED = ("memory_schema", "project_framework")  # answers that Copier compute
 class NewOptions:
     """What to generate, and how; with `ask`, a person gives the answers that are missing.
 
-    The answers in `data` win over `answers`, and must be to questions that there are.
+    The answers in `data` win over those of an earlier project, and must be to questions that there
+    are.
     """
 
     destination: str
     source: str = TEMPLATE
-    answers: Mapping[str, Any] = field(default_factory=dict)
+    earlier: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     ask: bool = False
     install: bool = True
@@ -59,7 +61,7 @@ def new_project(options: NewOptions) -> GeneratedProject:
     folder = Path(options.destination)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise UsageError(f"{options.destination} is not empty; choose a new folder")
-    if options.ask and not sys.stdin.isatty():
+    if options.ask and not is_interactive():
         raise UsageError("nobody is here to ask; add --defaults, and --data for other answers")
     reference = version_of(options.source)
     answers = _given(options, reference)
@@ -71,10 +73,10 @@ def new_project(options: NewOptions) -> GeneratedProject:
 
 
 def _given(options: NewOptions, reference: str) -> dict[str, Any]:
-    if not options.answers and not options.data:
+    if not options.earlier and not options.data:
         return {}
     questions = read_questions(options.source, reference)
-    return {**to_lists(options.answers, questions), **to_given(options.data, questions)}
+    return {**to_lists(options.earlier, questions), **to_given(options.data, questions)}
 
 
 def _ask(folder: Path, source: str, reference: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -143,11 +145,12 @@ def list_files(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in paths if path.parts[0] != ".git")
 
 
-def read_answers_file(path: str) -> dict[str, Any]:
-    """Return the answers in a YAML file, such as another project's .copier-answers.yml.
+def read_answers_file(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the answers in a YAML file: of an earlier project, and of a person; one is empty.
 
-    What belongs to that project alone is left out: two apps in one schema would share memories.
-    Raises UsageError if the file can't be read, or is not a mapping.
+    The file is another project's .copier-answers.yml if it has what Copier notes about itself. What
+    belongs to that project alone is left out: two apps in one schema would share memories. Raises
+    UsageError if the file can't be read, or is not a mapping.
     """
     try:
         found = yaml.safe_load(Path(path).read_text("utf-8"))
@@ -155,4 +158,7 @@ def read_answers_file(path: str) -> dict[str, Any]:
         raise UsageError(f"can't read answers from {path}: {error}") from error
     if not isinstance(found, dict):
         raise UsageError(f"{path} holds no answers: it must be a YAML mapping")
-    return {name: value for name, value in plain(found).items() if name not in COMPUTED}
+    answers = plain(found)
+    if len(answers) == len(found):
+        return {}, answers
+    return {name: value for name, value in answers.items() if name not in COMPUTED}, {}

@@ -17,6 +17,7 @@ from questionary import Choice
 
 from lakebase_agent.errors import WorkspaceError
 from lakebase_agent.new.form import Form
+from lakebase_agent.terminal import ask
 from lakebase_agent.workspace.client import Workspace
 from lakebase_agent.workspace.signing_in import connect, profiles
 
@@ -74,7 +75,7 @@ class Wizard:
             return
         typed = str(self.defaults.get(name, "") or "")
         while True:
-            typed = questionary.text(self.form.text(name), typed).unsafe_ask().strip()
+            typed = ask(questionary.text(self.form.text(name), typed)).strip()
             problem = self.form.problem(self.answers, name, typed)
             if not problem:
                 break
@@ -92,8 +93,7 @@ class Wizard:
             return
         chosen = self.defaults[name]
         choices = [Choice(t, v, checked=v in chosen) for t, v in self.form.choices(name).items()]
-        asked = questionary.checkbox(self.form.text(name), choices=choices)
-        self.answers[name] = asked.unsafe_ask()
+        self.answers[name] = ask(questionary.checkbox(self.form.text(name), choices=choices))
 
     def _pick_profile(self) -> str | None:
         """Return a profile; empty to sign in from the environment, None for no workspace."""
@@ -134,7 +134,7 @@ class Wizard:
 def confirm(folder: Path, answers: Mapping[str, Any], files: Sequence[str]) -> None:
     """Show what will be generated, and ask; raises KeyboardInterrupt if the answer is no."""
     print("\n".join(["", *summary(folder, answers, len(files)), ""]))
-    if not questionary.confirm("Generate it?").unsafe_ask():
+    if not ask(questionary.confirm("Generate it?")):
         raise KeyboardInterrupt
 
 
@@ -180,4 +180,4 @@ def _list(names: Callable[[], list[str]]) -> list[str]:
 
 
 def _select(question: str, choices: Sequence[str | Choice]) -> Any:
-    return questionary.select(question, choices=list(choices)).unsafe_ask()
+    return ask(questionary.select(question, choices=list(choices)))

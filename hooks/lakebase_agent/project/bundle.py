@@ -1,6 +1,7 @@
 """A project's bundle: databricks.yml, and the values of each target in workspace.<target>.yml."""
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,23 @@ from lakebase_agent.project.yaml_documents import load_with_comments, read_first
 DEV = "dev"  # the target of development, and the default one
 # Variables that `link` sets. A bundle declares those of its own flavour of Lakebase only, and the
 # Databricks CLI rejects a value for a variable that is not declared.
+TARGET_FILES = "workspace.*.yml"
 LAKEBASE_VARIABLES = ("lakebase_branch", "lakebase_database", "lakebase_instance")
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:
+    """Return databricks.yml with the files that it includes, but for workspace.<target>.yml.
+
+    Raises UsageError as `read_main_file` does, and if a file that it includes is not valid.
+    """
+    bundle = read_main_file(folder)
+    for path in included_files(folder, bundle):
+        if not fnmatch.fnmatch(path.name, TARGET_FILES):
+            bundle = _merged(bundle, read_first_document(path))
+    return bundle
+
+
+def read_main_file(folder: Path) -> dict[str, Any]:
     """Return databricks.yml; an adopted project may have none, which is an empty bundle.
 
     Raises UsageError if it is missing from a generated project, or not a bundle.
@@ -26,6 +40,23 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     if "bundle" not in bundle:
         raise UsageError(f"{path} is missing, or not a bundle")
     return bundle
+
+
+def included_files(folder: Path, bundle: Mapping[str, Any]) -> Iterator[Path]:
+    """Yield the files that databricks.yml includes; raises UsageError if they are elsewhere."""
+    for pattern in map(str, bundle.get("include") or []):
+        if Path(pattern).is_absolute():
+            raise UsageError(f"databricks.yml includes {pattern}: give it as a relative path")
+        yield from sorted(path for path in folder.glob(pattern) if path.is_file())
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """Return two parts of a bundle as one: lists are joined, and what is in `new` overrides."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+    if isinstance(old, list) and isinstance(new, list):
+        return old + new
+    return new
 
 
 def app_settings(bundle: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -3,12 +3,13 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lakebase_agent.errors import UsageError
+from lakebase_agent.nearest import nearest
 from lakebase_agent.project.bundle import target_path
 from lakebase_agent.project.yaml_documents import read_first_document
 
@@ -36,6 +37,18 @@ class Target:
         facts |= {"bundle.name": self._bundle_name, "bundle.target": self.name}
         return {name: filled_in(value, facts) for name, value in values.items()}
 
+    @property
+    def looked_up(self) -> set[str]:
+        """The variables whose values the Databricks CLI looks up, and nobody else knows."""
+        declared = [(document.get("variables") or {}) for document in self._documents]
+        given = [self._sections("variables", document) for document in self._documents]
+        return {
+            name
+            for variables in (*declared, *given)
+            for name, value in variables.items()
+            if isinstance(value, Mapping) and value.get("lookup")
+        }
+
     def root_path(self, user: str) -> str:
         """Return the folder of the target's files and state in the workspace, as `user` sees it."""
         settings = {**self._sections("workspace", self.bundle)}
@@ -48,23 +61,28 @@ class Target:
         return re.sub("^~", f"/Workspace/Users/{user}", path)
 
     @property
+    def _documents(self) -> tuple[Mapping[str, Any], ...]:
+        """The files with settings of the target; each overrides the ones before it."""
+        return self.bundle, self.linked
+
+    @property
     def _bundle_name(self) -> str:
         return str((self.bundle.get("bundle") or {}).get("name", ""))
 
     def _values(self) -> dict[str, str]:
         """Return the values as they are written; each source overrides the ones before it."""
         values: dict[str, Any] = {}
-        for document in (self.bundle, self.linked):
+        for document in self._documents:
             for name, declaration in (document.get("variables") or {}).items():
-                values.setdefault(name, (declaration or {}).get("default"))
-        for document in (self.bundle, self.linked):
-            values |= self._sections("variables", document)
+                values[name] = (declaration or {}).get("default", values.get(name))
+        for document in self._documents:
+            given = self._sections("variables", document)
+            values |= {name: _default(value) for name, value in given.items()}
         values |= self.own
         for name in values:
             values[name] = os.environ.get(f"BUNDLE_VAR_{name}", values[name])
-        found = {name: _default(value) for name, value in values.items()}
         return {
-            name: str(value) for name, value in found.items() if value not in (None, NOT_LINKED)
+            name: str(value) for name, value in values.items() if value not in (None, NOT_LINKED)
         }
 
     def section(self, key: str, document: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -81,7 +99,7 @@ class Target:
 
 
 def _default(value: Any) -> Any:
-    """Return the value of a variable that is written as `{default: value}`."""
+    """Return a target's value of a variable, which may be written as `{default: value}`."""
     return value.get("default") if isinstance(value, Mapping) else value
 
 
@@ -113,6 +131,14 @@ def other_targets(folder: Path, name: str) -> list[str]:
     """Return the other targets of a project that are linked to a workspace."""
     names = [path.name.split(".")[1] for path in sorted(folder.glob("workspace.*.yml"))]
     return [other for other in names if other != name]
+
+
+def no_target(name: str, targets: Sequence[str]) -> str:
+    """Return that a bundle has no target of that name, which it has, and which may be meant."""
+    meant = targets[0] if len(targets) == 1 else nearest(name, targets)
+    hint = f" (did you mean --target {meant}?)" if meant else ""
+    only = f", only {', '.join(targets)}" if targets else ""
+    return f"databricks.yml has no target {name}{only}{hint}"
 
 
 def open_target(folder: Path, name: str, bundle: Mapping[str, Any]) -> Target:

@@ -15,6 +15,7 @@ from copier import run_copy
 from lakebase_agent.merging.merged import Merged
 from lakebase_agent.project.answers import plain, read_answers
 from lakebase_agent.project.git import GitError, git, names, top_of
+from lakebase_agent.update.killed import noted
 
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,
@@ -93,7 +94,10 @@ class Rehearsal:
         return git(self.copy, "diff", *COMPARED, self.base, "--binary", "--", ".")
 
     def bring_over(self) -> None:
-        """Apply the changes to the project, all or none; raises GitError."""
+        """Apply the changes to the project, all or none; raises GitError.
+
+        Only a kill in the middle leaves some, and a note of it.
+        """
         patch, top = self.diff(), top_of(self.project)
         for entry in self.stages:
             blob = git(self.copy, "cat-file", "blob", entry.split()[1])
@@ -103,12 +107,8 @@ class Rehearsal:
         index = "".join(f"{entry}\0" for entry in entries)
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            git(top, "apply", "--whitespace=nowarn", "-", given=patch)
-            try:
-                git(top, "update-index", "-z", "--index-info", given=index)
-            except GitError:
-                git(top, "apply", "--whitespace=nowarn", "--reverse", "-", given=patch)
-                raise
+            with noted(self.project, self.ignored):
+                _apply(top, patch, index)
         finally:
             signal.signal(signal.SIGINT, previous)
 
@@ -146,6 +146,16 @@ class Rehearsal:
                 defaults=True, quiet=True, unsafe=True, skip_tasks=True,
             )  # fmt: skip
             return {path for path in paths if not _same(rendered / path, self.project / path)}
+
+
+def _apply(top: Path, patch: str, index: str) -> None:
+    """Change the files and the index of a repository, or neither; raises GitError."""
+    git(top, "apply", "--whitespace=nowarn", "-", given=patch)
+    try:
+        git(top, "update-index", "-z", "--index-info", given=index)
+    except GitError:
+        git(top, "apply", "--whitespace=nowarn", "--reverse", "-", given=patch)
+        raise
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -7,7 +7,8 @@ from pathlib import Path
 import questionary
 
 from lakebase_agent.command_line import Command, add_data, add_path, to_answers
-from lakebase_agent.terminal import Asker, complain, is_interactive, say
+from lakebase_agent.terminal import Asker, ask, complain, is_interactive, say
+from lakebase_agent.update.killed import UNDO
 from lakebase_agent.update.update import LINK as LINK_COMMAND
 from lakebase_agent.update.update import UpdateOptions, update
 
@@ -24,9 +25,9 @@ examples:
 exit codes: 0 done, 1 done with conflicts (in the files listed), 2 bad usage,
             3 the template can't be fetched, 130 Ctrl-C
 """
-HOW_TO_RESOLVE = """\
+HOW_TO_RESOLVE = f"""\
 Then `git add` them, and commit. To undo the whole update instead:
-    git checkout HEAD -- . && git clean -d --force ."""
+    {UNDO}"""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,14 +53,14 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     outcome = update(project, options, say)
     if outcome.link:
-        _link(project, ask=interactive and not arguments.yes and not outcome.troubled)
+        _link(project, interactive and not arguments.yes and not outcome.troubled)
     if outcome.troubled:
         complain(f"resolve the conflicts in {', '.join(outcome.troubled)}\n{HOW_TO_RESOLVE}")
         return 1
     return 0
 
 
-def _link(project: Path, ask: bool) -> None:
+def _link(project: Path, interactive: bool) -> None:
     """Link a project that got a new Lakebase if the user agrees, or say how to."""
     # Imports the Databricks SDK, which takes seconds.
     from lakebase_agent.link.link import link
@@ -67,7 +68,7 @@ def _link(project: Path, ask: bool) -> None:
 
     question = "The project needs to be linked to its Lakebase. Do it now?"
     with suppress(KeyboardInterrupt):  # the update is done, even if linking is cancelled
-        if ask and questionary.confirm(question).unsafe_ask():
+        if interactive and ask(questionary.confirm(question)):
             link(project, LinkOptions(), Asker(interactive=True), say)
             return
     say(f"the project needs to be linked to its Lakebase; commit, then run: {LINK_COMMAND}")

@@ -15,6 +15,7 @@ from lakebase_agent.project.answers import read_answers
 from lakebase_agent.project.bundle import read_target
 from lakebase_agent.questions import to_given
 from lakebase_agent.template import last_line, read_questions
+from lakebase_agent.terminal import ask
 from lakebase_agent.update.changes import TROUBLED, Change, Rehearsal
 from lakebase_agent.update.checks import check_project
 from lakebase_agent.update.rehearsal import open_rehearsal
@@ -147,7 +148,7 @@ def _agree(changes: list[Change], options: UpdateOptions) -> None:
     lost = [change.path for change in changes if change.edited and change.kind == "delete"]
     if _asks(changes, options):
         counts = " and ".join(f"{n} {word}" for word, n in _counts(changes).items() if n)
-        if not questionary.confirm(f"Go on? Files: {counts}.", default=False).unsafe_ask():
+        if not ask(questionary.confirm(f"Go on? Files: {counts}.", default=False)):
             raise KeyboardInterrupt
     elif lost and not options.yes:
         raise UsageError(

@@ -12,13 +12,13 @@ from lakebase_agent.adopt.existing_agent import ExistingAgent
 from lakebase_agent.adopt.modules.rendered import Rendered
 from lakebase_agent.errors import UsageError
 from lakebase_agent.lakebase_variables import FIELDS, of_its_owner
+from lakebase_agent.project.bundle import TARGET_FILES
 
 LAKEBASE_PREFIXES = ("LAKEBASE_AUTOSCALING", "LAKEBASE_INSTANCE")
 TAKEN = """\
 databricks.yml has variables called {names} that mean something else than what
 `lakebase-agent link` sets by these names: what a resource takes. Rename yours, commit, and run this
 command again"""
-TARGET_FILES = "workspace.*.yml"
 DESCRIPTIONS = {
     "postgres": {
         "lakebase_branch": "Full path of the branch, projects/P/branches/B.",

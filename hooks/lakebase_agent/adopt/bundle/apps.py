@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lakebase_agent.project.bundle import included_files
 from lakebase_agent.project.yaml_documents import read_first_document
 
 VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
@@ -39,9 +40,8 @@ class App:
 def apps_of(folder: Path, bundle: Mapping[str, Any]) -> Iterator[App]:
     """Yield the apps of a bundle; raises UsageError if a file that it includes is not valid."""
     files = {"databricks.yml": bundle}
-    for pattern in bundle.get("include") or []:
-        for path in sorted(folder.glob(str(pattern))):
-            files[path.relative_to(folder).as_posix()] = read_first_document(path)
+    for path in included_files(folder, bundle):
+        files[path.relative_to(folder).as_posix()] = read_first_document(path)
     found = [App(name, key, s) for name, part in files.items() for key, s in _apps(part)]
     yield from found
     known = {app.key for app in found}

@@ -22,7 +22,9 @@ def placeholders(resources: list[Any]) -> dict[str, str]:
 def filled(text: str, found: Mapping[str, str]) -> str:
     """Return the text of a bundle with references to variables in place of placeholders."""
     for name, value in found.items():
-        field = rf"({FIELDS[name][1]}:\s*)([\"']?){re.escape(value)}\2"
+        # The environment may have the same placeholder; of a branch, it has only the name.
+        key = "(?:instance_name|value)" if name == "lakebase_instance" else FIELDS[name][1]
+        field = rf"({key}:\s*)([\"']?){re.escape(value)}\2"
         text = re.sub(field, rf"\1\2${{var.{name}}}\2", text)
     return text
 
