@@ -14,6 +14,7 @@ import httpx
 PAUSE_SECONDS = 10  # a user's, between two requests, at most
 POLL_SECONDS = 0.5
 SAID = "What did I say?"
+EXPORT = "/api/me/export"
 REFUSALS = (429, 502, 503)
 NAME = re.compile(r"user\d+x")  # of a user, in everything that they say
 ENDED = ("completed", "failed", "incomplete", "cancelled")
@@ -40,6 +41,7 @@ class Member:
     told: list[str] = field(default_factory=list)  # in their chat
     facts: list[str] = field(default_factory=list)
     broken: list[Exception] = field(default_factory=list)
+    unfinished: bool = False  # the last answer in their chat, as far as they read it
     chat_id: str = field(default_factory=lambda: str(uuid4()))
 
     async def live(self, until: float) -> None:
@@ -51,7 +53,8 @@ class Member:
             try:
                 await random.choice(acts)()
             except httpx.TransportError as error:
-                self.broken.append(error)
+                if error.request.url.path != EXPORT:  # which can only break off
+                    self.broken.append(error)
             await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
 
     async def say(self) -> None:
@@ -66,7 +69,11 @@ class Member:
         body = {"message": text, "chatId": self.chat_id}
         events = {"Accept": "text/event-stream"}
         answer = await self._request("POST", "/api/chat", json=body, headers=events)
-        self.told += [text] if "response.completed" in answer.text else []
+        if answer.status == 409 and self.unfinished:
+            self.answers.remove(answer)  # it is true: an answer goes on when its reader loses it
+            return
+        self.unfinished = "response.completed" not in answer.text
+        self.told += [] if self.unfinished else [text]
 
     async def run(self) -> None:
         """Start a run in the background, and read it until it ends."""
@@ -86,13 +93,13 @@ class Member:
 
     async def look(self) -> None:
         """Read all that there is of them."""
-        for path in ("/api/chats", "/api/memories", "/api/me/export"):
+        for path in ("/api/chats", "/api/memories", EXPORT):
             await self._request("GET", path)
 
     async def lost(self) -> list[str]:
         """Return what was acknowledged, and is not there."""
         thread = (await self._request("POST", "/responses", json=self._turn(SAID))).text
-        rows = (await self._request("GET", "/api/me/export")).text
+        rows = (await self._request("GET", EXPORT)).text
         lost = [words for words in self.said if words not in thread]
         return lost + [words for words in [*self.told, *self.facts] if words not in rows]
 
