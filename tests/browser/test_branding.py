@@ -1,13 +1,11 @@
 """The page is its owner's: name, colours, words; and it is light."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.visit import Visit, open_page
+from tests.browser.visit import open_page
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
 
@@ -46,7 +44,6 @@ def test_the_page_is_the_owners(browser: Browser, branded: Server, model: Standi
     expect(here.page.get_by_text("Nur zur Probe.")).to_be_visible()
     here.page.get_by_role("button", name="Show me a table").click()
     expect(here.page.get_by_role("button", name="Als CSV kopieren")).to_be_visible()
-    take(here, "branded")
     here.page.context.close()
     assert here.problems == []
 
@@ -77,9 +74,3 @@ def count_received(page: Page) -> list[float]:
     session.send("Network.enable")
     session.on("Network.loadingFinished", lambda end: received.append(end["encodedDataLength"]))
     return received
-
-
-def take(here: Visit, name: str) -> None:
-    """Write a picture for the README, if it is asked for."""
-    if folder := os.environ.get("CHAT_SCREENSHOTS"):
-        here.page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled", caret="hide")

@@ -72,5 +72,12 @@ def test_no_text_of_the_page_is_left_over() -> None:
     assert [name for name in known if not re.search(rf"\b{name}\b", own)] == []
 
 
+def test_the_readmes_pictures_are_there_and_light() -> None:
+    named = set(re.findall(r"docs/(\w+)\.png", (REPOSITORY / "README.md").read_text("utf-8")))
+    sizes = {path.stem: path.stat().st_size for path in (REPOSITORY / "docs").glob("*.png")}
+    assert named == sizes.keys()
+    assert max(sizes.values()) <= 150_000 and sum(sizes.values()) <= 600_000
+
+
 def _code(name: str) -> str:
     return (STATIC / "vendor" / f"{name}.js").read_text("utf-8")
