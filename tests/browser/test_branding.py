@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import Open
 from tests.browser.visit import open_page
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
@@ -67,10 +68,23 @@ def test_the_whole_page_is_at_most_60_kb_over_the_wire(browser: Browser, server:
         assert 20 * 1024 < sum(received) <= 60 * 1024
 
 
+# 28 KB of it read Markdown and keep it harmless, 34 KB are the page itself, and 15 KB are headers,
+# most of which HTTP/2 saves. Less would take a build, which the page does without.
+def test_a_page_with_a_conversation_is_at_most_84_kb(visit: Open) -> None:
+    first, again = visit(), visit("")
+    first.say("hello")
+    received = count_received(again.page)
+    again.page.goto(first.page.url)
+    expect(again.answers).to_have_count(1)
+    again.page.wait_for_load_state("networkidle")
+    assert 60 * 1024 < sum(received) <= 84 * 1024
+
+
 def count_received(page: Page) -> list[float]:
     """Return a list of what each request of a page brings, in bytes, headers included."""
     received: list[float] = []
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     session.on("Network.loadingFinished", lambda end: received.append(end["encodedDataLength"]))
     return received
