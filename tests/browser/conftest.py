@@ -64,6 +64,7 @@ def server(project: Project, model: StandinModel) -> Iterator[Server]:
 def healthy(model: StandinModel) -> None:
     """Let every test start with a model that works."""
     model.status, model.delay, model.left, model.pieces = 200, 0, -1, None
+    model.only_to = b""
 
 
 @pytest.fixture

@@ -39,9 +39,15 @@ def gated(
 @pytest.fixture
 def asked(browser: Browser, gated: Server, model: StandinModel) -> Iterator[Visit]:
     """Yield a page on which a call waits."""
-    here = open_page(browser, gated)
-    model.script = [Answer("Well.", (Call("send", json.dumps({"to": "ada@x"})),))]
-    here.say("Write to Ada")
+    options = {"extra_http_headers": {"X-Forwarded-User": "bob@example.com"}}
+    here = open_page(browser, gated, viewport={"width": 1000, "height": 640}, **options)
+    model.script = [
+        Answer(
+            "I will tell Ada that the meeting is on Thursday.",
+            (Call("send", json.dumps({"to": "ada@example.com"})),),
+        )
+    ]
+    here.say("Tell Ada when the meeting is")
     yield here
     here.page.context.close()
     assert here.problems == []
@@ -54,10 +60,11 @@ def sent(letters: Path) -> int:
 def test_a_yes_makes_the_call_and_stays_after_a_reload(asked: Visit, letters: Path) -> None:
     before = sent(letters)
     expect(asked.messages).to_contain_text("May I use send?")
-    expect(asked.messages.locator(".approval pre")).to_contain_text("ada@x")
+    expect(asked.messages.locator(".approval pre")).to_contain_text("ada@example.com")
     assert sent(letters) == before
+    asked.take("approval")
     asked.button("Approve").click()
-    expect(asked.answers.last).to_contain_text("Sent to ada@x.")
+    expect(asked.answers.last).to_contain_text("Sent to ada@example.com.")
     assert sent(letters) == before + 1
     asked.reload_when_idle()
     expect(asked.messages).to_contain_text("You approved this.")

@@ -1,13 +1,12 @@
 """The page is its owner's: name, colours, words; and it is light."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.visit import Visit, open_page
+from tests.browser.conftest import Open
+from tests.browser.visit import open_page
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
 
@@ -46,7 +45,6 @@ def test_the_page_is_the_owners(browser: Browser, branded: Server, model: Standi
     expect(here.page.get_by_text("Nur zur Probe.")).to_be_visible()
     here.page.get_by_role("button", name="Show me a table").click()
     expect(here.page.get_by_role("button", name="Als CSV kopieren")).to_be_visible()
-    take(here, "branded")
     here.page.context.close()
     assert here.problems == []
 
@@ -70,16 +68,23 @@ def test_the_whole_page_is_at_most_60_kb_over_the_wire(browser: Browser, server:
         assert 20 * 1024 < sum(received) <= 60 * 1024
 
 
+# 28 KB of it read Markdown and keep it harmless, 34 KB are the page itself, and 15 KB are headers,
+# most of which HTTP/2 saves. Less would take a build, which the page does without.
+def test_a_page_with_a_conversation_is_at_most_84_kb(visit: Open) -> None:
+    first, again = visit(), visit("")
+    first.say("hello")
+    received = count_received(again.page)
+    again.page.goto(first.page.url)
+    expect(again.answers).to_have_count(1)
+    again.page.wait_for_load_state("networkidle")
+    assert 60 * 1024 < sum(received) <= 84 * 1024
+
+
 def count_received(page: Page) -> list[float]:
     """Return a list of what each request of a page brings, in bytes, headers included."""
     received: list[float] = []
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
     session.on("Network.loadingFinished", lambda end: received.append(end["encodedDataLength"]))
     return received
-
-
-def take(here: Visit, name: str) -> None:
-    """Write a picture for the README, if it is asked for."""
-    if folder := os.environ.get("CHAT_SCREENSHOTS"):
-        here.page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled", caret="hide")

@@ -132,6 +132,22 @@ def test_a_stopped_answer_that_fills_a_page_can_be_retried_after_a_reload(
         here.page.context.close()
 
 
+@pytest.mark.parametrize("project", ["openai"], indirect=True)
+def test_the_title_that_the_model_makes_is_shown_without_a_reload(
+    project: Project, model: StandinModel, browser: Browser
+) -> None:
+    more = {"CHAT_TITLES": "true", "OPENAI_BASE_URL": model.url, "OPENAI_API_KEY": "none"}
+    model.pieces, model.only_to = ["Tea and cake"], b"Give a conversation a title"
+    with Server(project, **more) as server:
+        here = open_page(browser, server.until_ready())
+        here.page.evaluate("window.same = true")
+        here.say("hello")
+        expect(here.chats.first).to_have_text("Tea and cake")
+        expect(here.page.get_by_role("heading", level=1)).to_have_text("Tea and cake")
+        assert here.page.evaluate("window.same") and here.problems == []
+        here.page.context.close()
+
+
 def test_nothing_is_sent_before_the_conversation_has_loaded(visit: Open) -> None:
     first = visit()
     first.say("hello")

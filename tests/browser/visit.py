@@ -1,9 +1,12 @@
 """A user's visit to the chat page: what one does there, and what the browser noticed."""
 
+import os
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
@@ -97,6 +100,13 @@ class Visit:
         stored = f"fetch('api/chats/{chat}/messages').then((response) => response.json())"
         self.page.wait_for_function(f"{stored}.then((list) => list.length === {messages})")
 
+    def take(self, name: str) -> None:
+        """Take a picture of the page for the README, if pictures are asked for."""
+        if folder := os.environ.get("CHAT_SCREENSHOTS"):
+            path = Path(folder) / f"{name}.png"
+            self.page.wait_for_timeout(300)  # until what has just come is at rest
+            self.page.screenshot(path=path, animations="disabled", caret="hide")
+
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text}")
@@ -116,9 +126,9 @@ def later(seconds: float) -> Callable[[Route], None]:
     return go_on
 
 
-def open_page(browser: Browser, server: Server) -> Visit:
+def open_page(browser: Browser, server: Server, **options: Any) -> Visit:
     """Open the page of a server of the test's own."""
-    context = browser.new_context(base_url=str(server.http.base_url))
+    context = browser.new_context(base_url=str(server.http.base_url), **options)
     here = Visit(context.new_page(), "ada")
     here.page.goto("/")
     return here

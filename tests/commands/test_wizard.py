@@ -1,15 +1,18 @@
 """`lakebase-agent new` at a terminal: lists to pick from, the preview, and going on without."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pexpect
 import pytest
 import yaml
 
+from lakebase_agent.new.new import find_uv
 from tests.standins.workspace import BRANCH, INSTANCE, ME, PROJECT, Workspace, open_workspace
-from tests.support.project import clean_environment
+from tests.support.project import clean_environment, free_port
 from tests.support.rendering import REPOSITORY
 
 COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
@@ -28,7 +31,9 @@ class Person:
     def __init__(self, home: Path, template: Path, *options: str, **variables: str) -> None:
         here = {k: v for k, v in clean_environment().items() if k != "CI"}
         here |= {"HOME": str(home), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
-        arguments = ["new", "my agent", "--no-install", "--source", str(template), *options]
+        arguments = ["new", "my agent", "--source", str(template), *options]
+        if "UV" not in variables:
+            arguments.append("--no-install")
         self.project = home / "my agent"
         self.terminal = pexpect.spawn(
             COMMAND, arguments, cwd=str(home), encoding="utf-8", timeout=40, dimensions=(50, 80),
@@ -39,6 +44,11 @@ class Person:
         """Wait for a question, and press keys."""
         self.terminal.expect_exact(question)
         self.terminal.send(keys)
+        return self
+
+    def slow(self) -> "Person":
+        """Let it take its time: packages are installed."""
+        self.terminal.timeout = 300
         return self
 
     def answer_the_rest(self) -> "Person":
@@ -162,3 +172,37 @@ def test_every_rule_is_told_before_the_value() -> None:
     for question in asked:
         told = question["validator"].partition("%}")[2].strip()
         assert told.startswith("use ") and len(told.partition("{{")[0]) <= 72, told
+
+
+@pytest.mark.generated
+@pytest.mark.long
+def test_a_person_is_offered_to_start_the_project_and_told_its_address(
+    template: Path, tmp_path: Path
+) -> None:
+    port = str(free_port())
+    variables = {"DATABRICKS_CONFIG_FILE": "none", "UV": find_uv(), "PORT": port}
+    person = Person(tmp_path, template, **variables)
+    without_a_workspace(person.slow())
+    person.answer("Generate it?", "y").answer("Start it now?")
+    person.terminal.expect_exact(f"It is ready: http://localhost:{port}")
+    with urlopen(f"http://localhost:{port}/ready") as answer:
+        assert answer.status == 200
+    person.terminal.sendintr()
+    assert person.ends() == 0
+
+
+def test_who_does_not_want_to_start_it_has_the_commands(template: Path, tmp_path: Path) -> None:
+    person = Person(
+        tmp_path, template, DATABRICKS_CONFIG_FILE="none", UV=shutil.which("true") or ""
+    )
+    without_a_workspace(person)
+    person.answer("Generate it?", "y").answer("uv run start-app", "").answer("Start it now?", "n")
+    assert person.ends() == 0
+    assert "It is ready" not in str(person.terminal.before)
+
+
+def test_nobody_is_offered_a_start_who_wants_no_questions(template: Path, tmp_path: Path) -> None:
+    person = Person(tmp_path, template, "--defaults", UV=shutil.which("true") or "")
+    assert person.ends() == 0
+    assert "uv run start-app" in str(person.terminal.before)
+    assert "Start it" not in str(person.terminal.before)

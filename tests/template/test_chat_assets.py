@@ -11,7 +11,7 @@ from tests.support.places import PAGE, in_template
 from tests.support.rendering import REPOSITORY
 
 STATIC = in_template(PAGE, REPOSITORY)
-VENDORED = {"marked.js", "dompurify.js"}
+VENDORED = {"marked.js", "dompurify.js", "temml.js"}
 OWN = sorted(path for path in STATIC.iterdir() if path.is_file())
 
 
@@ -29,12 +29,14 @@ def test_vendored_code_is_what_was_published() -> None:
     assert set(found) == VENDORED
 
 
-@pytest.mark.parametrize(("name", "licence"), [("marked", "MIT"), ("dompurify", "Apache-2.0")])
+@pytest.mark.parametrize(
+    ("name", "licence"), [("marked", "MIT"), ("dompurify", "Apache-2.0"), ("temml", "MIT")]
+)
 def test_vendored_code_comes_with_its_version_and_licence(name: str, licence: str) -> None:
     text = (STATIC / "vendor" / "VENDORED.txt").read_text("utf-8")
     version = re.search(rf"package  {name} (\d+\.\d+\.\d+),.*\n  licence  (\S+?)[,\s]", text)
     assert version and version[2] == licence
-    assert f" v{version[1]}" in _head(name) or f" {version[1]} " in _head(name)
+    assert re.search(rf"[ v\"]{re.escape(version[1])}[ \"\n]", _code(name))
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
@@ -70,5 +72,12 @@ def test_no_text_of_the_page_is_left_over() -> None:
     assert [name for name in known if not re.search(rf"\b{name}\b", own)] == []
 
 
-def _head(name: str) -> str:
-    return (STATIC / "vendor" / f"{name}.js").read_text("utf-8")[:400]
+def test_the_readmes_pictures_are_there_and_light() -> None:
+    named = set(re.findall(r"docs/(\w+)\.png", (REPOSITORY / "README.md").read_text("utf-8")))
+    sizes = {path.stem: path.stat().st_size for path in (REPOSITORY / "docs").glob("*.png")}
+    assert named == sizes.keys()
+    assert max(sizes.values()) <= 150_000 and sum(sizes.values()) <= 600_000
+
+
+def _code(name: str) -> str:
+    return (STATIC / "vendor" / f"{name}.js").read_text("utf-8")

@@ -8,9 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 
+import questionary
+
 from lakebase_agent.command_line import Command, add_data, to_answers
-from lakebase_agent.new.new import GeneratedProject, NewOptions, new_project, read_answers_file
+from lakebase_agent.new.new import (
+    GeneratedProject,
+    NewOptions,
+    find_uv,
+    new_project,
+    of_uv,
+    read_answers_file,
+)
+from lakebase_agent.new.starting import start
 from lakebase_agent.template import TEMPLATE
+from lakebase_agent.terminal import is_interactive
 
 EXAMPLES = """\
 examples:
@@ -51,6 +62,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps(asdict(project), indent=2))
     else:
         _print_next(project, options)
+        if options.ask and project.installed and is_interactive():
+            _offer_to_start(project)
     return 0
 
 
@@ -59,6 +72,13 @@ def _print_next(project: GeneratedProject, options: NewOptions) -> None:
         print("Its packages are not installed yet.")
     print(f"\n{project.answers['app_name']} is ready, and needs no account to start:\n")
     print("\n".join(f"    {command}" for command in project.next))
+
+
+def _offer_to_start(project: GeneratedProject) -> None:
+    """Start the project until Ctrl-C, if the person wants that now; Ctrl-C means no, too."""
+    print()
+    if questionary.confirm("Start it now?").ask():
+        start([find_uv(), "run", "--quiet", "start-app"], project.folder, of_uv())
 
 
 @contextmanager

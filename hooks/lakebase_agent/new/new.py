@@ -129,14 +129,22 @@ def _finish(folder: Path, options: NewOptions) -> GeneratedProject:
 
 def _install(folder: Path, progress: bool) -> bool:
     """Install the project's packages, and return whether it worked; `progress` shows uv's."""
-    uv = os.environ.get("UV") or shutil.which("uv") or "uv"
-    command = [uv, "sync"] if progress else [uv, "sync", "--quiet"]
-    variables = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    command = [find_uv(), "sync"] if progress else [find_uv(), "sync", "--quiet"]
     try:
-        done = subprocess.run(command, cwd=folder, env=variables, stdout=sys.stderr, check=False)
+        done = subprocess.run(command, cwd=folder, env=of_uv(), stdout=sys.stderr, check=False)
     except (FileNotFoundError, KeyboardInterrupt):
         return False
     return done.returncode == 0
+
+
+def find_uv() -> str:
+    """Return the uv that runs this, or else the one on the path."""
+    return os.environ.get("UV") or shutil.which("uv") or "uv"
+
+
+def of_uv() -> dict[str, str]:
+    """Return the environment of a uv that works for the project, not for what is active here."""
+    return {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
 
 
 def list_files(folder: Path) -> list[str]:

@@ -23,9 +23,19 @@ PAGE = HERE / "page"
 LOGO = HERE.parent / "logo.svg"
 # Scripts that are no modules, and those that are seldom used.
 CLASSIC = {"theme.js"}
-SELDOM = {"code.js", "editing.js", "memory.js", "transcript.js", "you.js"}
+SELDOM = {"code.js", "editing.js", "math.js", "memory.js", "temml.js", "transcript.js", "you.js"}
 # What shows the first message (see rendering.js); an empty page does without.
-RENDERING = {"dompurify.js", "frames.js", "markdown.js", "marked.js", "marks.js", "parts.js"}
+RENDERING = {
+    "dompurify.js",
+    "formulas.js",
+    "frames.js",
+    "markdown.js",
+    "marked.js",
+    "marks.js",
+    "parts.js",
+}
+# What makes a module of a published file that is none.
+EXPORTS = {"vendor/temml.js": b"\nexport default temml;\n"}
 # Comments that have lines of their own, and indentation: for those who read the files.
 UNSENT = re.compile(r"^[ ]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n|\n)|^[ ]+", re.MULTILINE | re.DOTALL)
 MADE: dict[str, tuple[str, Callable[[], bytes]]] = {
@@ -58,7 +68,8 @@ class PageFiles(StaticFiles):
             return found
         body = Path(found.path).read_bytes()  # noqa: ASYNC240 - of this project: it is there at once
         own = path.endswith((".js", ".css")) and not path.startswith("vendor/")
-        return self._pack(_compact(body) if own else body, found.media_type or "", scope)
+        body = _compact(body) if own else body + EXPORTS.get(path, b"")
+        return self._pack(body, found.media_type or "", scope)
 
     def show(self, request: Request) -> Response:
         """Return the page itself."""

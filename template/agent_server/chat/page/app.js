@@ -14,7 +14,7 @@ import { t } from "./words.js";
 
 const on = (target, event, action) => target.addEventListener(event, action);
 const name = document.title; // defined only in index.html
-const TITLE = 3000; // milliseconds that the model may take for a title
+const TITLES = [1000, 2000, 4000, 8000, 16_000, 32_000]; // milliseconds until the next look for one
 const running = new Map(); // by id: conversations continue while another is open
 let here; // the conversation that is open
 let titles = false; // whether a title comes from the model, after the first answer
@@ -51,8 +51,18 @@ function changed(conversation) {
   const named = conversation === here && id && id !== idInUrl();
   if (named) history.pushState(null, "", `?chat=${id}`);
   if (named || !run) chats.refresh().then(draw);
-  if (titles && !run && conversation.asked.length === 1) setTimeout(() => chats.refresh().then(draw), TITLE);
+  if (titles && id && !run && conversation.asked.length === 1) lookForTitle(id, TITLES);
   draw();
+}
+
+/** Show the title of a chat once the model has made it. */
+async function lookForTitle(id, [pause, ...later]) {
+  const before = chats.titleOf(id);
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  await chats.refresh();
+  draw();
+  const same = !before || chats.titleOf(id) === before;
+  if (same && later.length) lookForTitle(id, later);
 }
 
 function draw() {

@@ -16,7 +16,7 @@ export class Approval {
         const detail = { id, approve };
         this.element.dispatchEvent(new CustomEvent("decide", { bubbles: true, detail }));
       };
-      return element("button", { type: "button", class: "plain", click }, label);
+      return element("button", { type: "button", class: approve ? "" : "plain", click }, label);
     };
     const buttons = element("div", { class: "choices" }, button(t("approve"), true));
     buttons.append(button(t("reject"), false));

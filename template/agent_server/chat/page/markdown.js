@@ -1,8 +1,9 @@
 /** Renders a model's Markdown as elements. This is the only place where text becomes markup. */
 
 import { element } from "./dom.js";
+import { escaped, typeset } from "./formulas.js";
 import { frame } from "./frames.js";
-import { extensions } from "./marks.js";
+import { extensions, hooks } from "./marks.js";
 import { isTangled, toParts } from "./parts.js";
 import "./vendor/dompurify.js";
 import { marked } from "./vendor/marked.js";
@@ -13,7 +14,7 @@ const ROWS = 40; // of a table, in a frame
 const ALLOWED = {
   ALLOWED_TAGS: [
     "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li",
-    "ol", "p", "pre", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+    "ol", "p", "pre", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul", "var",
   ],
   ALLOWED_ATTR: ["align", "href", "start", "title"],
   ADD_URI_SAFE_ATTR: ["align", "start"],
@@ -23,11 +24,10 @@ const ALLOWED = {
   RETURN_DOM_FRAGMENT: true, // so nothing here assigns markup, and Trusted Types can forbid it
 };
 const DIRECTED = "p, li, h1, h2, h3, h4, h5, h6, blockquote, td, th";
-const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
-const escaped = (text) => text.replace(/[&<>]/g, (character) => ENTITIES[character]);
 
 marked.use({
   extensions,
+  hooks,
   renderer: {
     // HTML is shown as text: a user who asks about a tag wants to see it.
     html: ({ text }) => (/^<br *\/?>$/i.test(text) ? "<br>" : escaped(text)),
@@ -144,5 +144,6 @@ function toElements(token) {
   }
   for (const part of fragment.querySelectorAll(DIRECTED)) part.dir = "auto";
   for (const wide of fragment.querySelectorAll("pre, table")) frame(wide, token);
+  typeset(fragment);
   return fragment;
 }

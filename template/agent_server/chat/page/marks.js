@@ -1,4 +1,6 @@
-/** What models write besides plain Markdown: emphasis in texts without spaces, and footnotes. */
+/** What models write besides plain Markdown: emphasis in texts without spaces, footnotes, formulas. */
+
+import { escaped, extensions as formulas, replaceFormulas } from "./formulas.js";
 
 // Letters that no space divides, and their punctuation, beside which Markdown sees no emphasis.
 const EAST_ASIAN = /[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef\u2018-\u201d]/;
@@ -41,7 +43,10 @@ const footnote = {
   },
 };
 
-const escaped = (text) => text.replace(/[&<>]/g, (found) => `&#${found.charCodeAt(0)};`);
-
 /** For the Markdown parser. */
-export const extensions = [strong, reference, footnote];
+export const extensions = [strong, reference, footnote, ...formulas];
+
+/** For the Markdown parser: in a formula, no sign is one of emphasis. */
+export const hooks = {
+  emStrongMask: (text) => replaceFormulas(text, (found) => "a".repeat(found.length)),
+};

@@ -1,5 +1,7 @@
 /** Divides a model's text into parts that can each be laid out in bounded time. */
 
+import { replaceFormulas } from "./formulas.js";
+
 const LONG = 8_000; // characters, after which a part ends at a blank line
 const MOST = 24_000; // characters of a part that can be laid out as Markdown
 const MOST_MARKS = 200; // in one paragraph, cell or heading
@@ -11,7 +13,7 @@ const DEEP = new RegExp(
   "m",
 );
 const FENCE_OR_GAP = /^ {0,3}(?:`{3}|~{3})|\n[ \t]*\n/gm;
-const MARKS = /[*_~`[\]<>!\\@:&|]/g;
+const MARKS = /[*_~`[\]<>!\\@:&|$]/g;
 
 /** Return the parts, each with its `source`; a `plain` one would take too long as Markdown. */
 export function toParts(text) {
@@ -26,7 +28,8 @@ export function isTangled(text) {
   if (text.length <= MOST_MARKS) return false;
   let marks = 0;
   MARKS.lastIndex = 0;
-  while (marks <= MOST_MARKS && MARKS.test(text)) marks += 1;
+  const prose = replaceFormulas(text, () => "$"); // a formula is one mark, whatever is in it
+  while (marks <= MOST_MARKS && MARKS.test(prose)) marks += 1;
   return marks > MOST_MARKS;
 }
 

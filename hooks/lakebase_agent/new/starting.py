@@ -1,4 +1,7 @@
-"""Start the project in the current folder, and print its address once it answers."""
+"""Start a project, and print its address once it answers.
+
+`scripts/demo` runs this file by itself, with whatever Python there is.
+"""
 
 import os
 import socket
@@ -6,22 +9,24 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from urllib.error import URLError
 from urllib.request import urlopen
 
 PORTS = range(8000, 8100)
 
 
-def main() -> int:
-    """Run the server until it is stopped; return its exit code."""
-    port = int(os.environ.get("PORT") or next(filter(is_free, PORTS)))
-    quiet = {**os.environ, "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING")}
-    server = subprocess.Popen(["start-app", "--port", str(port)], env=quiet)
+def start(command: Sequence[str], folder: str, variables: Mapping[str, str]) -> int:
+    """Run the server with a command until it is stopped; return its exit code."""
+    port = int(variables.get("PORT") or next(filter(is_free, PORTS)))
+    quiet = {"LOG_LEVEL": "WARNING", **variables}
+    server = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=quiet)
     threading.Thread(target=tell, args=(server, port), daemon=True).start()
-    try:
-        return server.wait()
-    except KeyboardInterrupt:  # which the server was sent, too
-        return server.wait()
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            continue  # the server was sent it, too, and ends by itself
 
 
 def tell(server: "subprocess.Popen[bytes]", port: int) -> None:
@@ -43,4 +48,4 @@ def is_free(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start(["start-app"], ".", os.environ))
