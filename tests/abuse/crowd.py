@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 
 PAUSE_SECONDS = 10  # a user's, between two requests, at most
+A_SECOND = 16  # requests of all together, at most, so that one process can answer them
 POLL_SECONDS = 0.5
 SAID = "What did I say?"
 EXPORT = "/api/me/export"
@@ -44,18 +45,18 @@ class Member:
     unfinished: bool = False  # the last answer in their chat, as far as they read it
     chat_id: str = field(default_factory=lambda: str(uuid4()))
 
-    async def live(self, until: float) -> None:
-        """Do one thing after the other, with pauses."""
+    async def live(self, until: float, pause: float) -> None:
+        """Do one thing after the other, with pauses of at most so many seconds."""
         acts: list[Callable[[], Awaitable[None]]]
         acts = [self.say, self.say, self.tell, self.run, self.remember, self.look]
-        await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
+        await asyncio.sleep(random.uniform(0, pause))
         while time.monotonic() < until:
             try:
                 await random.choice(acts)()
             except httpx.TransportError as error:
                 if error.request.url.path != EXPORT:  # which can only break off
                     self.broken.append(error)
-            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))
+            await asyncio.sleep(random.uniform(0, pause))
 
     async def say(self) -> None:
         """Say something in the thread; what is answered must be kept."""
@@ -68,8 +69,9 @@ class Member:
         text = self._words("told", len(self.told))
         body = {"message": text, "chatId": self.chat_id}
         events = {"Accept": "text/event-stream"}
+        left, self.unfinished = self.unfinished, True
         answer = await self._request("POST", "/api/chat", json=body, headers=events)
-        if answer.status == 409 and self.unfinished:
+        if answer.status == 409 and left:
             self.answers.remove(answer)  # it is true: an answer goes on when its reader loses it
             return
         self.unfinished = "response.completed" not in answer.text
@@ -150,8 +152,9 @@ class Crowd:
         """Let every member live for so long, and await `meanwhile` beside them."""
         async with self._client() as http:
             self.members = [Member(f"user{n}x", http) for n in range(self.users)]
-            until = time.monotonic() + seconds
-            await asyncio.gather(meanwhile, *(member.live(until) for member in self.members))
+            until, pause = time.monotonic() + seconds, max(PAUSE_SECONDS, 2 * self.users / A_SECOND)
+            members = [member.live(until, pause) for member in self.members]
+            await asyncio.gather(meanwhile, *members)
 
     async def lost(self) -> list[str]:
         """Return what was acknowledged to anybody, and is not there."""
