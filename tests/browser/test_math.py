@@ -121,7 +121,7 @@ def test_an_endless_formula_holds_nothing_up(visit: Open, model: StandinModel, k
     here.page.evaluate(WATCH)
     told(here, model, f"{ENDLESS[kind]}\n\nThe end.")
     expect(here.answers).to_contain_text("The end.")
-    assert here.page.evaluate("longest") < 1000  # on a busy machine; alone it takes a third
+    assert here.page.evaluate("longest") < 2500  # on a busy machine; alone it takes an eighth
 
 
 def test_what_covers_the_page_stays_in_its_place(visit: Open, model: StandinModel) -> None:

@@ -36,7 +36,9 @@ def repository(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY, tmp_path / "lakebase-agent", ignore=ignored))
 
 
-@pytest.mark.parametrize("flavour", PLACES)
+@pytest.mark.parametrize(
+    "flavour", ["autoscaling", pytest.param("provisioned", marks=pytest.mark.long)]
+)
 def test_a_copied_project_is_linked_starts_and_remembers_through_a_restart(
     repository: Path, workspace: Workspace, tmp_path: Path, flavour: str
 ) -> None:

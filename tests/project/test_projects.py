@@ -30,7 +30,13 @@ def project(request: pytest.FixtureRequest, renders: Renders, environments: Path
     return install(renders[request.param], environments / request.param.framework)
 
 
-@pytest.mark.parametrize("project", COMMON, indirect=True, ids=str)
+# Of projects with fewer memories, each memory's own tests are among these.
+@pytest.mark.parametrize(
+    "project",
+    [COMMON[0], pytest.param(COMMON[1], marks=pytest.mark.long), COMMON[2]],
+    indirect=True,
+    ids=str,
+)
 def test_its_own_tests_pass(project: Project) -> None:
     project.run_tests()
 

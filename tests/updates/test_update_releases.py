@@ -36,10 +36,7 @@ SOME = [(PAIRWISE[place % len(PAIRWISE)], tag) for place, tag in enumerate(RELEA
 # By default only the first and the last of the releases, made up or real.
 ENDS = (MADE_UP[0], RELEASES[len(MADE_UP)], RELEASES[-1])
 LONG = (pytest.mark.slow, pytest.mark.long)
-EACH = [
-    pytest.param(*case, marks=() if place == 1 else LONG)
-    for place, case in enumerate(zip(PAIRWISE, cycle(RELEASES), strict=False))
-]
+EACH = [pytest.param(*case, marks=LONG) for case in zip(PAIRWISE, cycle(RELEASES), strict=False)]
 ALL = list(product(PAIRWISE, (RELEASES[0], RELEASES[-1])))
 PARSERS: dict[str, Callable[[str], Any]] = {
     ".py": ast.parse,

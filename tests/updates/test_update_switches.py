@@ -26,9 +26,9 @@ MEMORY_SWITCHES = [
     ((*BOTH, "background", "chat"), BOTH),
 ]
 FLAVOUR_SWITCHES = [
-    ("autoscaling", "provisioned"),
     ("local", "autoscaling"),
-    ("provisioned", "local"),
+    pytest.param("autoscaling", "provisioned", marks=pytest.mark.long),
+    pytest.param("provisioned", "local", marks=pytest.mark.long),
 ]
 MARK = "   (with your edits in it)"
 
@@ -70,9 +70,9 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
 
 
 def first_and_slow(switches: list[Any]) -> list[Any]:
-    """Return the first as it is, the last two for the slow tests, the others for the long ones."""
+    """Return the first as it is, the last for the slow tests, the others for the long ones."""
     slow, long = [pytest.mark.slow], [pytest.mark.slow, pytest.mark.long]
-    marks = [[], *[long] * len(switches[1:-2]), slow, slow]
+    marks = [[], *[long] * len(switches[1:-1]), slow]
     return [pytest.param(*s, marks=m) for s, m in zip(switches, marks, strict=True)]
 
 
@@ -121,7 +121,7 @@ def commit_and_switch(published: Published, folder: Path, to: tuple[str, ...] | 
     ("framework", "there", "back"),
     [
         ("langgraph", ("long_term",), BOTH),
-        ("openai", (), BOTH),
+        pytest.param("openai", (), BOTH, marks=pytest.mark.long),
         pytest.param("openai", "provisioned", "local", marks=pytest.mark.long),
     ],
     ids=str,

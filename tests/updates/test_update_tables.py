@@ -15,7 +15,12 @@ from tests.support.rendering import FRAMEWORKS, MEMORIES, REPOSITORY, Combinatio
 pytestmark = pytest.mark.generated
 # The made-up ones lack a column that the current one adds to `chats`; the first records no version.
 LAST = list(releases_of(REPOSITORY))[-1:]
-RELEASES = [*zip(MADE_UP, FRAMEWORKS, strict=True), *product(LAST, FRAMEWORKS)]
+FIRST, SECOND = zip(MADE_UP, FRAMEWORKS, strict=True)
+RELEASES = [
+    FIRST,
+    pytest.param(SECOND, marks=pytest.mark.long),
+    *product(LAST, FRAMEWORKS),
+]
 ADA = {"X-Forwarded-User": "ada"}
 LATER = "are of a later release"
 EARLIER = "agent_server/migrations.py"  # where that module was up to v0.2.6
