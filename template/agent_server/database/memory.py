@@ -26,8 +26,7 @@ from agent_server.settings import limit
 log = logging.getLogger(__name__)
 
 FIELDS = ["memory"]  # of a value, which are searched by meaning
-# How many memories there may be in the namespace of one owner, by its kind.
-LIMITS = {MEMORIES: "MEMORIES_PER_USER", GROUP_MEMORIES: "MEMORIES_PER_GROUP"}
+OWNED = (MEMORIES, GROUP_MEMORIES)  # how the namespaces begin that have an owner
 COLUMN_DIMS = """
     SELECT atttypmod AS dims FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -82,7 +81,7 @@ class MemoryStore(AsyncPostgresStore):
 
     async def _run(self, op: Op, vectors: Mapping[str, Sequence[float]]) -> Result:
         if isinstance(op, PutOp) and op.value is not None:
-            most = next((limit(LIMITS[kind]) for kind in op.namespace[:1] if kind in LIMITS), 0)
+            most = _most(*op.namespace[:1])
             await save(self._pool, op, _owner_of(op), most, FIELDS, vectors)
             return None
         if isinstance(op, SearchOp):
@@ -107,7 +106,14 @@ def _owner_of(op: Op) -> str:
     if isinstance(op, ListNamespacesOp):
         return ""
     place = op.namespace_prefix if isinstance(op, SearchOp) else op.namespace
-    return ".".join(place[:2]) if place and place[0] in LIMITS else ""
+    return ".".join(place[:2]) if place and place[0] in OWNED else ""
+
+
+def _most(kind: str = "") -> int:
+    """Return how many memories of a kind one owner may have; 0 if that is not limited."""
+    if kind == MEMORIES:
+        return limit("MEMORIES_PER_USER")
+    return limit("MEMORIES_PER_GROUP") if kind == GROUP_MEMORIES else 0
 
 
 def _check_text(op: Op) -> None:
