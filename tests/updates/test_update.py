@@ -74,6 +74,8 @@ def test_copier_merges_and_tells_of_it_after_the_changelog() -> None:
     assert scripts == [["show_changelog.py"], ["merge_dependencies.py"], ["move_edits.py"]]
 
 
+@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "settings",
     [("noprefix", "relative"), pytest.param(("mnemonicPrefix",), marks=pytest.mark.slow)],
@@ -89,6 +91,7 @@ def test_git_settings_for_diffs_do_not_disturb_an_update(
     assert answers(project)["_commit"] == CURRENT
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_changes_between_the_two_versions_are_shown(
     published: Published, project: Path
@@ -121,6 +124,8 @@ def test_a_second_update_changes_nothing(published: Published, project: Path) ->
     assert git(project, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_an_update_can_go_to_a_release_or_stay_at_it(published: Published, project: Path) -> None:
     done = published.update(project, "--to", "current", "--data", "app_name=other",
                             "--data", "memory=short_term,long_term")  # fmt: skip
@@ -215,6 +220,8 @@ def test_an_invalid_answer_exits_with_2_and_changes_nothing(
     assert snapshot(current) == before
 
 
+@pytest.mark.slow
+@pytest.mark.long
 def test_another_app_name_keeps_the_schema_and_so_the_memory(
     published: Published, current: Path
 ) -> None:
@@ -259,6 +266,7 @@ def test_without_a_terminal_edits_are_not_deleted_without_yes(
     assert not (current / LEASES[0]).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reply", "code", "there"), [("y", 0, False), ("n", 130, True)])
 def test_a_person_is_asked_before_files_are_deleted(
     published: Published, current: Path, reply: str, code: int, there: bool
@@ -344,6 +352,7 @@ def test_the_suggested_command_undoes_an_update_with_conflicts(
     assert snapshot(project) == before
 
 
+@pytest.mark.slow
 def test_a_file_that_no_longer_parses_is_listed_and_exits_with_1(
     published: Published, project: Path
 ) -> None:
@@ -372,6 +381,7 @@ def test_only_a_file_that_is_invalid_in_its_own_language_is_broken(
     assert parses(tmp_path / name) == valid
 
 
+@pytest.mark.slow
 def test_a_locked_index_leaves_the_project_unchanged(published: Published, project: Path) -> None:
     edit(project / "databricks.yml", lambda text: text.replace("with memory", "of mine"))
     commit(project)
@@ -382,6 +392,7 @@ def test_a_locked_index_leaves_the_project_unchanged(published: Published, proje
     assert snapshot(project) == before
 
 
+@pytest.mark.slow
 def test_files_that_the_owner_deleted_stay_deleted(published: Published, project: Path) -> None:
     deleted = (".github/workflows/test.yml", "README.md", "evals")
     git(project, "rm", "-r", "--quiet", *deleted)
@@ -424,6 +435,7 @@ def test_updating_a_project_inside_another_repository_leaves_the_rest_unchanged(
     assert not (project / "agent_server/obsolete.py").exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_shallow_clone_of_a_project_is_updated(
     published: Published, project: Path, tmp_path: Path
@@ -437,11 +449,13 @@ def test_a_shallow_clone_of_a_project_is_updated(
     assert "# Mine." in (clone / IDENTITY).read_text()
 
 
+@pytest.mark.slow
 def test_a_new_flavour_says_that_it_must_be_linked(published: Published, current: Path) -> None:
     done = published.update(current, "--data", "lakebase=autoscaling", "--yes")
     assert (done.returncode, "lakebase-agent link" in done.stdout) == (0, True)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_linked_flavour_need_not_be_linked_again(published: Published, current: Path) -> None:
     values = {"lakebase_branch": "projects/p/branches/b", "lakebase_database": "d"}
@@ -455,6 +469,7 @@ def test_a_linked_flavour_need_not_be_linked_again(published: Published, current
     assert (current / ".env").read_text() == LINKED[".env"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_settings_of_the_previous_lakebase_are_listed(published: Published, tmp_path: Path) -> None:
     start = Combination("openai", ("long_term",), "autoscaling")

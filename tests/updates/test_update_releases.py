@@ -33,9 +33,9 @@ RELEASES = [*MADE_UP, *releases_of(REPOSITORY)]
 # combination with the release that differs most, and with the last. That each release's files
 # become this one's is tested in test_merging_releases.py.
 SOME = [(PAIRWISE[place % len(PAIRWISE)], tag) for place, tag in enumerate(RELEASES)]
-# By default only the first and the last of the releases, made up or real.
+# By default only the last; slow ones have the first two, made up and real.
 ENDS = (MADE_UP[0], RELEASES[len(MADE_UP)], RELEASES[-1])
-LONG = (pytest.mark.slow, pytest.mark.long)
+SLOW, LONG = (pytest.mark.slow,), (pytest.mark.slow, pytest.mark.long)
 EACH = [pytest.param(*case, marks=LONG) for case in zip(PAIRWISE, cycle(RELEASES), strict=False)]
 ALL = list(product(PAIRWISE, (RELEASES[0], RELEASES[-1])))
 PARSERS: dict[str, Callable[[str], Any]] = {
@@ -87,8 +87,8 @@ def check_update(published: Published, project: Path, release: str, wanted: Comb
 @pytest.mark.parametrize(
     ("combination", "release"),
     [
-        pytest.param(combination, tag, marks=() if tag in ENDS else LONG)
-        for combination, tag in SOME
+        pytest.param(*case, marks=() if case[1] == ENDS[-1] else SLOW if case[1] in ENDS else LONG)
+        for case in SOME
     ],
     ids=str,
 )
@@ -200,6 +200,7 @@ unhurried = settings(
 )
 
 
+@pytest.mark.slow
 @settings(unhurried, max_examples=2)
 @given(random_edits)
 def test_an_update_never_loses_a_line_of_the_owner(

@@ -70,9 +70,9 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
 
 
 def first_and_slow(switches: list[Any]) -> list[Any]:
-    """Return the first as it is, the last for the slow tests, the others for the long ones."""
+    """Return the first and the last for the slow tests, the others for the long ones."""
     slow, long = [pytest.mark.slow], [pytest.mark.slow, pytest.mark.long]
-    marks = [[], *[long] * len(switches[1:-1]), slow]
+    marks = [slow, *[long] * len(switches[1:-1]), slow]
     return [pytest.param(*s, marks=m) for s, m in zip(switches, marks, strict=True)]
 
 
