@@ -23,10 +23,10 @@ Projects = Callable[[str], Project]
 # They begin first, or one process would still be busy with them when the others have ended. Attacks
 # mostly wait, and browsers never do: these run beside those.
 LONGEST = (
-    "abuse", "test_conversations", "test_for_everybody", "test_hostile_text", "test_nothing_lost",
-    "test_answers_go_on", "test_update", "test_merging_releases", "test_on_lakebase",
-    "test_projects", "test_background", "test_under_load", "test_server", "test_update_tables",
-    "test_update_switches", "test_doctor",
+    "abuse", "test_house", "test_render_matrix", "test_conversations", "test_for_everybody",
+    "test_hostile_text", "test_nothing_lost", "test_answers_go_on", "test_update",
+    "test_merging_releases", "test_on_lakebase", "test_projects", "test_background",
+    "test_under_load", "test_server", "test_update_tables", "test_update_switches", "test_doctor",
 )  # fmt: skip
 RENDERED = ("test_render_matrix", "test_house")
 
