@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -103,6 +104,8 @@ def test_the_demo_starts_on_a_bare_machine(tmp_path: Path) -> None:
         with urlopen(f"http://127.0.0.1:{port}/") as page:
             assert b"<title>My Agent</title>" in page.read()
         assert len(log.read_text().splitlines()) <= 15, log.read_text()
+    with pytest.raises(URLError):
+        urlopen(f"http://127.0.0.1:{port}/")  # it ended with the command
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tests.support.tiny_template import Tiny, open_tiny
 
 SLOW = "agent_server/user.py"  # which the update changes
 SLOWLY = "if [ -e .git/reached ]; then cat; else touch .git/reached; sleep 60; fi"
-KILL = "setsid lakebase-agent update --yes & until [ -e {found} ]; do sleep 0.05; done; kill -9 -$!"
+KILL = "setsid lakebase-agent update --yes & until ls {found}; do sleep 0.05; done; kill -9 -$!"
 REHEARSING, WRITING = '"$TMPDIR"/lakebase-agent-*', ".git/reached"
 
 

@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ def start(command: Sequence[str], folder: str, variables: Mapping[str, str]) -> 
     port = int(variables.get("PORT") or next(filter(is_free, PORTS)))
     quiet = {"LOG_LEVEL": "WARNING", **variables}
     server = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=quiet)
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())  # or it would go on by itself
     threading.Thread(target=tell, args=(server, port), daemon=True).start()
     while True:
         try:
