@@ -69,14 +69,14 @@ def check_switch(published: Published, project: Path, start: Combination, to: ob
     assert all(added[name] in (project / name).read_text() for name in edited if name in stays)
 
 
-def first_and_slow(switches: list[Any]) -> list[Any]:
+def slow_and_long(switches: list[Any]) -> list[Any]:
     """Return the first and the last for the slow tests, the others for the long ones."""
     slow, long = [pytest.mark.slow], [pytest.mark.slow, pytest.mark.long]
     marks = [slow, *[long] * len(switches[1:-1]), slow]
     return [pytest.param(*s, marks=m) for s, m in zip(switches, marks, strict=True)]
 
 
-@pytest.mark.parametrize(("start", "to"), first_and_slow(MEMORY_SWITCHES), ids=str)
+@pytest.mark.parametrize(("start", "to"), slow_and_long(MEMORY_SWITCHES), ids=str)
 def test_another_memory_deletes_exactly_the_announced_files(
     published: Published, tmp_path: Path, start: tuple[str, ...], to: tuple[str, ...]
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.nearest import nearest
-from lakebase_agent.project.bundle import target_path
+from lakebase_agent.project.bundle import TARGET_FILES, target_path
 from lakebase_agent.project.yaml_documents import read_first_document
 
 # What the bundle gives a variable that no `link` has set; the CLI's error then says what to run.
@@ -129,7 +129,7 @@ def read_own(folder: Path, target: str) -> dict[str, Any]:
 
 def other_targets(folder: Path, name: str) -> list[str]:
     """Return the other targets of a project that are linked to a workspace."""
-    names = [path.name.split(".")[1] for path in sorted(folder.glob("workspace.*.yml"))]
+    names = [path.name.split(".")[1] for path in sorted(folder.glob(TARGET_FILES))]
     return [other for other in names if other != name]
 
 
