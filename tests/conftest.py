@@ -1,7 +1,7 @@
 """What several test files share: the template, and every combination rendered from it."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -74,9 +74,9 @@ def _part(item: pytest.Item) -> str:
 class Renders(dict[Combination, Path]):
     """Where each combination is rendered; done when it is asked for."""
 
-    def __init__(self, template: Path, root: Path) -> None:
+    def __init__(self, template: Path, root: Path, chosen: Sequence[Combination] = ()) -> None:
         super().__init__()
-        self.template, self.root = template, root
+        self.template, self.root, self.chosen = template, root, chosen
 
     def __missing__(self, combination: Combination) -> Path:
         """Render a combination."""
@@ -118,6 +118,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     """Return a home in which the template is published, with earlier releases."""
     home = tmp_path_factory.mktemp("home of ada")
     publish(home)
+    return Published(home)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """Return a home in which the template is published without most of its files."""
+    home = tmp_path_factory.mktemp("home of grace")
+    publish(home, small=True)
     return Published(home)
 
 

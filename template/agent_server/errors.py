@@ -1,5 +1,6 @@
 """Errors as clients see them: a status, a code and one sentence."""
 
+import sys
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
@@ -13,7 +14,6 @@ from agent_server.settings import SettingsError
 if TYPE_CHECKING:  # it takes long to import
     import openai
     import psycopg
-
 
 # What the app's database reports: its SQLSTATE, or the class that its first two characters name; a
 # code; what happened, and what to do.
@@ -146,8 +146,8 @@ def _of_dependency(error: BaseException) -> ApiError | None:
     import httpx
     import openai
     import psycopg
-    from databricks.sdk.errors.base import DatabricksError
 
+    sdk = sys.modules.get("databricks.sdk.errors.base")  # offline, nothing imports it
     match error:
         case SettingsError():
             return ApiError(503, "misconfigured", str(error))
@@ -159,7 +159,7 @@ def _of_dependency(error: BaseException) -> ApiError | None:
             return ApiError(502, "no_such_model", text)
         case openai.APIError() | ModelError() | httpx.TransportError():
             return ApiError(502, "model_failed", "The model failed to answer. Try again.")
-        case DatabricksError():
+        case _ if sdk and isinstance(error, sdk.DatabricksError):
             text = "The workspace refuses, or it has no such Lakebase. Run: lakebase-agent doctor"
             return ApiError(503, "workspace_unavailable", text, 5)
         case psycopg.Error():

@@ -29,7 +29,11 @@ COMMITS = ("HEAD", "e242515b", "dfeb4ac3", "b51a1305", "c2f9f09d", "f07ec37e", "
 REFUSED = ("there is no agent in it", "is not TOML")
 RULES = "E9,F401,F811,F821,F823"  # what is undefined, imported twice or for nothing
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CLONE, reason="needs APP_TEMPLATES")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(not CLONE, reason="needs APP_TEMPLATES"),
+]
 
 
 def problems(folder: Path) -> set[str]:

@@ -171,7 +171,9 @@ def conflict(tmp_path: Path) -> Path:
         git(tmp_path, "checkout", "--quiet", "-B", branch, *(["base"] if branch != "base" else []))
         path.write_text(PROJECT.replace("0.38", text))
         commit(tmp_path)
-    subprocess.run(["git", "merge", "theirs"], cwd=tmp_path, capture_output=True, check=False)
+    ada = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    merge = ["git", *ada, "merge", "theirs"]
+    subprocess.run(merge, cwd=tmp_path, capture_output=True, check=False)
     assert git(tmp_path, "ls-files", "--unmerged")
     return tmp_path
 

@@ -22,6 +22,10 @@ GITHUB = "https://github.com/"
 PROGRAMS = Path(sys.executable).parent
 PATH = os.pathsep.join((str(PROGRAMS), os.environ["PATH"]))
 Edit = Callable[[str], str]
+# Of `agent_server`, what a small template has: every kind of file that a release may change, and
+# what each memory adds. Copier takes a second for 50 files, several times in an update.
+ROOMS = {"database", "server", "threads"}
+SMALL = {CHATS, ITS_TESTS}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -92,7 +96,15 @@ def commit(project: Path, message: str = "mine") -> None:
     git(project, *ada, "commit", "--quiet", "--message", message)
 
 
-def publish(home: Path) -> Path:
+def in_small(place: str) -> bool:
+    """Whether a small template has the file at a place of a project."""
+    folder, *inner = place.split("/")
+    if place in SMALL or folder not in ("agent_server", "local", "tests"):
+        return True
+    return folder == "agent_server" and (len(inner) == 1 or inner[0] in ROOMS)
+
+
+def publish(home: Path, small: bool = False) -> Path:
     """Make `gh:org/lakebase-agent` for whose HOME is `home`, and return a clone to go on in."""
     origin, clone = home / "github" / "org" / "lakebase-agent.git", home / "clone"
     origin.parent.mkdir(parents=True)
@@ -108,6 +120,7 @@ def publish(home: Path) -> Path:
     (clone / "CHANGELOG.md").write_text("# Changelog\n")
     for tag in (*MADE_UP, CURRENT):
         put_this_tree(clone)
+        leave_out_rooms(clone / "template") if small else None
         make_newer(clone) if tag == CURRENT else make_older(clone, MADE_UP.index(tag))
         release(clone, tag)
     return clone
@@ -118,6 +131,13 @@ def put_this_tree(clone: Path) -> None:
     for name in ("template", "hooks"):
         shutil.rmtree(clone / name, ignore_errors=True)
     copy_template(clone)
+
+
+def leave_out_rooms(template: Path) -> None:
+    """Delete from a copy of the template what a small one does not have."""
+    for path in [path for path in template.rglob("*") if path.is_file()]:
+        place = re.sub(r"^\{%[^/]*/", "", path.relative_to(template).as_posix())
+        path.unlink() if not in_small(place.removesuffix(".jinja")) else None
 
 
 def release(clone: Path, tag: str) -> None:

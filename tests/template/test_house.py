@@ -7,7 +7,6 @@ import pytest
 
 from tests.conftest import Renders
 from tests.support import house, imports
-from tests.support.rendering import COMBINATIONS
 
 Rule = Callable[[Path], list[str]]
 LONG = "def long():\n" + "    print()\n" * 36
@@ -45,11 +44,11 @@ RULES: list[Rule] = [
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_no_project_has(renders: Renders, rule: Rule) -> None:
-    assert [f"{c}: {offender}" for c in COMBINATIONS for offender in rule(renders[c])] == []
+    assert [f"{c}: {offender}" for c in renders.chosen for offender in rule(renders[c])] == []
 
 
 def test_no_project_has_complex_functions(renders: Renders) -> None:
-    root = {renders[combination].parent for combination in COMBINATIONS}.pop()
+    root = {renders[combination].parent for combination in renders.chosen}.pop()
     assert house.complex_functions(root) == []
 
 

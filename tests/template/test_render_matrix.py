@@ -42,7 +42,7 @@ Find = Callable[[Path, Combination], Iterable[object]]
 
 def every(renders: Renders, find: Find) -> list[str]:
     """Return what `find` finds in the projects, each with the combination in front."""
-    return [f"{c}: {found}" for c in COMBINATIONS for found in find(renders[c], c)]
+    return [f"{c}: {found}" for c in renders.chosen for found in find(renders[c], c)]
 
 
 def files(project: Path) -> list[Path]:
@@ -103,7 +103,7 @@ def test_a_blank_line_ends_every_table_and_paragraph(renders: Renders) -> None:
 def test_a_fresh_project_needs_no_formatter_and_no_linter(
     renders: Renders, command: list[str]
 ) -> None:
-    root = {renders[combination].parent for combination in COMBINATIONS}.pop()
+    root = {renders[combination].parent for combination in renders.chosen}.pop()
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, "--no-cache", str(root)],
         capture_output=True, text=True, check=False,

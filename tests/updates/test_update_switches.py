@@ -10,7 +10,7 @@ import yaml
 from tests.support.owner import edited as edit_as_owner
 from tests.support.places import IDENTITY, OF_THE_MEMORY
 from tests.support.project import Project, Server, install
-from tests.support.releases import CURRENT, Published, commit, edit
+from tests.support.releases import CURRENT, Published, commit, edit, in_small
 from tests.support.rendering import Combination, expected_files
 
 BOTH = ("short_term", "long_term")
@@ -47,24 +47,24 @@ def data(switch: tuple[str, ...] | str) -> tuple[str, str]:
     return "--data", f"memory=[{', '.join(switch)}]"
 
 
-def check_switch(published: Published, project: Path, start: Combination, to: object) -> None:
+def check_switch(small: Published, project: Path, start: Combination, to: object) -> None:
     """Edit some files that go and some that stay, switch, and compare with what was told."""
     assert isinstance(to, (str, tuple))
-    published.generate(project, CURRENT, start)
-    goes = sorted(expected_files(start) - expected_files(switched(start, to)))
+    small.generate(project, CURRENT, start)
+    goes = sorted(filter(in_small, expected_files(start) - expected_files(switched(start, to))))
     edited = [*goes[::2], IDENTITY, "databricks.yml", "agent_server/tools.py"]
     added = {}
     for name in edited:
         text, added[name] = edit_as_owner(name, (project / name).read_text())
         (project / name).write_text(text)
     commit(project)
-    told = published.update(project, "--dry-run", *data(to)).stdout
+    told = small.update(project, "--dry-run", *data(to)).stdout
     expected = [name + MARK * (name in edited) for name in goes]
     assert re.findall(r"^  delete +(.*)$", told, re.MULTILINE) == expected
-    done = published.update(project, "--yes", *data(to))
+    done = small.update(project, "--yes", *data(to))
     assert (done.returncode, done.stderr) == (0, "")
     assert not any((project / name).exists() for name in goes)
-    stays = expected_files(switched(start, to))
+    stays = [*filter(in_small, expected_files(switched(start, to)))]
     assert [name for name in stays if not (project / name).is_file()] == []
     assert all(added[name] in (project / name).read_text() for name in edited if name in stays)
 
@@ -78,30 +78,30 @@ def slow_and_long(switches: list[Any]) -> list[Any]:
 
 @pytest.mark.parametrize(("start", "to"), slow_and_long(MEMORY_SWITCHES), ids=str)
 def test_another_memory_deletes_exactly_the_announced_files(
-    published: Published, tmp_path: Path, start: tuple[str, ...], to: tuple[str, ...]
+    small: Published, tmp_path: Path, start: tuple[str, ...], to: tuple[str, ...]
 ) -> None:
     framework = "langgraph" if "long_term" in to else "openai"
-    check_switch(published, tmp_path / "p", Combination(framework, start, "local"), to)
+    check_switch(small, tmp_path / "p", Combination(framework, start, "local"), to)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "to"), FLAVOUR_SWITCHES, ids=str)
 def test_another_flavour_deletes_nothing_and_keeps_the_owners_lines(
-    published: Published, tmp_path: Path, start: str, to: str
+    small: Published, tmp_path: Path, start: str, to: str
 ) -> None:
     project = tmp_path / "p"
-    check_switch(published, project, Combination("langgraph", BOTH, start), to)
+    check_switch(small, project, Combination("langgraph", BOTH, start), to)
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
     assert answers["lakebase"] == to
 
 
 def test_an_edited_file_that_another_memory_replaces_is_announced_as_a_conflict(
-    published: Published, tmp_path: Path
+    small: Published, tmp_path: Path
 ) -> None:
-    project = published.generate(tmp_path / "p", CURRENT, Combination("openai", BOTH, "local"))
+    project = small.generate(tmp_path / "p", CURRENT, Combination("openai", BOTH, "local"))
     edit(project / OF_THE_MEMORY, lambda text: text.replace("await memory_store.", "await mine."))
     commit(project)
-    told = published.update(project, "--dry-run", *data(("short_term",))).stdout
+    told = small.update(project, "--dry-run", *data(("short_term",))).stdout
     assert f"  conflict  {OF_THE_MEMORY}\n" in told
 
 

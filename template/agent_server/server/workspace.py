@@ -1,11 +1,12 @@
 """The one client of the Databricks workspace in this process."""
 
 from functools import cache
-
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.config import Config
+from typing import TYPE_CHECKING
 
 from agent_server.settings import SettingsError
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 # The default, five minutes, would delay a shutdown as long when the workspace does not answer. The
 # callers retry anyway: the startup every three seconds, the pool for as long as a turn waits.
@@ -13,11 +14,15 @@ RETRY_SECONDS = 1
 
 
 @cache
-def workspace_client() -> WorkspaceClient:
+def workspace_client() -> "WorkspaceClient":
     """Return the client, which signs in as the environment says; it may block.
 
     Raises SettingsError when the environment has no way to sign in.
     """
+    # They take seconds to import, and nothing offline needs them.
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.config import Config
+
     try:
         return WorkspaceClient(config=Config(retry_timeout_seconds=RETRY_SECONDS))
     except ValueError as error:
