@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from urllib.request import getproxies_environment
 
 from copier.errors import CopierError
@@ -21,6 +22,7 @@ from lakebase_agent.new.command import COMMAND as NEW
 from lakebase_agent.project.git import GitError
 from lakebase_agent.terminal import complain
 from lakebase_agent.update.command import COMMAND as UPDATE
+from lakebase_agent.update.killed import refuse_half_written
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 COMMANDS = (NEW, UPDATE, ADOPT, LINK, DOCTOR, ADD_TOOL)
@@ -56,6 +58,8 @@ def _keep_loopback_direct() -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
+        if "path" in arguments:
+            refuse_half_written(Path(arguments.path))
         code: int = arguments.run(arguments)
     except KeyboardInterrupt:
         complain("stopped; nothing was written")

@@ -28,7 +28,7 @@ async def count_orders() -> str:
 @pytest.fixture
 def project(renders: Renders, workspace: Workspace, tmp_path: Path) -> Path:
     """Return a project whose target prod is linked to that workspace, where its app runs."""
-    combination = Combination("langgraph", (), "local")
+    combination = Combination("langgraph", ("long_term",), "local")
     return Path(shutil.copytree(renders[combination], tmp_path / "p"))
 
 
@@ -93,6 +93,28 @@ def test_what_needs_no_scope_is_no_problem(workspace: Workspace, project: Path) 
     uses(project, AS_USER.format("lambda w: w.current_user.me()"))
     uses(project, 'Mcp("docs", "https://mcp.example.com", as_user=True)')
     assert scopes(project) == []
+
+
+def shares_with(project: Path, groups: str) -> None:
+    """Name the groups that share memories."""
+    path, line = project / "pyproject.toml", "SHARED_MEMORY_GROUPS = "
+    path.write_text(path.read_text().replace(f'{line}""', f'{line}"{groups}"'))
+
+
+def test_groups_that_share_memories_need_a_scope(workspace: Workspace, project: Path) -> None:
+    shares_with(project, "analysts")
+    [found] = scopes(project)
+    assert found["state"] == "problem" and "SHARED_MEMORY_GROUPS" in found["text"]
+    assert "user_api_scopes" in found["command"]
+
+
+def test_any_scope_is_enough_for_groups_that_share_memories(
+    workspace: Workspace, project: Path
+) -> None:
+    shares_with(project, "analysts")
+    asks_for(project, "sql")
+    deployed(workspace, "sql")
+    assert [found["state"] for found in scopes(project)] == ["ok"]
 
 
 def test_a_scope_that_was_never_deployed_is_a_problem(workspace: Workspace, project: Path) -> None:

@@ -7,12 +7,21 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from lakebase_agent.errors import WorkspaceError
+from lakebase_agent.importing.importing import database_url
+from lakebase_agent.terminal import Asker
+from tests.standins.workspace import BRANCH_PATH
 from tests.standins.workspace.embedded import EmbeddedPostgres
 from tests.support.existing_agents import Done, run, write_agent
 
 pytestmark = pytest.mark.slow
 SCHEMA = "memory"
 NOTE = f"app_name: a\nmemory_schema: {SCHEMA}\nlakebase: autoscaling\n"
+BUNDLE = """\
+bundle: {name: a}
+variables: {lakebase_branch: {default: projects/gone/branches/gone}}
+targets: {dev: {}}
+"""
 # As langgraph-checkpoint-postgres 3.x and the OpenAI Agents SDK create them.
 TABLES = """
     CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
@@ -99,6 +108,18 @@ def import_into(agent: Path, *flags: str) -> Done:
 
 def rows(database: psycopg.Connection, query: str) -> list[tuple[object, ...]]:
     return database.execute(f"SELECT {query}").fetchall()
+
+
+@pytest.mark.usefixtures("workspace")
+def test_the_lakebase_is_the_one_that_the_cli_would_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {".lakebase-agent.yml": NOTE, "databricks.yml": BUNDLE}
+    folder = write_agent(tmp_path / "a", files, in_git=False)
+    with pytest.raises(WorkspaceError):
+        database_url(folder, "dev", Asker(interactive=False))
+    monkeypatch.setenv("BUNDLE_VAR_lakebase_branch", BRANCH_PATH)
+    assert "password=" in database_url(folder, "dev", Asker(interactive=False))
 
 
 def test_a_thread_goes_to_the_one_user_that_it_names(

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lakebase_agent.update.killed import way_back
-from tests.support.releases import commit, git
+from lakebase_agent.update.killed import UNDO, way_back
+from tests.support.releases import PROGRAMS, commit, git
 from tests.support.tiny_template import Tiny, open_tiny
 
 SLOW = "agent_server/user.py"  # which the update changes
 SLOWLY = "if [ -e .git/reached ]; then cat; else touch .git/reached; sleep 60; fi"
-KILL = "setsid lakebase-agent update --yes & until ls {found}; do sleep 0.05; done; kill -9 -$!"
+UPDATE = f"setsid '{PROGRAMS}/lakebase-agent' update --yes"
+KILL = UPDATE + " & until ls {found}; do kill -0 $! || exit; sleep 0.05; done; kill -9 -$!"
 REHEARSING, WRITING = '"$TMPDIR"/lakebase-agent-*', ".git/reached"
 
 
@@ -36,7 +37,7 @@ def original(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def left(tiny: Tiny, original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project whose update was killed in the middle of `git apply`."""
     folder = Path(shutil.copytree(original, tmp_path_factory.mktemp("left") / "my agent"))
-    tiny.published.run(folder, "sh", "-c", KILL.format(found=WRITING))
+    kill(tiny, folder, WRITING)
     return folder
 
 
@@ -48,6 +49,12 @@ def project(original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def killed(left: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(left, tmp_path / "my agent"))
+
+
+def kill(tiny: Tiny, project: Path, found: str, **variables: str) -> None:
+    """Update a project, and kill all of it as soon as a file is there."""
+    script = KILL.format(found=found)
+    assert tiny.published.run(project, "sh", "-c", script, **variables).returncode == 0
 
 
 def contents(project: Path) -> dict[str, bytes]:
@@ -62,8 +69,7 @@ def test_before_it_writes_a_kill_leaves_the_project_unchanged(
 ) -> None:
     before = contents(project)
     (tmp_path / "tmp").mkdir()
-    kill = KILL.format(found=REHEARSING)
-    tiny.published.run(project, "sh", "-c", kill, TMPDIR=str(tmp_path / "tmp"))
+    kill(tiny, project, REHEARSING, TMPDIR=str(tmp_path / "tmp"))
     assert (contents(project), way_back(project)) == (before, "")
 
 
@@ -78,6 +84,14 @@ def test_while_it_writes_the_next_update_names_the_command_that_undoes_it(
     subprocess.run(done.stderr.splitlines()[1], cwd=killed, shell=True, check=True)
     assert git(killed, "status", "--porcelain", "--ignored") == ""
     assert tiny.published.update(killed, "--yes").returncode == 0
+
+
+@pytest.mark.parametrize("command", ["link", "doctor", "adopt", "add-tool"])
+def test_while_it_is_half_written_every_command_names_the_way_back(
+    tiny: Tiny, killed: Path, command: str
+) -> None:
+    done = tiny.published.run(killed, "lakebase-agent", command)
+    assert (done.returncode, UNDO in done.stderr) == (2, True)
 
 
 def test_after_the_way_back_nothing_is_said_of_it(killed: Path) -> None:

@@ -14,6 +14,7 @@ from lakebase_agent.targets.target import Target
 from lakebase_agent.workspace.app_scopes import allowed_scopes
 
 CHECK = "scopes"
+GROUPS = "SHARED_MEMORY_GROUPS"
 ADMIN = "ask an administrator of the workspace: Settings, Development, Apps"
 
 
@@ -27,6 +28,7 @@ def check_scopes(project: LinkedProject) -> Iterator[Finding]:
         return
     asked = asked_for(target)
     yield from _check_asked(needed, asked)
+    yield from _check_groups(project.settings, asked)
     wanted = [*dict.fromkeys([*needed, *asked])]
     if not wanted:
         return
@@ -59,6 +61,13 @@ def _check_asked(needed: Mapping[str, str], asked: list[str]) -> Iterator[Findin
     for scope in scopes.without(needed, asked):
         text = f"{needed[scope]} in {tools_file.PLACE} needs {scope}, and it is not asked for"
         yield problem(CHECK, text, f"add {scope} to user_api_scopes of the app in databricks.yml")
+
+
+def _check_groups(settings: Mapping[str, str], asked: list[str]) -> Iterator[Finding]:
+    # Any scope will do: an app that asks for none is sent no token.
+    if settings.get(GROUPS) and not asked:
+        text = f"{GROUPS} needs the user's token, and the app asks for no scope"
+        yield problem(CHECK, text, "add one to user_api_scopes of the app in databricks.yml")
 
 
 def _check_granted(project: LinkedProject, app: App, asked: list[str]) -> Iterator[Finding]:

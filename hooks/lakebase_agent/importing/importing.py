@@ -11,8 +11,9 @@ from lakebase_agent.errors import UsageError, WorkspaceError
 from lakebase_agent.importing.copying import Copied, Copying
 from lakebase_agent.lakebase_variables import written
 from lakebase_agent.project.answers import ADOPTED, read_adopted
-from lakebase_agent.project.bundle import read_bundle, read_target
+from lakebase_agent.project.bundle import read_bundle
 from lakebase_agent.project.env_file import read_env
+from lakebase_agent.targets.target import open_target
 from lakebase_agent.terminal import Asker, Say
 
 SECONDS = 20
@@ -98,7 +99,8 @@ def database_url(folder: Path, target: str, asker: Asker) -> str:
 
     note = read_adopted(folder)
     workspace = Workspace(connect(pick_profile(folder, target, "", note, asker)))
-    values = {**written(read_bundle(folder)), **read_target(folder, target)}
+    bundle = read_bundle(folder)
+    values = {**written(bundle), **open_target(folder, target, bundle).variables}
     if note["lakebase"] == "provisioned":
         name = values.get("lakebase_instance", "")
         (_, host), token = workspace.instance_state(name), workspace.instance_token(name)

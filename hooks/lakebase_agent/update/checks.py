@@ -17,7 +17,6 @@ from lakebase_agent.project.git import (
     uncommitted,
     unwatched,
 )
-from lakebase_agent.update.killed import way_back
 
 # What the template renders is in these folders.
 ROOMS = (".github", "agent_server", "evals", "local", "scripts", "tests")
@@ -31,17 +30,11 @@ SPARSE = "the checkout is sparse: {files} are not there. Run: git sparse-checkou
 UNWATCHED = """\
 git was told not to look at {files}, so that an update could lose what is there. Run:
     git update-index --no-skip-worktree --no-assume-unchanged {files}"""
-KILLED = """\
-an update of {project} was killed while it wrote. To undo it, and what you changed since, run:
-    {command}
-Then update again."""
 LINKED = "an update can't follow {links}: make it a folder instead of a symbolic link, and commit"
 
 
 def check_project(project: Path) -> dict[str, Any]:
     """Return the answers of a project that can be updated; raises UsageError for others."""
-    if command := way_back(project):
-        raise UsageError(KILLED.format(project=project, command=command))
     if read_adopted(project):
         raise UsageError(f"{project} was adopted, not generated. Run: lakebase-agent adopt")
     answers = read_answers(project)

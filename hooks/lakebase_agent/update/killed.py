@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lakebase_agent.errors import UsageError
 from lakebase_agent.project.git import GitError, git, top_of, uncommitted
 
 NOTE = "lakebase-agent-update"
 UNDO = "git checkout HEAD -- . && git clean -d --force ."
+KILLED = """\
+an update of {project} was killed while it wrote. To undo it, and what you changed since, run:
+    {command}
+Then update again."""
 
 
 @contextmanager
@@ -27,6 +32,12 @@ def noted(project: Path, ignored: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         note.unlink(missing_ok=True)
+
+
+def refuse_half_written(project: Path) -> None:
+    """Raise UsageError if an update of a project was killed while it was written."""
+    if command := way_back(project):
+        raise UsageError(KILLED.format(project=project.resolve(), command=command))
 
 
 def way_back(project: Path) -> str:

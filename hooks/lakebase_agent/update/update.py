@@ -12,7 +12,7 @@ from plumbum import ProcessExecutionError
 
 from lakebase_agent.errors import SourceError, UsageError
 from lakebase_agent.project.answers import read_answers
-from lakebase_agent.project.bundle import read_target
+from lakebase_agent.project.bundle import TARGET_FILES, read_target
 from lakebase_agent.questions import to_given
 from lakebase_agent.template import last_line, read_questions
 from lakebase_agent.terminal import ask
@@ -163,7 +163,7 @@ def _needed(answers: Mapping[str, Any]) -> set[str]:
 
 def _left_over(project: Path, variables: set[str]) -> Iterator[str]:
     """Yield which settings of the previous Lakebase to remove: the bundle no longer has them."""
-    for path in sorted(project.glob("workspace.*.yml")):
+    for path in sorted(project.glob(TARGET_FILES)):
         target = path.name.split(".")[1]
         if found := sorted(variables & read_target(project, target).keys()):
             yield f"remove from {path.name}: {', '.join(found)}"

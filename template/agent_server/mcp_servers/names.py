@@ -46,10 +46,11 @@ class NamedTool:
 async def named_tools(
     servers: Sequence[Listed], taken: Collection[str], *place: Any
 ) -> list[NamedTool]:
-    """Return the tools of all servers; a name that is taken gets its server's in front.
+    """Return the tools of all servers; a name that is taken is prefixed with its server's.
 
-    Beside servers of the user, all tools of the app's servers have it: otherwise a name that stands
-    for the user's tool would stand for the app's while the user has none.
+    If any server is used as the user, the names of all tools of the app's servers are prefixed:
+    otherwise a name would mean the user's tool at one time, and the app's whenever the user has
+    none.
     """
     lists = await asyncio.gather(*(server.list_tools(*place) for server in servers))
     mixed = any(server.as_user for server in servers)
