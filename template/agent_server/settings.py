@@ -54,7 +54,7 @@ LIMITS = {
     "OUTPUT_BYTES": 16777216,  # of all events of a turn
     "TOOL_ARGUMENTS_BYTES": 1048576,  # that the model may write for one call
     "TOOL_OUTPUT_BYTES": 1048576,  # of one call; the rest is cut off
-    "RECENT_BYTES": 33554432,  # of threads that a process remembers, so as not to read them again
+    "RECENT_BYTES": 8388608,  # of threads that a process remembers, so as not to read them again
     "TRACE_TEXT_BYTES": 65536,  # of each text in a trace; the rest is cut off
     "PAGE_BYTES": 1048576,  # after which a page of messages or events ends
     "MCP_LIST_SECONDS": 5,  # for a turn to wait for the tools of a server that has not said any yet

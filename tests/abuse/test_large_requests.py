@@ -152,9 +152,10 @@ def send(server: Server, place: str, body: str | bytes) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def idle(server: Server) -> int:
-    """Return the bytes of memory that the server holds once it has answered."""
-    for stream in (False, True, False):
-        assert server.post("Hello", stream=stream).status_code == 200
+    """Return the bytes of memory that the server holds once it has answered in every way."""
+    for way in ({}, {"stream": True}, {"background": True}):
+        assert server.post("Hello", **way).status_code == 200
+    assert send(server, CHAT, json.dumps({"message": "Hello"})).status_code == 200
     return memory_of(server)
 
 

@@ -173,6 +173,7 @@ def test_every_worker_ends_what_it_was_answering(stops: Stops) -> None:
     assert stopped.code == "server_stopping" and "Traceback" not in stopped.log
 
 
+@pytest.mark.long
 @once
 def test_a_reload_ends_what_it_was_answering(stops: Stops, project: Project) -> None:
     def reload(server: Server) -> None:

@@ -161,7 +161,8 @@ def test_a_full_pool_is_called_full(server: Server, database: Database) -> None:
     with database.locked("chats"), ThreadPoolExecutor(45) as many:
         readers = [many.submit(server.http.get, "/api/chats") for _ in range(45)]
         time.sleep(0.5)
-        assert "All connections are in use" in not_ready(server)
+        # On a busy machine the first may only say that there was no answer.
+        assert any("All connections are in use" in not_ready(server) for _ in range(3))
     assert {reader.result().status_code for reader in readers} == {503}
 
 

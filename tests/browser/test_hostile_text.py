@@ -53,7 +53,13 @@ WATCH = """
         }
     }).observe({ type: "longtask" });
 """
+LONG = pytest.mark.long
 hostile = pytest.mark.parametrize("kind", HOSTILE)
+# Where the page never shows Markdown.
+of_some_kinds = pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind in ("script", "handler") else LONG) for kind in HOSTILE],
+)
 
 
 def assert_harmless(here: Visit, place: str = "#conversation, #sidebar nav, dialog ul") -> None:
@@ -84,7 +90,7 @@ def test_hostile_text_in_an_answer_runs_and_requests_nothing(visit: Open, kind: 
     assert_harmless(here)
 
 
-@hostile
+@of_some_kinds
 def test_hostile_text_from_a_tool_stays_text(visit: Open, kind: str) -> None:
     here = visit()
     arguments = json.dumps({"timezone": HOSTILE[kind]})
@@ -95,7 +101,7 @@ def test_hostile_text_from_a_tool_stays_text(visit: Open, kind: str) -> None:
     assert_harmless(here)
 
 
-@hostile
+@of_some_kinds
 def test_hostile_text_in_a_title_stays_text(visit: Open, kind: str) -> None:
     here = visit()
     here.say("hello")
@@ -107,7 +113,7 @@ def test_hostile_text_in_a_title_stays_text(visit: Open, kind: str) -> None:
     assert_harmless(here, "#sidebar nav, h1")
 
 
-@hostile
+@of_some_kinds
 def test_hostile_text_in_a_memory_stays_text(visit: Open, kind: str) -> None:
     here = visit()
     here.say(f"Remember that {HOSTILE[kind]}")
@@ -133,7 +139,10 @@ def test_the_browser_refuses_markup_that_was_not_sanitised(visit: Open) -> None:
     assert here.problems.pop().startswith("error: This document requires 'TrustedHTML'")
 
 
-@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=LONG if number % 2 else ()) for number, kind in enumerate(ENDLESS)],
+)
 def test_text_that_would_take_too_long_to_lay_out_is_there_and_holds_nothing_up(
     visit: Open, model: StandinModel, kind: str
 ) -> None:

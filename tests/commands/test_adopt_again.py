@@ -1,6 +1,7 @@
 """`lakebase-agent adopt` in a project of an earlier release: its owner keeps every edit."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -88,12 +89,21 @@ def check_names(folder: Path) -> None:
             assert place.is_dir() or place.with_suffix(".py").is_file(), f"{path}: {module}"
 
 
-@pytest.fixture(params=FRAMEWORKS)
-def agent(request: pytest.FixtureRequest, flat: Path, tmp_path: Path) -> Path:
-    """Return an agent that the earlier release adopted."""
-    folder = write_agent(tmp_path / "my agent", app_template(request.param))
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def original(
+    request: pytest.FixtureRequest, flat: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return an agent that the earlier release adopted, to be copied."""
+    home = tmp_path_factory.mktemp("original")
+    folder = write_agent(home / "my agent", app_template(request.param))
     adopt_at_release(folder, flat, *FLAGS)
     return folder
+
+
+@pytest.fixture
+def agent(original: Path, tmp_path: Path) -> Path:
+    """Return an agent that the earlier release adopted."""
+    return Path(shutil.copytree(original, tmp_path / "my agent"))
 
 
 def test_every_edit_of_a_module_is_where_it_moved_to(agent: Path, source: Path) -> None:

@@ -134,10 +134,10 @@ def names_in(text: str) -> list[str]:
 
 
 @pytest.fixture
-def project(published: Published, tmp_path: Path) -> Path:
+def project(small: Published, tmp_path: Path) -> Path:
     """Return a project of an earlier release, to which uv added packages."""
     everything = Combination("langgraph", ("short_term", "long_term"), "local")
-    project = published.generate(tmp_path / "p", MADE_UP[1], everything)
+    project = small.generate(tmp_path / "p", MADE_UP[1], everything)
     for added in (["rich>=14"], ["--dev", "hypothesis"], ["fastapi>=0.120"], ["--group", "x", "y"]):
         command = ["uv", "add", "--quiet", "--frozen", *added]
         subprocess.run(command, cwd=project, check=True, capture_output=True)
@@ -150,11 +150,11 @@ UVX = ("uvx", "--quiet", "--from", "copier>=9.19,<10")
 
 @pytest.mark.parametrize("without_tomlkit", [(), UVX], ids=["with tomlkit", "uvx copier"])
 def test_uv_add_and_a_raised_bound_never_conflict(
-    published: Published, project: Path, without_tomlkit: tuple[str, ...]
+    small: Published, project: Path, without_tomlkit: tuple[str, ...]
 ) -> None:
     cache = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True)
     update = (*without_tomlkit, "copier", "update", "--trust", "--defaults")
-    done = published.run(project, *update, UV_CACHE_DIR=cache.stdout.strip())
+    done = small.run(project, *update, UV_CACHE_DIR=cache.stdout.strip())
     assert (done.returncode, git(project, "ls-files", "--unmerged")) == (0, ""), done.stderr
     document = tomllib.loads((project / "pyproject.toml").read_text())
     found, groups = document["project"]["dependencies"], document["dependency-groups"]

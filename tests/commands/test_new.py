@@ -13,6 +13,7 @@ import yaml
 
 from lakebase_agent.new.new import removed_on_ctrl_c
 from lakebase_agent.template import TEMPLATE
+from tests.support.releases import leave_out_rooms
 from tests.support.rendering import copy_template
 
 COMMAND = Path(sys.executable).with_name("lakebase-agent")
@@ -62,6 +63,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def published(home: Path) -> Path:
     """Return a clone of what stands for the published template, tagged with our version."""
     origin, clone = home / "github" / "org" / "lakebase-agent.git", copy_template(home / "clone")
+    leave_out_rooms(clone / "template")
     git(home, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
     git(clone, "init", "--quiet", "--initial-branch=main")
     git(clone, "remote", "add", "origin", str(origin))
@@ -258,8 +260,8 @@ def test_a_file_without_answers_is_refused(questions: Path, home: Path, text: st
     assert not (home / "p").exists()
 
 
-def test_json_output_is_nothing_but_json(template: Path, home: Path) -> None:
-    done = new(home, "p", "--source", template, "--json", "--data", "lakebase=local")
+def test_json_output_is_nothing_but_json(small_template: Path, home: Path) -> None:
+    done = new(home, "p", "--source", small_template, "--json", "--data", "lakebase=local")
     found = json.loads(done.stdout)
     assert (found["folder"], found["installed"]) == (str(home / "p"), False)
     assert found["answers"] == {k: v for k, v in answers(home / "p").items() if k[0] != "_"}
@@ -301,10 +303,10 @@ def test_packages_are_installed(template: Path, home: Path) -> None:
 
 
 def test_the_project_stays_when_its_packages_cannot_be_installed(
-    template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    small_template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV", str(home / "gone"))
-    done = run(home, COMMAND, "new", "p", "--source", template, "--defaults")
+    done = run(home, COMMAND, "new", "p", "--source", small_template, "--defaults")
     assert (done.returncode, "not installed yet" in done.stdout) == (0, True)
     assert "uv sync" in done.stdout.splitlines()[-2]
     assert (home / "p" / "agent_server" / "agent.py").is_file()

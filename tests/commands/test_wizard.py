@@ -72,9 +72,9 @@ class Person:
 
 
 def test_a_person_picks_what_the_workspace_has(
-    template: Path, tmp_path: Path, workspace: Workspace
+    small_template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
-    person = Person(tmp_path, template, **workspace.variables()).answer_the_rest()
+    person = Person(tmp_path, small_template, **workspace.variables()).answer_the_rest()
     person.terminal.expect_exact(f"as {ME}")
     person.answer("Which Lakebase", DOWN * 2 + "\r")
     person.answer("Which branch?", DOWN + "\r").answer("Which serving endpoint answers?")
@@ -87,9 +87,9 @@ def test_a_person_picks_what_the_workspace_has(
 
 @pytest.mark.slow
 def test_a_person_can_pick_an_instance(
-    template: Path, tmp_path: Path, workspace: Workspace
+    small_template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
-    person = Person(tmp_path, template, **workspace.variables()).answer_the_rest()
+    person = Person(tmp_path, small_template, **workspace.variables()).answer_the_rest()
     person.answer("Which Lakebase", DOWN * 5 + "\r").answer("Which serving endpoint")
     person.answer("into vectors?").answer("Generate it?", "y")
     assert person.ends() == 0
@@ -98,10 +98,10 @@ def test_a_person_can_pick_an_instance(
 
 @pytest.mark.slow
 def test_an_answer_that_was_given_is_not_asked_for(
-    template: Path, tmp_path: Path, workspace: Workspace
+    small_template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
     given = ("--data", "lakebase=local", "--data", "model_endpoint=mine")
-    person = Person(tmp_path, template, *given, **workspace.variables())
+    person = Person(tmp_path, small_template, *given, **workspace.variables())
     person.answer_the_rest().answer("into vectors?").answer("Generate it?", "y")
     assert person.ends() == 0
     assert person.answers["model_endpoint"] == "mine"
@@ -112,8 +112,10 @@ def without_a_workspace(person: Person) -> None:
     person.answer("into vectors?")
 
 
-def test_without_a_workspace_the_questions_have_no_lists(template: Path, tmp_path: Path) -> None:
-    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
+def test_without_a_workspace_the_questions_have_no_lists(
+    small_template: Path, tmp_path: Path
+) -> None:
+    person = Person(tmp_path, small_template, DATABRICKS_CONFIG_FILE="none")
     without_a_workspace(person)
     person.terminal.expect_exact("my-agent, with LangGraph")
     person.answer("Generate it?", "y")
@@ -123,10 +125,10 @@ def test_without_a_workspace_the_questions_have_no_lists(template: Path, tmp_pat
 
 
 def test_the_wizard_goes_on_without_a_workspace_that_refuses(
-    template: Path, tmp_path: Path, workspace: Workspace
+    small_template: Path, tmp_path: Path, workspace: Workspace
 ) -> None:
     variables = {**workspace.variables(), "DATABRICKS_TOKEN": "wrong"}
-    person = Person(tmp_path, template, **variables).answer_the_rest()
+    person = Person(tmp_path, small_template, **variables).answer_the_rest()
     person.terminal.expect_exact("Continuing without a workspace")
     person.answer("Which Lakebase holds").answer("endpoint answers?").answer("into vectors?")
     person.answer("Generate it?", "y")
@@ -134,8 +136,10 @@ def test_the_wizard_goes_on_without_a_workspace_that_refuses(
 
 
 @pytest.mark.parametrize("keys", ["n", "\x03", "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
-def test_leaving_at_the_preview_writes_nothing(template: Path, tmp_path: Path, keys: str) -> None:
-    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
+def test_leaving_at_the_preview_writes_nothing(
+    small_template: Path, tmp_path: Path, keys: str
+) -> None:
+    person = Person(tmp_path, small_template, DATABRICKS_CONFIG_FILE="none")
     without_a_workspace(person)
     person.answer("Generate it?", keys)
     assert person.ends() == 130
@@ -143,9 +147,9 @@ def test_leaving_at_the_preview_writes_nothing(template: Path, tmp_path: Path, k
 
 
 def test_a_name_that_does_not_work_is_told_the_rule_within_the_line(
-    template: Path, tmp_path: Path
+    small_template: Path, tmp_path: Path
 ) -> None:
-    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none")
+    person = Person(tmp_path, small_template, DATABRICKS_CONFIG_FILE="none")
     person.answer("App called?", "Not This\r")
     person.terminal.expect_exact("use 2 to 30 of a-z, 0-9 and -, a letter first")
     person.answer("", "\x15good\r").answer("runs the agent?").answer("remember?")
@@ -155,8 +159,10 @@ def test_a_name_that_does_not_work_is_told_the_rule_within_the_line(
 
 
 @pytest.mark.slow
-def test_only_a_lakebase_in_a_workspace_is_asked_its_name(template: Path, tmp_path: Path) -> None:
-    person = Person(tmp_path, template, DATABRICKS_CONFIG_FILE="none").answer_the_rest()
+def test_only_a_lakebase_in_a_workspace_is_asked_its_name(
+    small_template: Path, tmp_path: Path
+) -> None:
+    person = Person(tmp_path, small_template, DATABRICKS_CONFIG_FILE="none").answer_the_rest()
     person.answer("Which Lakebase holds", DOWN + "\r").answer("Which Lakebase project?", "mine\r")
     person.answer("branch of it?").answer("endpoint answers?").answer("into vectors?")
     person.answer("profile of the Databricks CLI").answer("Generate it?", "y")
@@ -191,9 +197,11 @@ def test_a_person_is_offered_to_start_the_project_and_told_its_address(
     assert person.ends() == 0
 
 
-def test_who_does_not_want_to_start_it_has_the_commands(template: Path, tmp_path: Path) -> None:
+def test_who_does_not_want_to_start_it_has_the_commands(
+    small_template: Path, tmp_path: Path
+) -> None:
     person = Person(
-        tmp_path, template, DATABRICKS_CONFIG_FILE="none", UV=shutil.which("true") or ""
+        tmp_path, small_template, DATABRICKS_CONFIG_FILE="none", UV=shutil.which("true") or ""
     )
     without_a_workspace(person)
     person.answer("Generate it?", "y").answer("uv run start-app", "").answer("Start it now?", "n")
@@ -201,8 +209,10 @@ def test_who_does_not_want_to_start_it_has_the_commands(template: Path, tmp_path
     assert "It is ready" not in str(person.terminal.before)
 
 
-def test_nobody_is_offered_a_start_who_wants_no_questions(template: Path, tmp_path: Path) -> None:
-    person = Person(tmp_path, template, "--defaults", UV=shutil.which("true") or "")
+def test_nobody_is_offered_a_start_who_wants_no_questions(
+    small_template: Path, tmp_path: Path
+) -> None:
+    person = Person(tmp_path, small_template, "--defaults", UV=shutil.which("true") or "")
     assert person.ends() == 0
     assert "uv run start-app" in str(person.terminal.before)
     assert "Start it" not in str(person.terminal.before)

@@ -244,7 +244,9 @@ def test_a_sleeping_database_only_delays_the_start(project: Project, workspace: 
 
 
 @once
-@pytest.mark.parametrize("how", ["forbidden", "unauthenticated"])
+@pytest.mark.parametrize(
+    "how", ["forbidden", pytest.param("unauthenticated", marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("path", REFUSALS)
 def test_a_start_waits_for_a_refusing_workspace_and_says_what_was_refused(
     project: Project, workspace: Workspace, path: str, how: str

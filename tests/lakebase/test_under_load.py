@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs addresses of the loopback"),
 ]
 USERS, TOKEN_SECONDS = 8, 5
-ROUNDS, ROUND_SECONDS = 10, 6
+ROUNDS, ROUND_SECONDS = 6, 6
 NOTICE_SECONDS = 5
 SAID = "What did I say?"
 # For what no framework has a part in: the pool, its tokens, and a restart that lets turns end.
@@ -135,7 +135,10 @@ def test_no_turn_fails_when_tokens_live_for_seconds(server: Server, workspace: W
 
 @pytest.mark.parametrize(
     ("server", "how"),
-    [("langgraph", "fast"), *product(("langgraph", "openai"), ("immediate", "away"))],
+    [
+        pytest.param("langgraph", "fast", marks=pytest.mark.long),
+        *product(("langgraph", "openai"), ("immediate", "away")),
+    ],
     indirect=["server"],
 )
 def test_a_database_outage_loses_nothing_and_is_reported_accurately(

@@ -378,7 +378,13 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize(
-    ("desk", "agent", "before"), ELSEWHERE.values(), ids=ELSEWHERE, indirect=["desk"]
+    ("desk", "agent", "before"),
+    [
+        pytest.param(*case, marks=() if name in ("subgraph", "handoff") else pytest.mark.long)
+        for name, case in ELSEWHERE.items()
+    ],
+    ids=ELSEWHERE,
+    indirect=["desk"],
 )
 def test_it_waits_wherever_the_agent_asks(desk: Desk, agent: str, before: list[Call]) -> None:
     with another(desk, agent) as other:

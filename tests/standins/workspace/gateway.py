@@ -76,8 +76,8 @@ class Gateway:
         def abort() -> None:
             for transport in list(self._open):
                 if isinstance(transport, asyncio.WriteTransport):
-                    transport.abort()
-            done.set()
+                    transport.abort()  # which closes it soon
+            self._loop.call_soon(done.set)
 
         self._loop.call_soon_threadsafe(abort)
         done.wait()
