@@ -283,7 +283,11 @@ def test_tables_that_the_app_cannot_use_are_named(workspace: Workspace, project:
 
 
 @pytest.mark.parametrize(
-    "lacking", ["CREATE ON SCHEMA my_agent", "USAGE ON SEQUENCE my_agent.numbers"]
+    "lacking",
+    [
+        pytest.param("CREATE ON SCHEMA my_agent", marks=pytest.mark.long),
+        "USAGE ON SEQUENCE my_agent.numbers",
+    ],
 )
 def test_any_privilege_that_the_app_lacks_is_named(
     workspace: Workspace, project: Path, lacking: str

@@ -38,7 +38,8 @@ def project(request: pytest.FixtureRequest, renders: Renders, environments: Path
     ids=str,
 )
 def test_its_own_tests_pass(project: Project) -> None:
-    project.run_tests()
+    # What mostly waits is the same in all: once is enough.
+    project.run_tests(briefly="background" not in str(project.folder))
 
 
 # Of every combination, the tests of what is rendered lint and format the code.

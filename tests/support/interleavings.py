@@ -196,7 +196,7 @@ def _ends(events: list[str]) -> bool:
 if __name__ == "__main__":
     with open_services(postgres=True, model=False) as variables:
         os.environ.update(variables)
-        examples = int(os.environ.get("EXAMPLES", "25"))
+        examples = int(os.environ.get("EXAMPLES", "15"))
         how = settings(max_examples=examples, stateful_step_count=25, deadline=None)
         run_state_machine_as_test(Interleavings, settings=how)
         print(f"{examples} interleavings held")
