@@ -153,7 +153,8 @@ def send(server: Server, place: str, body: str | bytes) -> httpx.Response:
 @pytest.fixture(scope="module")
 def idle(server: Server) -> int:
     """Return the bytes of memory that the server holds once it has answered in every way."""
-    for way in ({}, {"stream": True}, {"background": True}):
+    ways: list[dict[str, Any]] = [{}, {"stream": True}, {"background": True}]
+    for way in ways:
         assert server.post("Hello", **way).status_code == 200
     assert send(server, CHAT, json.dumps({"message": "Hello"})).status_code == 200
     return memory_of(server)
