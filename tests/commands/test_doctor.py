@@ -4,12 +4,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -26,11 +25,11 @@ from tests.standins.workspace import (
 )
 from tests.standins.workspace.apps import App
 from tests.standins.workspace.state import Endpoint
+from tests.support.commands import Done, run_here
 from tests.support.existing_agents import WITH_APP_YAML, adopted, app_template, write_agent
 from tests.support.rendering import Combination
 
 pytestmark = pytest.mark.generated
-COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
 PLACE = {
     "autoscaling": ("--project", "agents", "--branch", "production"),
     "provisioned": ("--instance", "agent-memory"),
@@ -104,15 +103,12 @@ def project(
     return Path(shutil.copytree(linked(getattr(request, "param", "autoscaling")), tmp_path / "p"))
 
 
-def run(workspace: Workspace, folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+def run(workspace: Workspace, folder: Path, *command: str) -> Done:
     """Run a command of the package in the project."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("DATABRICKS_")}
     path = f"{folder.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        [COMMAND, *command],
-        cwd=folder, env={**clean, **workspace.variables(PATH=path)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with patch.dict(os.environ, {**clean, **workspace.variables(PATH=path)}, clear=True):
+        return run_here(folder, *command)
 
 
 def examine(workspace: Workspace, project: Path) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.places import CHATS, IDENTITY, ITS_TESTS, MIGRATIONS, in_template, module
+from tests.support.places import (
+    CHATS,
+    IDENTITY,
+    ITS_TESTS,
+    MIGRATIONS,
+    OF_THE_MEMORY,
+    in_template,
+    module,
+)
 from tests.support.project import clean_environment
 from tests.support.rendering import REPOSITORY, Combination, copy_template
 
@@ -24,8 +32,8 @@ PATH = os.pathsep.join((str(PROGRAMS), os.environ["PATH"]))
 Edit = Callable[[str], str]
 # Of `agent_server`, what a small template has: every kind of file that a release may change, and
 # what each memory adds. Copier takes a second for 50 files, several times in an update.
-ROOMS = {"database", "server", "threads"}
-SMALL = {CHATS, ITS_TESTS}
+ROOMS = {"threads"}
+SMALL = {CHATS, ITS_TESTS, MIGRATIONS, OF_THE_MEMORY}
 
 
 def git(folder: Path, *arguments: str) -> str:

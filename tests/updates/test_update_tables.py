@@ -115,6 +115,7 @@ def test_users_data_survives_an_update_and_a_rollback(
         assert (LATER in server.log) == recorded
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("project", RELEASES[:1], indirect=True, ids="-".join)
 def test_two_processes_that_start_at_once_migrate_the_tables_once(
     published: Published, project: Project
