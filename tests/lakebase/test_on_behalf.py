@@ -230,6 +230,13 @@ def test_a_server_of_the_workspace_is_asked_as_the_user(
         assert f"SPACE was asked by {user.name}." in user.ask(server, "/call mine_ask_genie")
 
 
+def test_the_tools_of_one_user_are_not_anothers(server: Server, workspace: Workspace) -> None:
+    ada, eve = User(workspace), User(workspace)
+    call = f"/call only_{ada.name.partition('@')[0]}"
+    assert f"was asked by {ada.name}." in ada.ask(server, call)
+    assert "was asked by" not in eve.ask(server, call)
+
+
 def test_a_server_of_the_workspace_is_asked_as_the_app(
     server: Server, workspace: Workspace
 ) -> None:

@@ -159,8 +159,9 @@ def test_a_server_that_refuses_costs_its_call_a_sentence(
     assert "notes was called" in server.ask("/call notes_caller")
 
 
-def test_a_slow_server_costs_its_call_a_sentence(server: Server, tools: Tools) -> None:
-    said = server.ask('/call wait {"seconds": 9}')
+@pytest.mark.parametrize("tool", ["wait", "dawdle"])
+def test_a_slow_server_costs_its_call_a_sentence(server: Server, tools: Tools, tool: str) -> None:
+    said = server.ask(f'/call {tool} {{"seconds": 9}}')
     assert "docs did not answer within 2 seconds" in said
 
 

@@ -95,6 +95,14 @@ def build_tool_server(name: str) -> FastMCP:
         await asyncio.sleep(seconds)
         return f"{name} waited"
 
+    @server.tool()
+    async def dawdle(seconds: float, context: Context) -> str:  # type: ignore[type-arg]
+        """Answer late, and say so again and again until then."""
+        for _ in range(int(seconds * 4)):
+            await context.info("still at it")
+            await asyncio.sleep(0.25)
+        return f"{name} dawdled"
+
     return server
 
 

@@ -37,7 +37,10 @@ class DataApi:
     async def serve_tools(
         self, request: Request, kind: str, body: Json, place: str = ""
     ) -> Response:
-        """Answer as a managed MCP server, whose only tool says who called."""
+        """Answer as a managed MCP server: a tool for all, and one for whoever asks for the list.
+
+        Both say who called.
+        """
         who = request.state.identity.user_name
         match body["method"]:
             case "initialize":
@@ -46,7 +49,8 @@ class DataApi:
                 result = {"protocolVersion": version, "capabilities": {}, "serverInfo": server}
             case "tools/list":
                 schema = {"type": "object", "properties": {}}
-                result = {"tools": [{"name": f"ask_{kind}", "inputSchema": schema}]}
+                names = f"ask_{kind}", f"only_{who.partition('@')[0]}"
+                result = {"tools": [{"name": name, "inputSchema": schema} for name in names]}
             case "tools/call":
                 result = {"content": [{"type": "text", "text": f"{place} was asked by {who}."}]}
             case _:
