@@ -244,6 +244,18 @@ def test_a_server_of_the_workspace_is_asked_as_the_app(
     assert f"main/tools was asked by {APP_PRINCIPAL}." in said
 
 
+@once
+def test_a_server_is_asked_with_the_apps_token_of_the_moment(
+    project: Project, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.identities, "sign_in_seconds", 1)
+    with deployed(project, workspace) as server:
+        user, call = User(workspace), "/call shared_ask_functions"
+        assert APP_PRINCIPAL in user.ask(server.until_ready(), call)
+        workspace.identities.sign_out()
+        assert APP_PRINCIPAL in user.ask(server, call)
+
+
 # Each server of the README's example, and where it is.
 PLACES = {
     "genie": "SPACE_ID",

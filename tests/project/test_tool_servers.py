@@ -203,6 +203,19 @@ def test_servers_that_are_away_at_the_start_keep_nobody_waiting(project: Project
         tools.stop(name)
 
 
+def test_a_server_that_lists_its_tools_late_keeps_nobody_waiting(project: Project) -> None:
+    tools = Tools()
+    tools.docs.delay = 12
+    patience = {"MCP_LIST_SECONDS": "1", "MCP_TIMEOUT_SECONDS": "30"}
+    with Server(project, **{**tools.variables, **patience}) as server:
+        server.until_ready()
+        began = time.monotonic()
+        assert server.post("hello").status_code == 200
+        assert time.monotonic() - began < 6
+    for name in ("docs", "notes", "old"):
+        tools.stop(name)
+
+
 @pytest.mark.parametrize("project", ["openai"], indirect=True)
 def test_a_server_of_the_sdk_lasts_through_its_restart(server: Server, tools: Tools) -> None:
     tools.stop("old")

@@ -35,6 +35,7 @@ class Identities:
 
     def __init__(self) -> None:
         self.credential_seconds = 3600.0  # of the passwords to come
+        self.sign_in_seconds = SIGN_IN_SECONDS  # of the tokens of service principals to come
         self.credentials: dict[str, Credential] = {}
         self.groups: dict[str, list[str]] = {}  # of each user, by name
         self._tokens: dict[str, Identity] = {}
@@ -63,6 +64,10 @@ class Identities:
     def revoke(self, token: str) -> None:
         """Refuse a token from now on."""
         del self._tokens[token]
+
+    def sign_out(self) -> None:
+        """Refuse every token that a service principal was given."""
+        self._tokens = {t: who for t, who in self._tokens.items() if not t.startswith("oauth-")}
 
     def mint(self, identity: Identity) -> Credential:
         """Return a new password for Postgres."""

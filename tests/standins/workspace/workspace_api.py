@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from tests.standins.workspace.content import Content
 from tests.standins.workspace.errors import ApiError, not_found
-from tests.standins.workspace.identities import SIGN_IN_SECONDS, Identities
+from tests.standins.workspace.identities import Identities
 from tests.standins.workspace.state import Experiment, Json
 
 ACCOUNT, WORKSPACE = "6a1c1f0e-0000-4000-8000-000000000001", "1234567890123456"
@@ -55,7 +55,8 @@ class WorkspaceApi:
         if form.get("grant_type") != ["client_credentials"] or token is None:
             text = "Client authentication failed"
             return JSONResponse({"error": "invalid_client", "error_description": text}, 401)
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": SIGN_IN_SECONDS}
+        seconds = self._identities.sign_in_seconds
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
         return JSONResponse(answer)
 
     async def me(self, request: Request) -> Json:
