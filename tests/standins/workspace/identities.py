@@ -39,6 +39,7 @@ class Identities:
         self.credentials: dict[str, Credential] = {}
         self.groups: dict[str, list[str]] = {}  # of each user, by name
         self._tokens: dict[str, Identity] = {}
+        self._expires: dict[str, float] = {}  # of tokens that do, by time.time()
         self._secrets: dict[str, str] = {}
 
     def add_user(self, user_name: str) -> str:
@@ -55,19 +56,18 @@ class Identities:
         """Return a token of the service principal, when the secret is its own."""
         if not secrets.compare_digest(self._secrets.get(client_id, ""), secret) or not secret:
             return None
-        return self._token("oauth-", Identity(client_id, client_id))
+        token = self._token("oauth-", Identity(client_id, client_id))
+        self._expires[token] = time.time() + self.sign_in_seconds
+        return token
 
     def find(self, token: str) -> Identity | None:
         """Return whose token it is."""
-        return self._tokens.get(token)
+        expired = time.time() > self._expires.get(token, float("inf"))
+        return None if expired else self._tokens.get(token)
 
     def revoke(self, token: str) -> None:
         """Refuse a token from now on."""
         del self._tokens[token]
-
-    def sign_out(self) -> None:
-        """Refuse every token that a service principal was given."""
-        self._tokens = {t: who for t, who in self._tokens.items() if not t.startswith("oauth-")}
 
     def mint(self, identity: Identity) -> Credential:
         """Return a new password for Postgres."""
