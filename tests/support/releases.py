@@ -30,8 +30,8 @@ GITHUB = "https://github.com/"
 PROGRAMS = Path(sys.executable).parent
 PATH = os.pathsep.join((str(PROGRAMS), os.environ["PATH"]))
 Edit = Callable[[str], str]
-# Of `agent_server`, what a small template has: every kind of file that a release may change, and
-# what each memory adds. Copier takes a second for 50 files, several times in an update.
+# Of `agent_server`, what a small template has: what the made-up releases change, and some of what a
+# memory brings. Copier takes a second for 50 files, and renders them several times in an update.
 ROOMS = {"threads"}
 SMALL = {CHATS, ITS_TESTS, MIGRATIONS, OF_THE_MEMORY}
 
