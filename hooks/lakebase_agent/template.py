@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from copier import run_copy
 from plumbum import ProcessExecutionError
 
 from lakebase_agent.errors import SourceError
@@ -97,6 +96,9 @@ def render(
 
     Raises SourceError if git can't fetch it, and what Copier raises for answers that don't work.
     """
+    # Copier takes a third of a second to import.
+    from copier import run_copy
+
     try:
         with redirect_stderr(StringIO()):  # sixty lines of file names
             run_copy(

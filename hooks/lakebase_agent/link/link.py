@@ -24,8 +24,6 @@ from lakebase_agent.targets.target import (
 )
 from lakebase_agent.targets.target_file import TargetSettings, to_target
 from lakebase_agent.terminal import Asker, Say
-from lakebase_agent.update.rehearsal import CURRENT
-from lakebase_agent.update.update import UpdateOptions, open_update
 from lakebase_agent.workspace.client import Workspace
 from lakebase_agent.workspace.signing_in import connect, pick_profile
 
@@ -55,6 +53,10 @@ def _switch_and_look_up(
     folder: Path, options: LinkOptions, asker: Asker, say: Say
 ) -> dict[str, Replacement]:
     """Update the project to a flavour of Lakebase that a person picks, then look it up."""
+    # Imports Copier, which takes a third of a second.
+    from lakebase_agent.update.rehearsal import CURRENT
+    from lakebase_agent.update.update import UpdateOptions, open_update
+
     flavour = _pick_flavour(asker, say)
     update = UpdateOptions({"lakebase": flavour}, CURRENT)
     with open_update(folder.resolve(), update) as rehearsal:

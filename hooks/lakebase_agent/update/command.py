@@ -9,9 +9,8 @@ import questionary
 from lakebase_agent.command_line import Command, add_data, add_path, to_answers
 from lakebase_agent.terminal import Asker, ask, complain, is_interactive, say
 from lakebase_agent.update.killed import UNDO
-from lakebase_agent.update.update import LINK as LINK_COMMAND
-from lakebase_agent.update.update import UpdateOptions, update
 
+LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
 DESCRIPTION = """\
 Take the next release of the template, or other answers. Shows what changes
 before it changes it. Your agent.py, prompts.py, tools.py, evals/cases.toml and
@@ -46,6 +45,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # Imports Copier, which takes a third of a second.
+    from lakebase_agent.update.update import UpdateOptions, update
+
     project = Path(arguments.path).resolve()
     interactive = is_interactive()
     options = UpdateOptions(
@@ -71,7 +73,7 @@ def _link(project: Path, interactive: bool) -> None:
         if interactive and ask(questionary.confirm(question)):
             link(project, LinkOptions(), Asker(interactive=True), say)
             return
-    say(f"the project needs to be linked to its Lakebase; commit, then run: {LINK_COMMAND}")
+    say(f"the project needs to be linked to its Lakebase; commit, then run: {LINK}")
 
 
 COMMAND = Command(

@@ -20,7 +20,6 @@ from lakebase_agent.update.changes import TROUBLED, Change, Rehearsal
 from lakebase_agent.update.checks import check_project
 from lakebase_agent.update.rehearsal import open_rehearsal
 
-LINK = "uvx --from git+https://github.com/org/lakebase-agent lakebase-agent link"
 LOOKED_UP = {
     "autoscaling": {"lakebase_branch", "lakebase_database"},
     "provisioned": {"lakebase_instance"},
