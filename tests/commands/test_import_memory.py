@@ -12,7 +12,8 @@ from lakebase_agent.importing.importing import database_url
 from lakebase_agent.terminal import Asker
 from tests.standins.workspace import BRANCH_PATH
 from tests.standins.workspace.embedded import EmbeddedPostgres
-from tests.support.existing_agents import Done, run, write_agent
+from tests.support.commands import Done
+from tests.support.existing_agents import run, write_agent
 
 pytestmark = pytest.mark.slow
 SCHEMA = "memory"

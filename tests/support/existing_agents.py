@@ -1,17 +1,13 @@
 """Agent projects that were not generated, as people have them, written for these tests."""
 
-import io
-import sys
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext
 from pathlib import Path
 from textwrap import dedent
-from typing import NamedTuple
 
-import pytest
-
-from lakebase_agent.cli import main
+from tests.support.commands import Done, run_here
 from tests.support.releases import commit, git
+from tests.support.rendering import without_git
 
 LANGGRAPH_AGENT = """\
 from typing import AsyncGenerator
@@ -317,26 +313,11 @@ def write_agent(folder: Path, files: Mapping[str, str], in_git: bool = True) -> 
     return folder
 
 
-class Done(NamedTuple):
-    """How the command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 def run(folder: Path, template: Path, *flags: str, yes: bool = True) -> Done:
     """Run the command with nobody there to answer."""
-    out, err = io.StringIO(), io.StringIO()
-    command = ["lakebase-agent", "adopt", str(folder), "--source", str(template), *flags]
-    with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [*command, *(["--yes"] if yes else [])])
-        patch.setattr(sys, "stdin", io.StringIO())
-        try:
-            main()
-        except SystemExit as exit:
-            return Done(int(str(exit.code)), out.getvalue(), err.getvalue())
-    return Done(0, out.getvalue(), err.getvalue())
+    command = ["adopt", str(folder), "--source", str(template), *flags]
+    with nullcontext() if (template / ".git").exists() else without_git():
+        return run_here(Path(), *command, *(["--yes"] if yes else []))
 
 
 def adopted(folder: Path, template: Path, *flags: str) -> str:
