@@ -14,6 +14,7 @@ import pexpect
 import pytest
 import yaml
 
+from tests.support.commands import PROGRAM, at_terminal
 from tests.support.existing_agents import (
     HOME_MADE,
     ODD,
@@ -27,8 +28,7 @@ from tests.support.existing_agents import (
     write_agent,
 )
 from tests.support.places import ADOPTED, LAKEBASE, in_template
-from tests.support.project import clean_environment
-from tests.support.releases import PROGRAMS, commit, edit, git
+from tests.support.releases import commit, edit, git
 from tests.support.rendering import copy_template
 
 AUTOSCALING = ("--lakebase", "autoscaling")
@@ -356,18 +356,10 @@ def test_without_a_terminal_it_needs_yes(agent: Path, template: Path) -> None:
     assert not (agent / MEMORY).exists()
 
 
-def at_terminal(agent: Path, template: Path) -> "pexpect.spawn[str]":
-    """Run the command in a terminal, as a person does."""
-    options = ["adopt", str(agent), "--source", str(template), *AUTOSCALING]
-    variables = {k: v for k, v in clean_environment().items() if k != "CI"}
-    program = str(PROGRAMS / "lakebase-agent")
-    return pexpect.spawn(program, options, env=variables, encoding="utf-8", timeout=60)
-
-
 @pytest.mark.parametrize("answer", ["\x03", "n\r"], ids=["ctrl-c", "no"])
 def test_declining_changes_nothing(agent: Path, template: Path, answer: str) -> None:
     before = snapshot(agent)
-    child = at_terminal(agent, template)
+    child = at_terminal(agent, "adopt", "--source", str(template), *AUTOSCALING)
     child.expect(r"Change these \d+ files")
     child.send(answer)
     child.expect("nothing was written")
@@ -391,7 +383,7 @@ def test_a_failure_halfway_through_changes_nothing(agent: Path, template: Path) 
 
 def test_update_in_an_adopted_project_points_to_adopt(agent: Path, template: Path) -> None:
     adopted(agent, template, *AUTOSCALING)
-    command = [str(PROGRAMS / "lakebase-agent"), "update", str(agent)]
+    command = [str(PROGRAM), "update", str(agent)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, "Run: lakebase-agent adopt" in done.stderr) == (2, True)
 
@@ -432,6 +424,7 @@ def test_the_next_version_is_merged_with_the_owners_edits(agent: Path, releases:
     assert "psycopg[binary,pool]>=3.4" in (agent / "pyproject.toml").read_text()
 
 
+@pytest.mark.slow
 def test_a_conflict_is_listed_and_exits_with_1(agent: Path, releases: Path) -> None:
     adopted(agent, releases, *AUTOSCALING)
     module = agent / MEMORY / "database" / "lakebase.py"

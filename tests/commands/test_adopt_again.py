@@ -147,6 +147,7 @@ def test_it_gets_the_settings_that_it_lacks(agent: Path, source: Path) -> None:
     assert "POOL_CONNECTIONS = 20  # to Postgres" in text
 
 
+@pytest.mark.slow
 def test_another_run_changes_nothing(agent: Path, source: Path) -> None:
     edit_every_function(modules_of(agent))
     commit(agent)
@@ -189,6 +190,7 @@ def test_modules_whose_first_text_is_unknown_are_left_alone(
     assert git(agent, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_a_package_in_src_moves_too(flat: Path, source: Path, tmp_path: Path) -> None:
     folder = write_agent(tmp_path / "odd", ODD)
     adopt_at_release(folder, flat, "--lakebase", "provisioned")

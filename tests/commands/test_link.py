@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +25,10 @@ from tests.standins.workspace import (
     Workspace,
     open_workspace,
 )
-from tests.support.commands import Done, run_here
+from tests.support.commands import Done, at_terminal, run_here
 from tests.support.existing_agents import adopted, app_template, write_agent
 from tests.support.rendering import Combination, render
 
-COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
 BOTH = ("short_term", "long_term")
 PLACE = ("--project", "agents", "--branch", "production")
 
@@ -313,6 +311,7 @@ def commit(folder: Path) -> None:
         subprocess.run(["git", *command], cwd=folder, check=True)
 
 
+@pytest.mark.slow
 def test_a_person_can_give_a_project_its_lakebase(workspace: Workspace, versioned: Path) -> None:
     person = wants_a_new_app(picks_autoscaling(versioned))
     picks_the_second_project(person)
@@ -480,8 +479,7 @@ def assert_left(
 
 def terminal(project: Path, *options: str) -> "pexpect.spawn[str]":
     """Run `link` in a terminal, as a person does."""
-    command = ["link", *options]
-    return pexpect.spawn(COMMAND, command, cwd=str(project), encoding="utf-8", timeout=30)
+    return at_terminal(project, "link", *options, **os.environ)
 
 
 def wants_a_new_app(person: "pexpect.spawn[str]") -> "pexpect.spawn[str]":

@@ -148,6 +148,7 @@ def project(small: Published, tmp_path: Path) -> Path:
 UVX = ("uvx", "--quiet", "--from", "copier>=9.19,<10")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("without_tomlkit", [(), UVX], ids=["with tomlkit", "uvx copier"])
 def test_uv_add_and_a_raised_bound_never_conflict(
     small: Published, project: Path, without_tomlkit: tuple[str, ...]

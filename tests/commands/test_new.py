@@ -13,10 +13,10 @@ import yaml
 
 from lakebase_agent.new.new import removed_on_ctrl_c
 from lakebase_agent.template import TEMPLATE
+from tests.support.commands import PROGRAM, at_terminal
 from tests.support.releases import leave_out_rooms
 from tests.support.rendering import copy_template
 
-COMMAND = Path(sys.executable).with_name("lakebase-agent")
 TAG = f"v{version('lakebase-agent')}"
 
 
@@ -29,7 +29,7 @@ def run(folder: Path, *command: str | Path) -> "subprocess.CompletedProcess[str]
 
 
 def new(folder: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    return run(folder, COMMAND, "new", "--no-install", *arguments)
+    return run(folder, PROGRAM, "new", "--no-install", *arguments)
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -51,7 +51,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COPIER_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    monkeypatch.delenv("CI", raising=False)  # where nobody is asked
     # In place of uv: locking for real takes seconds, in a home without a cache.
     (tmp_path / "uv").write_text("#!/bin/sh\ntouch uv.lock\n")
     (tmp_path / "uv").chmod(0o755)
@@ -123,6 +122,7 @@ def test_the_published_template_is_used_at_our_version(published: Path, home: Pa
     assert answers(home / "p")["_src_path"] == TEMPLATE
 
 
+@pytest.mark.slow
 def test_what_new_generates_copier_updates(published: Path, home: Path) -> None:
     new(home, "p", "--defaults")
     (home / "p" / "agent_server" / "prompts.py").write_text("# mine\n")
@@ -181,7 +181,7 @@ def test_where_nobody_can_answer_it_asks_nothing_and_leaves_nothing(
     questions: Path, home: Path, given: str
 ) -> None:
     (home / "answers.yml").write_text("my-agent\nopenai\n" * 9)
-    done = run(home, "sh", "-c", f"{COMMAND} new p --source '{questions}'{given}")
+    done = run(home, "sh", "-c", f"{PROGRAM} new p --source '{questions}'{given}")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "nobody is here to ask; add --defaults" in done.stderr
     assert not (home / "p").exists()
@@ -208,8 +208,7 @@ def test_without_git_a_url_cannot_be_reached(home: Path, monkeypatch: pytest.Mon
 def test_ctrl_c_at_a_question_stops_with_130_and_leaves_nothing(
     questions: Path, home: Path
 ) -> None:
-    arguments = ["new", "p", "--source", str(questions)]
-    terminal = pexpect.spawn(str(COMMAND), arguments, cwd=home, timeout=60)
+    terminal = at_terminal(home, "new", "p", "--source", str(questions), **os.environ)
     terminal.expect("called")
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
@@ -296,7 +295,7 @@ def test_an_interruption_before_the_folder_exists_is_passed_on(tmp_path: Path) -
 def test_packages_are_installed(template: Path, home: Path) -> None:
     uv = run(home, "uv", "cache", "dir").stdout.strip()
     environment = {**os.environ, "UV": "", "UV_CACHE_DIR": uv}
-    command = [str(COMMAND), "new", "p", "--source", str(template), "--json"]
+    command = [str(PROGRAM), "new", "p", "--source", str(template), "--json"]
     done = subprocess.run(command, cwd=home, capture_output=True, text=True, env=environment)
     assert json.loads(done.stdout)["installed"]
     assert (home / "p" / ".venv" / "bin" / "start-app").exists()
@@ -306,7 +305,7 @@ def test_the_project_stays_when_its_packages_cannot_be_installed(
     small_template: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV", str(home / "gone"))
-    done = run(home, COMMAND, "new", "p", "--source", small_template, "--defaults")
+    done = run(home, PROGRAM, "new", "p", "--source", small_template, "--defaults")
     assert (done.returncode, "not installed yet" in done.stdout) == (0, True)
     assert "uv sync" in done.stdout.splitlines()[-2]
     assert (home / "p" / "agent_server" / "agent.py").is_file()

@@ -184,6 +184,7 @@ def with_langgraph(folder: Path, parameters: str) -> None:
     python.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_a_call_that_the_installed_packages_do_not_take_is_refused(
     template: Path, tmp_path: Path
 ) -> None:

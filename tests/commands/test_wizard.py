@@ -1,7 +1,6 @@
 """`lakebase-agent new` at a terminal: lists to pick from, the preview, and going on without."""
 
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -12,10 +11,10 @@ import yaml
 
 from lakebase_agent.new.new import find_uv
 from tests.standins.workspace import BRANCH, INSTANCE, ME, PROJECT, Workspace, open_workspace
-from tests.support.project import clean_environment, free_port
+from tests.support.commands import at_terminal
+from tests.support.project import free_port
 from tests.support.rendering import REPOSITORY
 
-COMMAND = str(Path(sys.executable).with_name("lakebase-agent"))
 DOWN = "\x1b[B"
 
 
@@ -29,16 +28,12 @@ class Person:
     """Somebody at a terminal who generates a project called `my agent`."""
 
     def __init__(self, home: Path, template: Path, *options: str, **variables: str) -> None:
-        here = {k: v for k, v in clean_environment().items() if k != "CI"}
-        here |= {"HOME": str(home), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
         arguments = ["new", "my agent", "--source", str(template), *options]
         if "UV" not in variables:
             arguments.append("--no-install")
         self.project = home / "my agent"
-        self.terminal = pexpect.spawn(
-            COMMAND, arguments, cwd=str(home), encoding="utf-8", timeout=40, dimensions=(50, 80),
-            env={**here, "LAKEBASE_AGENT_NO_HOOKS": "1", **variables},
-        )  # fmt: skip
+        given = {"HOME": str(home), "LAKEBASE_AGENT_NO_HOOKS": "1", **variables}
+        self.terminal = at_terminal(home, *arguments, **given)
 
     def answer(self, question: str, keys: str = "\r") -> "Person":
         """Wait for a question, and press keys."""

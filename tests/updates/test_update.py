@@ -13,13 +13,12 @@ import yaml
 from lakebase_agent.update.changes import Change, in_order, parses
 from lakebase_agent.update.rehearsal import OWNERS
 from tests.standins.workspace import open_workspace
+from tests.support.commands import at_terminal
 from tests.support.owner import LINKED
 from tests.support.places import IDENTITY
-from tests.support.project import clean_environment
 from tests.support.releases import (
     CURRENT,
     MADE_UP,
-    PROGRAMS,
     Published,
     commit,
     edit,
@@ -151,6 +150,7 @@ def test_an_update_can_go_to_a_release_or_stay_at_it(published: Published, proje
     assert answers(project)["app_name"] == "other"
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_what_changes_and_writes_nothing(
     published: Published, project: Path
 ) -> None:
@@ -288,7 +288,7 @@ def test_without_a_terminal_edits_are_not_deleted_without_yes(
 def test_a_person_is_asked_before_files_are_deleted(
     published: Published, current: Path, reply: str, code: int, there: bool
 ) -> None:
-    terminal = at_terminal(published, current, "--data", "memory=[long_term]")
+    terminal = updating(published, current, "--data", "memory=[long_term]")
     terminal.expect("Go on. Files: " + f"{len(LEASES)} deleted")
     terminal.send(reply)
     terminal.expect(pexpect.EOF)
@@ -297,16 +297,12 @@ def test_a_person_is_asked_before_files_are_deleted(
     assert (current / LEASES[0]).exists() == there
 
 
-def at_terminal(
+def updating(
     published: Published, project: Path, *arguments: str, **more: str
 ) -> "pexpect.spawn[str]":
-    variables = {k: v for k, v in clean_environment().items() if k != "CI"}
+    """Run `lakebase-agent update` in a terminal."""
     place = {"HOME": str(published.home), "COPIER_CACHE_DIR": str(published.home / "cache")}
-    terminal = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
-    return pexpect.spawn(
-        str(PROGRAMS / "lakebase-agent"), ["update", *arguments], cwd=project,
-        env={**variables, **place, **terminal, **more}, encoding="utf-8", timeout=60,
-    )  # fmt: skip
+    return at_terminal(project, "update", *arguments, **place, **more)
 
 
 def answer(person: "pexpect.spawn[str]", question: str, keys: str) -> None:
@@ -317,7 +313,7 @@ def answer(person: "pexpect.spawn[str]", question: str, keys: str) -> None:
 
 def test_ctrl_c_leaves_the_project_unchanged(published: Published, project: Path) -> None:
     before = snapshot(project)
-    terminal = at_terminal(published, project)
+    terminal = updating(published, project)
     terminal.expect("Go on. Files: 1 deleted")
     terminal.sendintr()
     terminal.expect(pexpect.EOF)
@@ -332,7 +328,7 @@ def test_a_signal_at_any_time_leaves_the_project_unchanged_or_updated(
     published: Published, project: Path, after: float
 ) -> None:
     before = snapshot(project)
-    terminal = at_terminal(published, project, "--yes")
+    terminal = updating(published, project, "--yes")
     time.sleep(after)
     terminal.kill(signal.SIGINT)
     terminal.expect(pexpect.EOF)
@@ -508,7 +504,7 @@ def test_a_person_is_asked_the_new_questions_and_can_link_at_once(
 ) -> None:
     with open_workspace() as workspace:
         options = ("--data", "lakebase=provisioned", "--data", "profile=")
-        person = at_terminal(published, current, *options, **workspace.variables())
+        person = updating(published, current, *options, **workspace.variables())
         answer(person, "Which Lakebase instance", "agent-memory\r")
         answer(person, "Do it now", "y")
         answer(person, "Which app", "\r")

@@ -33,7 +33,7 @@ RELEASES = [*MADE_UP, *releases_of(REPOSITORY)]
 # combination with the release that differs most, and with the last. That each release's files
 # become this one's is tested in test_merging_releases.py.
 SOME = [(PAIRWISE[place % len(PAIRWISE)], tag) for place, tag in enumerate(RELEASES)]
-# By default only the last; slow ones have the first two, made up and real.
+# The first two, made up and real, and the last.
 ENDS = (MADE_UP[0], RELEASES[len(MADE_UP)], RELEASES[-1])
 SLOW, LONG = (pytest.mark.slow,), (pytest.mark.slow, pytest.mark.long)
 EACH = [pytest.param(*case, marks=LONG) for case in zip(PAIRWISE, cycle(RELEASES), strict=False)]
@@ -86,10 +86,7 @@ def check_update(published: Published, project: Path, release: str, wanted: Comb
 
 @pytest.mark.parametrize(
     ("combination", "release"),
-    [
-        pytest.param(*case, marks=() if case[1] == ENDS[-1] else SLOW if case[1] in ENDS else LONG)
-        for case in SOME
-    ],
+    [pytest.param(*case, marks=SLOW if case[1] in ENDS else LONG) for case in SOME],
     ids=str,
 )
 def test_an_edited_project_takes_this_release(

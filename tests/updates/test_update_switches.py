@@ -95,6 +95,7 @@ def test_another_flavour_deletes_nothing_and_keeps_the_owners_lines(
     assert answers["lakebase"] == to
 
 
+@pytest.mark.slow
 def test_an_edited_file_that_another_memory_replaces_is_announced_as_a_conflict(
     small: Published, tmp_path: Path
 ) -> None:
