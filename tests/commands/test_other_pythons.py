@@ -31,7 +31,9 @@ class Installed(NamedTuple):
         return done.stdout
 
 
-@pytest.fixture(scope="module", params=["3.12", "3.13", OLDEST])
+@pytest.fixture(
+    scope="module", params=[pytest.param("3.12", marks=pytest.mark.long), "3.13", OLDEST]
+)
 def installed(
     request: pytest.FixtureRequest, published: Published, tmp_path_factory: pytest.TempPathFactory
 ) -> Installed:

@@ -17,8 +17,7 @@ pytestmark = pytest.mark.generated
 LAST = list(releases_of(REPOSITORY))[-1:]
 FIRST, SECOND = zip(MADE_UP, FRAMEWORKS, strict=True)
 RELEASES = [
-    FIRST,
-    pytest.param(SECOND, marks=pytest.mark.long),
+    *(pytest.param(made_up, marks=pytest.mark.long) for made_up in (FIRST, SECOND)),
     *product(LAST, FRAMEWORKS),
 ]
 ADA = {"X-Forwarded-User": "ada"}
