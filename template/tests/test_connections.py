@@ -3,16 +3,19 @@
 import asyncio
 import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from psycopg_pool import PoolTimeout
 
-from agent_server.database.connections import Pool
+from agent_server.database import connections
+from agent_server.database.connections import BoundedConnection, Pool
 
 SIZE = 4
 HANGS = "SELECT pg_sleep(60)"
+THERE = "SELECT FROM pg_stat_activity WHERE pid = %s"
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lost'"
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("server")
 async def open_small_pool() -> AsyncIterator[Pool]:
     options = {"min_size": 1, "max_size": SIZE, "timeout": 10, "check": Pool.check_connection}
     kwargs = {"autocommit": True, "application_name": "lost"}
+    options["connection_class"] = BoundedConnection
     async with Pool(os.environ["DATABASE_URL"], open=False, kwargs=kwargs, **options) as pool:
         yield pool
         await use_every_connection(pool)
@@ -137,5 +141,29 @@ def test_a_cancelled_pipeline_leaves_no_connection_behind_that_is_in_it() -> Non
                 users = [asyncio.create_task(use(pool)) for _ in range(SIZE)]
                 await asyncio.sleep(chance.random() / 50)
                 await cancel(*users, times=chance.choice([1, 2]))
+
+    asyncio.run(main())
+
+
+async def stays(pool: Pool, text: str) -> bool:
+    """Return whether a connection is still there a while after it was sent a text."""
+    async with pool.connection() as connection:
+        pid = connection.info.backend_pid
+        await connection.execute("SELECT %s::text", [text])
+    await asyncio.sleep(0.5)
+    async with pool.connection() as connection:
+        return (await connection.execute(THERE, [pid])).rowcount == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a connection carried")
+@pytest.mark.parametrize(("size", "kept"), [(2_000_000, False), (1000, True)])
+def test_the_memory_of_a_large_statement_is_not_kept(
+    monkeypatch: pytest.MonkeyPatch, size: int, kept: bool
+) -> None:
+    monkeypatch.setattr(connections, "RENEW_SECONDS", 0)
+
+    async def main() -> None:
+        async with open_small_pool() as pool:
+            assert await stays(pool, "x" * size) == kept
 
     asyncio.run(main())

@@ -5,8 +5,10 @@ Whoever waits for or holds one may be cancelled at any moment, and Postgres may 
 
 import asyncio
 import socket
+import struct
+import sys
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -24,6 +26,9 @@ Result = TypeVar("Result")
 
 FRESH_SECONDS = 2  # after an answer, while a connection is taken for alive
 CLOSE_SECONDS = 2  # for what is still under way when the pool closes
+LARGE_BYTES = 1 << 20  # that were sent and received at once: libpq keeps buffers as large
+RENEW_SECONDS = 5  # until the pool connects anew, and is rid of them
+COUNTS = 120  # where Linux's `struct tcp_info` has the bytes that were sent, then those received
 
 
 class Pool(AsyncConnectionPool[Connection]):
@@ -34,13 +39,12 @@ class Pool(AsyncConnectionPool[Connection]):
     a connection back. Here both happen in tasks that nobody cancels.
     """
 
-    # Names with two underscores can't clash with those of the library's class.
-
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, **options)  # which has no names with two underscores
         self.__free = asyncio.Semaphore(self.max_size)
         self.__waiting = 0
         self.__under_way: set[asyncio.Task[Any]] = set()
+        self.__renewal: asyncio.TimerHandle | None = None
 
     async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109
         """Take a connection out of the pool.
@@ -104,8 +108,16 @@ class Pool(AsyncConnectionPool[Connection]):
     async def __put(self, conn: Connection) -> None:
         if conn.pgconn.pipeline_status != PipelineStatus.OFF:  # its pipeline was cut off
             await conn.close()
+        elif isinstance(conn, BoundedConnection) and conn.carried() > LARGE_BYTES:
+            loop = asyncio.get_running_loop()
+            self.__renewal = self.__renewal or loop.call_later(RENEW_SECONDS, self.__renew)
         await super().putconn(conn)
         self.__free.release()
+
+    def __renew(self) -> None:
+        self.__renewal = None
+        if not self.closed:
+            self.apart(self.drain())
 
 
 class BoundedConnection(AsyncConnection[Row]):
@@ -117,6 +129,7 @@ class BoundedConnection(AsyncConnection[Row]):
 
     answer_seconds = 0
     answered_at = float("-inf")
+    _carried = 0
 
     async def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         """Wait for what `gen` does on the connection, as psycopg does for each statement."""
@@ -136,11 +149,17 @@ class BoundedConnection(AsyncConnection[Row]):
         if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
             return
         # Not a cancellation: it would ask the same server to cancel, and could lose the connection.
-        end = socket.socket(fileno=self.pgconn.socket)
-        try:
+        with _socket_of(self) as end:
             end.shutdown(socket.SHUT_RDWR)
-        finally:
-            end.detach()  # the connection still closes it
+
+    def carried(self) -> int:
+        """Return how many bytes were sent and received since the last call, where Linux tells."""
+        before = self._carried
+        if sys.platform == "linux" and not self.closed:
+            with _socket_of(self) as end, suppress(OSError):  # a socket that is not of TCP
+                counts = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, COUNTS + 16)
+                self._carried = sum(struct.unpack_from("QQ", counts, COUNTS))
+        return self._carried - before
 
 
 def is_fresh(connection: AsyncConnection[Any]) -> bool:
@@ -152,22 +171,22 @@ def is_fresh(connection: AsyncConnection[Any]) -> bool:
     assert isinstance(connection, BoundedConnection)
     if monotonic() - connection.answered_at > FRESH_SECONDS:
         return False
-    end = socket.socket(fileno=connection.pgconn.socket)
-    try:
+    with _socket_of(connection) as end, suppress(OSError):
         end.setblocking(False)
-        end.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return True
-    except OSError:
-        pass
-    finally:
-        end.detach()  # the connection still closes it
+        try:
+            end.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
     return False
 
 
-def bounded(base: type[AsyncConnection[Any]]) -> type[AsyncConnection[Any]]:
-    """Return a class of connections like `base`, which are bounded."""
-    return type(f"Bounded{base.__name__}", (BoundedConnection, base), {})
+@contextmanager
+def _socket_of(connection: AsyncConnection[Any]) -> Iterator[socket.socket]:
+    end = socket.socket(fileno=connection.pgconn.socket)
+    try:
+        yield end
+    finally:
+        end.detach()  # the connection still closes it
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from psycopg_pool import PoolTimeout
 from agent_server.database.connections import (
     BoundedConnection,
     answers_within,
-    bounded,
     is_fresh,
 )
 from agent_server.database.connections import Connection as Connection
@@ -110,8 +109,12 @@ def _lakebase_pool(client: "WorkspaceClient", options: dict[str, Any]) -> Pool:
     # Its pool is never opened: ours connects as that one would.
     source = lakebase.pool
     kwargs = {**source.kwargs, **_connection_options()}
-    options.update(kwargs=kwargs, connection_class=bounded(source.connection_class))
+    options.update(kwargs=kwargs, connection_class=_bounded(source.connection_class))
     return Pool(source.conninfo, open=False, **options)
+
+
+def _bounded(base: type[AsyncConnection[Any]]) -> type[AsyncConnection[Any]]:
+    return type(f"Bounded{base.__name__}", (BoundedConnection, base), {})
 
 
 def _plain_pool(options: dict[str, Any]) -> Pool:
