@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls
+from lakebase_agent.adopt.code.reading.modules import read_modules
 from lakebase_agent.adopt.existing_agent import examine_agent
 from lakebase_agent.lakebase_variables import written
 from lakebase_agent.targets.target_file import TargetSettings, to_target

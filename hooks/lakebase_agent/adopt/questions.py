@@ -6,7 +6,8 @@ from typing import Any
 
 from lakebase_agent.adopt.adoption import Adoption, AdoptOptions
 from lakebase_agent.adopt.bundle.apps import App
-from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls
+from lakebase_agent.adopt.code.reading.modules import read_modules
 from lakebase_agent.adopt.existing_agent import KINDS, NO_AGENT, ExistingAgent
 from lakebase_agent.adopt.place import choose_place
 from lakebase_agent.errors import UsageError
