@@ -208,3 +208,55 @@ def test_a_wired_agent_is_told_where_the_thread_comes_from(template: Path, tmp_p
     folder = write_agent(tmp_path / "a", app_template("openai"))
     said = " ".join(adopted(folder, template, "--wire", *FLAGS).split())
     assert "A request without custom_inputs.thread_id starts a new thread" in said
+
+
+APP = "resources: {apps: {a: {name: a, config: {command: [run], %s}, %s}}}\n"
+WRONG = {
+    "resources: [1]": "resources is a list, not a mapping",
+    "resources: {apps: [a]}": "resources.apps is a list, not a mapping",
+    "include: other.yml": "include is 'other.yml', not a list",
+    "targets: [dev]": "targets is a list, not a mapping",
+    "variables: {schema: mine}": "variables.schema is 'mine', not a mapping",
+    APP % ("env: '${var.env}'", "x: 1"): "config.env is '${var.env}', not a list",
+    APP % ("env: [A]", "x: 1"): "config.env[0] is 'A', not a mapping",
+    APP % ("env: []", "resources: '${var.r}'"): "resources is '${var.r}', not a list",
+    "targets: {dev: {resources: {apps: {a: []}}}}": "targets.dev.resources.apps.a is a list",
+}
+
+
+@pytest.mark.parametrize("part", WRONG)
+def test_a_bundle_that_can_not_be_added_to_is_refused_by_the_part(
+    template: Path, tmp_path: Path, part: str
+) -> None:
+    files = {**app_template("openai"), "databricks.yml": f"bundle: {{name: b}}\n{part}\n"}
+    done = run(write_agent(tmp_path / "a", files), template, *FLAGS)
+    assert (done.returncode, WRONG[part] in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("text", ["- a\n", "env: {A: b}\n", "env: [A]\n"])
+def test_an_app_yaml_that_can_not_be_added_to_is_refused(
+    template: Path, tmp_path: Path, text: str
+) -> None:
+    files = {**app_template("openai"), "databricks.yml": "bundle: {name: b}\n", "app.yaml": text}
+    done = run(write_agent(tmp_path / "a", files), template, *FLAGS)
+    assert (done.returncode, "app.yaml" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "step"),
+    [
+        ("", "uv init --bare && uv add -r requirements.in.txt"),
+        ("[tool.ruff]\n", "give pyproject.toml a [project]"),
+        ('[project]\nname = "a"\ndynamic = ["dependencies"]\n', "out of its `dynamic`"),
+    ],
+)
+def test_the_commands_that_move_requirements_suit_the_pyproject_toml_that_is_there(
+    template: Path, tmp_path: Path, pyproject: str, step: str
+) -> None:
+    files = {**app_template("openai"), "requirements.in.txt": "x\n", "pyproject.toml": pyproject}
+    folder = write_agent(tmp_path / "a", files, in_git=False)
+    if not pyproject:
+        (folder / "pyproject.toml").unlink()
+    done = run(folder, template, *FLAGS)
+    assert (done.returncode, step in done.stderr) == (2, True)
+    assert ("uv init" in done.stderr) == (not pyproject)
