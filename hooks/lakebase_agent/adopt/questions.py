@@ -108,6 +108,8 @@ def _app_name(agent: ExistingAgent, app: App | None) -> str:
 
 
 def _given_answers(options: AdoptOptions) -> dict[str, str]:
+    if options.embedding_dims and not options.embedding_dims.isdecimal():
+        raise UsageError(f"--embedding-dims {options.embedding_dims!r} is not a number")
     answers = {
         "lakebase_project": options.project,
         "lakebase_branch": options.branch,
