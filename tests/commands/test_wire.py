@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lakebase_agent.adopt.code.reading.modules import read_modules
+from lakebase_agent.adopt.code.reading.own_memory import find_own_memory
 from lakebase_agent.adopt.code.wire import Wired, wire
 from lakebase_agent.adopt.existing_agent import examine_agent
 from lakebase_agent.adopt.place import Place
@@ -332,3 +334,49 @@ def test_what_stands_in_the_way_of_the_lines_is_printed_first(
     said = adopted(write_agent(tmp_path / "a", of_web(call=call)), template, *FLAGS)
     first = said.partition("takes more than edits of its lines:")[2].partition("Now connect")[0]
     assert f"{AGENT}:13: its stream is not read by a loop here" in first
+
+
+INNER = """\
+from fastapi import Request
+from langchain.agents import create_agent
+from langgraph.graph import StateGraph
+
+poet = create_agent("any", tools=[])
+
+
+async def write(state):
+    return await poet.ainvoke(state)
+
+
+graph = StateGraph(dict).add_node("write", {node}).compile()
+
+
+async def ask(web: Request, thread: {kind}):
+    return await graph.ainvoke([], {{"configurable": {{"thread_id": {thread}}}}})
+"""
+
+
+LAMBDA = "write).add_node('other', lambda state: poet.invoke(state)"
+
+
+@pytest.mark.parametrize("node", ["write", LAMBDA])
+def test_an_agent_that_a_node_runs_is_in_the_turn_of_its_graph(tmp_path: Path, node: str) -> None:
+    text = INNER.format(node=node, kind="str", thread="thread")
+    result = wired(tmp_path / "a", of_web() | {AGENT: text}, "langgraph")
+    assert result.problems == []
+    assert "return await poet.ainvoke(state)" in result.files[AGENT]
+    assert result.files[AGENT].count("turn.graph(") == 1
+
+
+def test_a_thread_that_is_made_text_is_given_as_text(tmp_path: Path) -> None:
+    text = INNER.format(node="write", kind="uuid.UUID", thread="str(thread)")
+    result = wired(tmp_path / "a", of_web() | {AGENT: text}, "langgraph")
+    assert "open_turn(web.headers, str(thread)) as turn" in result.files[AGENT]
+
+
+def test_a_memory_that_no_statement_opens_is_told_all_the_same(tmp_path: Path) -> None:
+    more = (
+        "from databricks_langchain import AsyncCheckpointSaver\n\nsaver = AsyncCheckpointSaver()\n"
+    )
+    agent = examine_agent(write_agent(tmp_path / "a", of_web(more=more), in_git=False))
+    assert find_own_memory(read_modules(agent)).lines == [f"{AGENT}:6 opens it"]

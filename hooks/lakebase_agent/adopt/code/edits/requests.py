@@ -1,6 +1,7 @@
 """Who asks, and in which thread: the arguments of `open_turn`, in terms of the owner's code."""
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ THREADS = ("thread_id", "session_id", "conversation_id", "chat_id", "thread")
 HTTP = r"(fastapi|starlette)\..*\b(Request|WebSocket|HTTPConnection)"
 MLFLOW = r"mlflow\..*Request"
 ANY = "typing.Any"
+BUILT_IN = set(dir(builtins))
 HEADERS = "get_request_headers"
 THREAD_ID_OF = "thread_id_of"
 NO_REQUEST = "no request is there to say who asks: give the function `request: Request`"
@@ -87,7 +89,7 @@ def _kind(module: Module, annotation: ast.expr) -> str:
 def _own_thread(site: Site, functions: list[Function], own: OwnMemory, line: int) -> str:
     """Return what the owner's own memory knows the thread by; empty if that can't be seen."""
     for value in _thread_values(functions[0], own):
-        names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)} - BUILT_IN
         if all(_is_assigned(name, functions, line) for name in names) and names:
             return site.module.code.of(value)
     return ""

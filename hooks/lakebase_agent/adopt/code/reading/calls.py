@@ -51,6 +51,7 @@ def find_calls(modules: list[Module], framework: str) -> AgentCalls:
     builders = [module for module in modules if module.source.imports & IMPORTS[framework]]
     makers = set(_makers(builders, framework))
     agents = {name for m in builders for name in _agents(m, framework, makers)} | makers
+    steps = set(_steps(modules, framework))
     own = {part for m in modules for part in PurePosixPath(m.path).with_suffix("").parts}
     for module in modules:
         imported = agents & set(_imported(module, own))
@@ -61,10 +62,37 @@ def find_calls(modules: list[Module], framework: str) -> AgentCalls:
         for call in module.calls:
             if is_build(module, call, framework):
                 found.builds.append(Site(module, call))
-            if runs.has(call.func) and not _in_turn(module, call):
+            inside = _in_turn(module, call) or bool(steps & _functions_around(module, call))
+            if runs.has(call.func) and not inside:
                 found.runs.append(Site(module, call))
         found.handed.extend(runs.handed())
     return found
+
+
+def _steps(modules: list[Module], framework: str) -> Iterator[str]:
+    """Yield the functions that a graph runs as its nodes or tools: in the turn of who runs it."""
+    if framework != "langgraph":
+        return
+    for module in modules:
+        for call in module.calls:
+            given = [*call.args, *(word.value for word in call.keywords)]
+            if last_name(call.func) == "add_node":
+                yield from filter(None, map(last_name, given))
+                yield from (str(id(item)) for item in given)  # of a lambda
+            elif is_build(module, call, framework):
+                lists = (item.elts for item in given if isinstance(item, ast.List))
+                yield from filter(None, (last_name(tool) for tools in lists for tool in tools))
+        for node in ast.walk(module.code.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                marks = (m.func if isinstance(m, ast.Call) else m for m in node.decorator_list)
+                if any(last_name(mark) == "tool" for mark in marks):
+                    yield node.name
+
+
+def _functions_around(module: Module, call: ast.Call) -> set[str]:
+    """Return what `_steps` calls the functions that a call is in."""
+    around = list(module.code.ancestors(call))
+    return {str(getattr(node, "name", id(node))) for node in around}
 
 
 def _imported(module: Module, own: set[str]) -> Iterator[str]:

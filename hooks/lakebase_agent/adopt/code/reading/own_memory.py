@@ -101,11 +101,12 @@ def _defines_tools(function: FunctionDef) -> bool:
 
 def _lines(module: Module, found: OwnMemory) -> Iterator[str]:
     """Yield where a module opens a memory or makes tools of it."""
+    assigned = set()
     for node in ast.walk(module.code.tree):
-        if isinstance(node, ast.withitem) and found.kinds(node.context_expr):
-            call = called(node.context_expr)
-            yield f"{module.path}:{call.lineno} opens it"  # type: ignore[attr-defined]
+        if isinstance(node, ast.Call) and found.kinds(node) and id(node) not in assigned:
+            yield f"{module.path}:{node.lineno} opens it"
         elif isinstance(node, FunctionDef) and node.name in {*found.openers, *found.makers}:
             yield f"{module.path}:{node.lineno} {node.name}"
         elif isinstance(node, ast.Assign) and "session" in found.kinds(called(node.value)):
+            assigned.add(id(called(node.value)))
             yield f"{module.path}:{node.lineno} {module.code.of(node.targets[0])}"
