@@ -380,3 +380,47 @@ def test_a_memory_that_no_statement_opens_is_told_all_the_same(tmp_path: Path) -
     )
     agent = examine_agent(write_agent(tmp_path / "a", of_web(more=more), in_git=False))
     assert find_own_memory(read_modules(agent)).lines == [f"{AGENT}:6 opens it"]
+
+
+DESK = """\
+from agents import Agent, Runner, function_tool
+from agents.extensions.memory import SQLAlchemySession
+from fastapi import Request
+
+poet = Agent("poet")
+
+
+@function_tool
+async def write(own, text):
+    return await Runner.run(poet, text{context})
+
+
+desk = Agent("desk", tools=[write])
+
+
+async def ask(web: Request, thread):
+    session = SQLAlchemySession.from_url(thread, url="postgresql:")
+    return await Runner.run(desk, "hi", session=session, context=None)
+"""
+
+
+def test_an_agent_that_a_tool_runs_has_the_context_of_its_call(tmp_path: Path) -> None:
+    files = app_template("openai") | {AGENT: DESK.format(context=", context=own.context")}
+    result = wired(tmp_path / "a", files, "openai")
+    text = result.files[AGENT]
+    assert (result.problems, "from_url" in text) == ([], False)
+    assert "Runner.run(poet, text, context=own.context)" in text
+    assert 'to_input("hi"), session=None, context=turn.context' in flat(text)
+
+
+def test_an_agent_that_a_tool_runs_without_a_context_is_refused(tmp_path: Path) -> None:
+    files = app_template("openai") | {AGENT: DESK.format(context="")}
+    [problem] = wired(tmp_path / "a", files, "openai").problems
+    assert problem.startswith(f"{AGENT}:10: a tool runs an agent")
+
+
+def test_tools_of_the_same_name_are_not_taken_for_those_of_the_memory(tmp_path: Path) -> None:
+    more = "\n\ndef memory_tools():\n    return []\n"
+    files = of_web(more=more, tools="memory_tools()")
+    [problem] = wired(tmp_path / "a", files, "langgraph").problems
+    assert "memory_tools means something else there" in problem

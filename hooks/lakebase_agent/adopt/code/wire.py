@@ -128,8 +128,11 @@ class _Wiring:
             names = ", ".join(sorted(taken))
             raise CantWireError(site.where, f"{names} of yours is a memory, too: delete it")
         edits = build_edits(site) if takes_tools(site) else []
+        edited = self.modules[site.module.path]
+        place = {TOOLS: f"{self.place.module}.memory"}
+        if takes_tools(site) and not edits and taken_names(site.module.code, place):
+            raise CantWireError(site.where, f"{TOOLS} means something else there: rename it")
         if edits:
-            edited = self.modules[site.module.path]
             edited.edits += [edit for edit in edits if edit not in edited.edits]
             edited.wanted[TOOLS] = f"{self.place.module}.memory"
 

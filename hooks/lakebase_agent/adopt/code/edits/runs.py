@@ -85,6 +85,10 @@ def _openai(site: Site, turn: str) -> list[Edit]:
             raise CantWireError(site.where, reason)
     session = _word(site.call, "session")
     context = _word(site.call, "context")
+    if session and context and _is_none(context.value):
+        code = site.module.code
+        new = ((session.value, "None"), (context.value, f"{turn}.context"))
+        return [Edit(code.start(old), code.end(old), text) for old, text in new]
     if session and not context:
         code = site.module.code
         return [Edit(code.start(session), code.end(session), f"context={turn}.context")]

@@ -30,6 +30,7 @@ RUNNERS = {
 }
 OPEN_TURN = "open_turn"
 HANDED = "is handed on, to run without a turn: call it in an async function instead"
+INNER = "a tool runs an agent: give that the context of its own call, as `context=`"
 AGENTS = ("agent", "graph", "workflow")  # in the names of what is run
 
 
@@ -37,7 +38,7 @@ AGENTS = ("agent", "graph", "workflow")  # in the names of what is run
 class AgentCalls:
     """The calls that build an agent, and those that run it or use its threads.
 
-    `handed` says where a method that runs it is not called, but handed on.
+    `handed` says where it runs without a turn, because a method is handed on or a tool runs it.
     """
 
     builds: list[Site]
@@ -62,17 +63,18 @@ def find_calls(modules: list[Module], framework: str) -> AgentCalls:
         for call in module.calls:
             if is_build(module, call, framework):
                 found.builds.append(Site(module, call))
-            inside = _in_turn(module, call) or bool(steps & _functions_around(module, call))
-            if runs.has(call.func) and not inside:
+            if not runs.has(call.func) or _in_turn(module, call):
+                continue
+            if not steps & _functions_around(module, call):
                 found.runs.append(Site(module, call))
+            elif framework == "openai" and "context" not in {word.arg for word in call.keywords}:
+                found.handed.append(f"{Site(module, call).where}: {INNER}")
         found.handed.extend(runs.handed())
     return found
 
 
 def _steps(modules: list[Module], framework: str) -> Iterator[str]:
     """Yield the functions that a graph runs as its nodes or tools: in the turn of who runs it."""
-    if framework != "langgraph":
-        return
     for module in modules:
         for call in module.calls:
             given = [*call.args, *(word.value for word in call.keywords)]
@@ -85,7 +87,7 @@ def _steps(modules: list[Module], framework: str) -> Iterator[str]:
         for node in ast.walk(module.code.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 marks = (m.func if isinstance(m, ast.Call) else m for m in node.decorator_list)
-                if any(last_name(mark) == "tool" for mark in marks):
+                if any(last_name(mark) in ("tool", "function_tool") for mark in marks):
                     yield node.name
 
 

@@ -47,7 +47,7 @@ class OwnMemory:
 def _class_of(call: ast.Call) -> str:
     """Return the name that is called; for `AsyncPostgresSaver.from_conn_string()`, the class."""
     name = last_name(call.func)
-    if isinstance(call.func, ast.Attribute) and name.startswith("from_conn"):
+    if isinstance(call.func, ast.Attribute) and name.startswith("from_"):
         return last_name(call.func.value)
     return name
 
