@@ -1,5 +1,6 @@
 """`lakebase-agent adopt` takes what a project has already, and refuses what has no agent."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import yaml
 from lakebase_agent.adopt.code.reading.calls import find_calls
 from lakebase_agent.adopt.code.reading.modules import read_modules
 from lakebase_agent.adopt.existing_agent import examine_agent
+from lakebase_agent.errors import UsageError
 from lakebase_agent.lakebase_variables import written
+from lakebase_agent.project.bundle import read_bundle, read_host, read_target
 from lakebase_agent.targets.target_file import TargetSettings, to_target
 from tests.support.agents_with_memory import BUNDLE_WITH_MEMORY, with_memory
 from tests.support.existing_agents import BUNDLE, adopted, app_template, run, write_agent
@@ -260,3 +263,16 @@ def test_the_commands_that_move_requirements_suit_the_pyproject_toml_that_is_the
     done = run(folder, template, *FLAGS)
     assert (done.returncode, step in done.stderr) == (2, True)
     assert ("uv init" in done.stderr) == (not pyproject)
+
+
+@pytest.mark.parametrize("part", list(WRONG)[:5])
+def test_link_and_doctor_refuse_such_a_bundle_by_the_part(tmp_path: Path, part: str) -> None:
+    (tmp_path / "databricks.yml").write_text(f"bundle: {{name: b}}\n{part}\n")
+    with pytest.raises(UsageError, match=re.escape(WRONG[part])):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["targets:\n", "targets: {dev: }\n", "targets: {dev: {a: }}\n"])
+def test_a_file_of_a_target_may_hold_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "workspace.dev.yml").write_text(text)
+    assert (read_target(tmp_path, "dev"), read_host(tmp_path, "dev")) == ({}, "")

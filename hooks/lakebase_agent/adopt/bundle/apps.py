@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakebase_agent.adopt.bundle.shapes import check_bundle
 from lakebase_agent.project.bundle import included_files
+from lakebase_agent.project.bundle_shapes import check_apps, check_bundle
 from lakebase_agent.project.yaml_documents import read_first_document
 
 VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
@@ -45,6 +45,7 @@ def apps_of(folder: Path, bundle: Mapping[str, Any]) -> Iterator[App]:
         name = path.relative_to(folder).as_posix()
         files[name] = read_first_document(path)
         check_bundle(name, files[name])
+        check_apps(name, files[name])
     found = [App(name, key, s) for name, part in files.items() for key, s in _apps(part)]
     yield from found
     known = {app.key for app in found}
