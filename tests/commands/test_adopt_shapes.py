@@ -1,5 +1,6 @@
 """`lakebase-agent adopt` takes what a project has already, and refuses what has no agent."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls
+from lakebase_agent.adopt.code.reading.modules import read_modules
 from lakebase_agent.adopt.existing_agent import examine_agent
+from lakebase_agent.errors import UsageError
 from lakebase_agent.lakebase_variables import written
+from lakebase_agent.project.bundle import read_bundle, read_host, read_target
 from lakebase_agent.targets.target_file import TargetSettings, to_target
 from tests.support.agents_with_memory import BUNDLE_WITH_MEMORY, with_memory
 from tests.support.existing_agents import BUNDLE, adopted, app_template, run, write_agent
@@ -207,3 +211,68 @@ def test_a_wired_agent_is_told_where_the_thread_comes_from(template: Path, tmp_p
     folder = write_agent(tmp_path / "a", app_template("openai"))
     said = " ".join(adopted(folder, template, "--wire", *FLAGS).split())
     assert "A request without custom_inputs.thread_id starts a new thread" in said
+
+
+APP = "resources: {apps: {a: {name: a, config: {command: [run], %s}, %s}}}\n"
+WRONG = {
+    "resources: [1]": "resources is a list, not a mapping",
+    "resources: {apps: [a]}": "resources.apps is a list, not a mapping",
+    "include: other.yml": "include is 'other.yml', not a list",
+    "targets: [dev]": "targets is a list, not a mapping",
+    "variables: {schema: mine}": "variables.schema is 'mine', not a mapping",
+    APP % ("env: '${var.env}'", "x: 1"): "config.env is '${var.env}', not a list",
+    APP % ("env: [A]", "x: 1"): "config.env[0] is 'A', not a mapping",
+    APP % ("env: []", "resources: '${var.r}'"): "resources is '${var.r}', not a list",
+    "targets: {dev: {resources: {apps: {a: []}}}}": "targets.dev.resources.apps.a is a list",
+}
+
+
+@pytest.mark.parametrize("part", WRONG)
+def test_a_bundle_that_can_not_be_added_to_is_refused_by_the_part(
+    template: Path, tmp_path: Path, part: str
+) -> None:
+    files = {**app_template("openai"), "databricks.yml": f"bundle: {{name: b}}\n{part}\n"}
+    done = run(write_agent(tmp_path / "a", files), template, *FLAGS)
+    assert (done.returncode, WRONG[part] in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("text", ["- a\n", "env: {A: b}\n", "env: [A]\n"])
+def test_an_app_yaml_that_can_not_be_added_to_is_refused(
+    template: Path, tmp_path: Path, text: str
+) -> None:
+    files = {**app_template("openai"), "databricks.yml": "bundle: {name: b}\n", "app.yaml": text}
+    done = run(write_agent(tmp_path / "a", files), template, *FLAGS)
+    assert (done.returncode, "app.yaml" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "step"),
+    [
+        ("", "uv init --bare && uv add -r requirements.in.txt"),
+        ("[tool.ruff]\n", "give pyproject.toml a [project]"),
+        ('[project]\nname = "a"\ndynamic = ["dependencies"]\n', "out of its `dynamic`"),
+    ],
+)
+def test_the_commands_that_move_requirements_suit_the_pyproject_toml_that_is_there(
+    template: Path, tmp_path: Path, pyproject: str, step: str
+) -> None:
+    files = {**app_template("openai"), "requirements.in.txt": "x\n", "pyproject.toml": pyproject}
+    folder = write_agent(tmp_path / "a", files, in_git=False)
+    if not pyproject:
+        (folder / "pyproject.toml").unlink()
+    done = run(folder, template, *FLAGS)
+    assert (done.returncode, step in done.stderr) == (2, True)
+    assert ("uv init" in done.stderr) == (not pyproject)
+
+
+@pytest.mark.parametrize("part", list(WRONG)[:5])
+def test_link_and_doctor_refuse_such_a_bundle_by_the_part(tmp_path: Path, part: str) -> None:
+    (tmp_path / "databricks.yml").write_text(f"bundle: {{name: b}}\n{part}\n")
+    with pytest.raises(UsageError, match=re.escape(WRONG[part])):
+        read_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["targets:\n", "targets: {dev: }\n", "targets: {dev: {a: }}\n"])
+def test_a_file_of_a_target_may_hold_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "workspace.dev.yml").write_text(text)
+    assert (read_target(tmp_path, "dev"), read_host(tmp_path, "dev")) == ({}, "")

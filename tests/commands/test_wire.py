@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lakebase_agent.adopt.code.reading.modules import read_modules
+from lakebase_agent.adopt.code.reading.own_memory import find_own_memory
 from lakebase_agent.adopt.code.wire import Wired, wire
 from lakebase_agent.adopt.existing_agent import examine_agent
 from lakebase_agent.adopt.place import Place
@@ -199,3 +201,226 @@ def test_a_call_that_the_installed_packages_take_is_printed(template: Path, tmp_
     folder = write_agent(tmp_path / "a", app_template("langgraph"))
     with_langgraph(folder, "self, input, config=None, *, context=None, stream_mode=None")
     assert "turn.graph(agent).astream(" in adopted(folder, template, *FLAGS)
+
+
+WEB = """\
+from fastapi import FastAPI, Request, WebSocket
+from langchain.agents import create_agent as make
+from pydantic import BaseModel
+{more}
+agent = make("any", {tools})
+
+
+class ChatRequest(BaseModel):
+    question: str
+
+
+async def ask({parameters}, thread_id: str | None = None):
+    return {call}
+"""
+
+
+def of_web(**parts: str) -> dict[str, str]:
+    """Return the files of an agent behind a route of FastAPI."""
+    usual = {"parameters": "web: Request", "call": "await agent.ainvoke([])", "tools": "[]"}
+    files = app_template("langgraph") | {"agent_server/start_server.py": ""}
+    return {**files, AGENT: WEB.format(**{"more": "", **usual, **parts})}
+
+
+def web(folder: Path, **parts: str) -> str:
+    """Return what wiring makes of such a file."""
+    result = wired(folder, of_web(**parts), "langgraph")
+    assert result.problems == []
+    return flat(result.files[AGENT])
+
+
+NODE = "from langgraph.prebuilt import ToolNode\n\nnode = ToolNode([print], name='n')\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"tools": "TOOLS"}, 'make("any", [*TOOLS, *memory_tools()])'),
+        ({"tools": "node", "more": NODE}, "ToolNode([print, *memory_tools()], name='n')"),
+    ],
+    ids=["by position", "in a node"],
+)
+def test_tools_are_added_where_an_agent_has_its_own(
+    tmp_path: Path, parts: dict[str, str], expected: str
+) -> None:
+    text = web(tmp_path / "a", **parts)
+    assert (expected in text, text.count("memory_tools()")) == (True, 1)
+
+
+@pytest.mark.parametrize("given", ["body: ChatRequest, web: Request", "web: 'WebSocket'"])
+def test_the_user_is_the_one_of_the_http_request(tmp_path: Path, given: str) -> None:
+    assert "open_turn(web.headers, thread_id)" in web(tmp_path / "a", parameters=given)
+
+
+def test_the_body_of_a_request_names_no_user(tmp_path: Path) -> None:
+    files = of_web(parameters="request: ChatRequest")
+    [problem] = wired(tmp_path / "a", files, "langgraph").problems
+    assert "no request is there to say who asks" in problem
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("await agent.aget_state(c)", "await turn.graph(agent).aget_state(turn.config_with(c))"),
+        ("agent.get_state(c).next", "(await turn.graph(agent).aget_state(turn.config_with(c)))"),
+        ("await agent.with_config(tags=[]).ainvoke([])", "turn.graph(agent.with_config(tags=[]))"),
+    ],
+)
+def test_the_state_of_a_thread_is_that_of_the_turn(
+    tmp_path: Path, call: str, expected: str
+) -> None:
+    assert expected in web(tmp_path / "a", call=call)
+
+
+def test_a_run_that_is_handed_on_is_refused(tmp_path: Path) -> None:
+    files = of_web(call="await agent.ainvoke([]), to_thread(agent.invoke, [])")
+    [problem] = wired(tmp_path / "a", files, "langgraph").problems
+    assert problem.startswith(f"{AGENT}:13: agent.invoke is handed on")
+
+
+@pytest.mark.parametrize("imported", ["from .it import bot", "from agent_server import it"])
+def test_a_run_is_found_in_a_file_that_only_imports_the_agent(
+    tmp_path: Path, imported: str
+) -> None:
+    name = "bot" if imported.endswith("bot") else "it.bot"
+    runs = f"from fastapi import Request\n{imported}\n\n\nasync def ask(web: Request, thread):\n"
+    builds = "from langchain.agents import create_agent\n\nbot = create_agent('any')\n"
+    files = {**of_web(), AGENT: f"{runs}    return await {name}.ainvoke([])\n"}
+    result = wired(tmp_path / "a", {**files, "agent_server/it.py": builds}, "langgraph")
+    assert f"turn.graph({name}).ainvoke(" in result.files[AGENT]
+
+
+SAVER = """\
+from langchain.agents import create_agent
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+
+
+async def lifespan(app):
+    async with AsyncPostgresSaver.from_conn_string("postgresql:") as saver:
+        await saver.setup()
+        app.state.agent = create_agent("any", checkpointer=saver)
+        {more}
+        yield
+
+
+async def ask(request, thread):
+    return await request.app.state.agent.ainvoke([])
+"""
+
+
+def test_an_agent_that_is_built_with_a_memory_at_the_start_is_kept(tmp_path: Path) -> None:
+    files = of_web() | {AGENT: SAVER.format(more="print()")}
+    text = wired(tmp_path / "a", files, "langgraph").files[AGENT]
+    assert "AsyncPostgresSaver" not in text
+    build = 'app.state.agent = create_agent("any", checkpointer=None, tools=memory_tools())'
+    assert f"    {build}\n    print()\n    yield\n" in text
+
+
+def test_what_else_is_made_of_a_memory_at_the_start_is_not_dropped(tmp_path: Path) -> None:
+    files = of_web() | {AGENT: SAVER.format(more="app.state.service = Service(saver)")}
+    [problem] = wired(tmp_path / "a", files, "langgraph").problems
+    assert problem.startswith(f"{AGENT}:6: a memory of your own is opened here")
+
+
+def test_what_stands_in_the_way_of_the_lines_is_printed_first(
+    template: Path, tmp_path: Path
+) -> None:
+    call = "[event for event in agent.stream([])]"
+    said = adopted(write_agent(tmp_path / "a", of_web(call=call)), template, *FLAGS)
+    first = said.partition("takes more than edits of its lines:")[2].partition("Now connect")[0]
+    assert f"{AGENT}:13: its stream is not read by a loop here" in first
+
+
+INNER = """\
+from fastapi import Request
+from langchain.agents import create_agent
+from langgraph.graph import StateGraph
+
+poet = create_agent("any", tools=[])
+
+
+async def write(state):
+    return await poet.ainvoke(state)
+
+
+graph = StateGraph(dict).add_node("write", {node}).compile()
+
+
+async def ask(web: Request, thread: {kind}):
+    return await graph.ainvoke([], {{"configurable": {{"thread_id": {thread}}}}})
+"""
+
+
+LAMBDA = "write).add_node('other', lambda state: poet.invoke(state)"
+
+
+@pytest.mark.parametrize("node", ["write", LAMBDA])
+def test_an_agent_that_a_node_runs_is_in_the_turn_of_its_graph(tmp_path: Path, node: str) -> None:
+    text = INNER.format(node=node, kind="str", thread="thread")
+    result = wired(tmp_path / "a", of_web() | {AGENT: text}, "langgraph")
+    assert result.problems == []
+    assert "return await poet.ainvoke(state)" in result.files[AGENT]
+    assert result.files[AGENT].count("turn.graph(") == 1
+
+
+def test_a_thread_that_is_made_text_is_given_as_text(tmp_path: Path) -> None:
+    text = INNER.format(node="write", kind="uuid.UUID", thread="str(thread)")
+    result = wired(tmp_path / "a", of_web() | {AGENT: text}, "langgraph")
+    assert "open_turn(web.headers, str(thread)) as turn" in result.files[AGENT]
+
+
+def test_a_memory_that_no_statement_opens_is_told_all_the_same(tmp_path: Path) -> None:
+    more = (
+        "from databricks_langchain import AsyncCheckpointSaver\n\nsaver = AsyncCheckpointSaver()\n"
+    )
+    agent = examine_agent(write_agent(tmp_path / "a", of_web(more=more), in_git=False))
+    assert find_own_memory(read_modules(agent)).lines == [f"{AGENT}:6 opens it"]
+
+
+DESK = """\
+from agents import Agent, Runner, function_tool
+from agents.extensions.memory import SQLAlchemySession
+from fastapi import Request
+
+poet = Agent("poet")
+
+
+@function_tool
+async def write(own, text):
+    return await Runner.run(poet, text{context})
+
+
+desk = Agent("desk", tools=[write])
+
+
+async def ask(web: Request, thread):
+    session = SQLAlchemySession.from_url(thread, url="postgresql:")
+    return await Runner.run(desk, "hi", session=session, context=None)
+"""
+
+
+def test_an_agent_that_a_tool_runs_has_the_context_of_its_call(tmp_path: Path) -> None:
+    files = app_template("openai") | {AGENT: DESK.format(context=", context=own.context")}
+    result = wired(tmp_path / "a", files, "openai")
+    text = result.files[AGENT]
+    assert (result.problems, "from_url" in text) == ([], False)
+    assert "Runner.run(poet, text, context=own.context)" in text
+    assert 'to_input("hi"), session=None, context=turn.context' in flat(text)
+
+
+def test_an_agent_that_a_tool_runs_without_a_context_is_refused(tmp_path: Path) -> None:
+    files = app_template("openai") | {AGENT: DESK.format(context="")}
+    [problem] = wired(tmp_path / "a", files, "openai").problems
+    assert problem.startswith(f"{AGENT}:10: a tool runs an agent")
+
+
+def test_tools_of_the_same_name_are_not_taken_for_those_of_the_memory(tmp_path: Path) -> None:
+    more = "\n\ndef memory_tools():\n    return []\n"
+    files = of_web(more=more, tools="memory_tools()")
+    [problem] = wired(tmp_path / "a", files, "langgraph").problems
+    assert "memory_tools means something else there" in problem

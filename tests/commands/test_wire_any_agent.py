@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakebase_agent.adopt.code.edits.runs import run_edits
-from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls
+from lakebase_agent.adopt.code.reading.modules import read_modules
 from lakebase_agent.adopt.code.reading.problems import CantWireError
 from lakebase_agent.adopt.code.shown import edited_call, to_lines
 from lakebase_agent.adopt.code.wire import wire

@@ -224,6 +224,7 @@ def test_an_unpublished_version_exits_with_3(
         ("memory=short-term", "memory"),
         ("framwork=openai", "did you mean framework?"),
         ("lakebase=x", "lakebase"),
+        ("_src_path=x", "there is no question"),
     ],
 )
 def test_an_invalid_answer_exits_with_2_and_changes_nothing(

@@ -143,4 +143,4 @@ def _next_steps(
         return instructions.after_wiring()
     if adoption.noted:
         return ["The memory was updated to the version of this package: look at `git diff`."]
-    return instructions.lines(wirable=not wired.problems)
+    return instructions.lines(wired.problems)

@@ -1,7 +1,6 @@
 """An agent project that was not generated: its framework, its app, its files."""
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lakebase_agent.adopt.bundle.apps import App, apps_of, resolved
+from lakebase_agent.adopt.dependencies import read_pyproject
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ANSWERS
+from lakebase_agent.project.bundle_shapes import check_apps, check_bundle, check_environment
 from lakebase_agent.project.env_file import env_text
 from lakebase_agent.project.requirements import package_of
 from lakebase_agent.project.sources import Source, read_sources
@@ -34,14 +35,6 @@ OTHER_FOLDERS = {
 }  # fmt: skip
 KINDS = {"autoscaling": "postgres", "provisioned": "database"}  # of resources, by flavour
 PREFIXES = {"autoscaling": "LAKEBASE_AUTOSCALING", "provisioned": "LAKEBASE_INSTANCE"}
-POETRY = """\
-its dependencies are in [tool.poetry], which adopt does not edit. Move them to [project]:
-    uvx migrate-to-uv
-then commit, and run this command again"""
-REQUIREMENTS = """\
-its dependencies are in requirements.txt, which adopt does not edit. Move them to pyproject.toml:
-    uv init --bare && uv add -r requirements.txt
-then commit, and run this command again"""
 NO_AGENT = """\
 there is no agent in it: none of its files builds or runs one with LangGraph, LangChain or the
 OpenAI Agents SDK. If one does all the same, add --framework langgraph or --framework openai"""
@@ -115,7 +108,10 @@ class ExistingAgent:
         if app and app.has_config:
             return list(app.settings["config"].get("env") or [])
         documents = load_documents(self.app_yaml, self.text(self.app_yaml))
-        first = documents[0] if documents and isinstance(documents[0], dict) else {}
+        first = (documents or [None])[0] or {}
+        if not isinstance(first, dict):
+            raise UsageError(f"{self.app_yaml} does not hold a mapping")
+        check_environment(self.app_yaml, first)
         return list(first.get("env") or [])
 
     def default_target(self) -> str:
@@ -154,29 +150,16 @@ def examine_agent(folder: Path, framework: str = "") -> ExistingAgent:
     used = frozenset().union(*(source.imports for source in sources))
     if not framework and not used & frozenset().union(*IMPORTS.values()):
         raise UsageError(f"{folder} can't be adopted: {NO_AGENT}")
-    pyproject = _read_pyproject(folder)
+    pyproject = read_pyproject(folder)
     path = folder / "databricks.yml"
     bundle = read_first_document(path) if path.is_file() else {}
+    check_bundle("databricks.yml", bundle)
+    check_apps("databricks.yml", bundle)
     apps = tuple(apps_of(folder, bundle))
     app_yaml = next((name for name in APP_YAML if (folder / name).is_file()), "")
     if not apps and not app_yaml:
         raise UsageError(f"{folder} can't be adopted: {NO_APP}")
     return ExistingAgent(folder, pyproject, sources, apps, app_yaml, bundle)
-
-
-def _read_pyproject(folder: Path) -> Mapping[str, Any]:
-    path = folder / "pyproject.toml"
-    try:
-        document = tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {error}") from error
-    if "dependencies" in document.get("project", {}):
-        return document
-    if "poetry" in document.get("tool", {}):
-        raise UsageError(f"{folder} can't be adopted: {POETRY}")
-    if list(folder.glob("requirements*.txt")):
-        raise UsageError(f"{folder} can't be adopted: {REQUIREMENTS}")
-    raise UsageError(f"{folder} can't be adopted: no pyproject.toml lists its dependencies")
 
 
 def _read(path: Path) -> str:

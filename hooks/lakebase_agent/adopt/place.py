@@ -29,8 +29,9 @@ def choose_place(agent: ExistingAgent, framework: str, given: str, asker: Asker)
     package = _choose_package(agent, framework, given.rstrip("/"), asker)
     parts = [part for part in PurePosixPath(package).parts if part != "."]
     folder = "/".join([*parts, MEMORY_FOLDER])
-    if (agent.folder / folder).exists():
-        raise UsageError(f"{folder} exists already: move it away, or choose another --package")
+    for taken in (folder, f"{folder}.py"):  # a module would be hidden by the folder
+        if (agent.folder / taken).exists():
+            raise UsageError(f"{taken} exists already: move it away, or choose another --package")
     is_package = bool(parts) and parts[-1] != "src" and agent.is_package(package)
     root = _source_root(parts) if is_package else parts
     module = ".".join([*parts[len(root) :], MEMORY_FOLDER])
@@ -40,10 +41,12 @@ def choose_place(agent: ExistingAgent, framework: str, given: str, asker: Asker)
 
 
 def _choose_package(agent: ExistingAgent, framework: str, given: str, asker: Asker) -> str:
-    if given and not (agent.folder / given).is_dir():
+    place = (agent.folder / given).resolve()
+    if given and not (place.is_dir() and place.is_relative_to(agent.folder.resolve())):
         raise UsageError(f"--package {given!r} is not a folder of {agent.folder}")
-    choices = [given] if given else agent.packages(framework)
-    return asker.choose("folder for the memory", "--package", given, choices)
+    named = place.relative_to(agent.folder.resolve()).as_posix() if given else ""
+    choices = [named] if given else agent.packages(framework)
+    return asker.choose("folder for the memory", "--package", named, choices)
 
 
 def _source_root(parts: list[str]) -> list[str]:

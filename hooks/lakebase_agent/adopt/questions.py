@@ -6,7 +6,8 @@ from typing import Any
 
 from lakebase_agent.adopt.adoption import Adoption, AdoptOptions
 from lakebase_agent.adopt.bundle.apps import App
-from lakebase_agent.adopt.code.reading.calls import find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls
+from lakebase_agent.adopt.code.reading.modules import read_modules
 from lakebase_agent.adopt.existing_agent import KINDS, NO_AGENT, ExistingAgent
 from lakebase_agent.adopt.place import choose_place
 from lakebase_agent.errors import UsageError
@@ -107,6 +108,8 @@ def _app_name(agent: ExistingAgent, app: App | None) -> str:
 
 
 def _given_answers(options: AdoptOptions) -> dict[str, str]:
+    if options.embedding_dims and not options.embedding_dims.isdecimal():
+        raise UsageError(f"--embedding-dims {options.embedding_dims!r} is not a number")
     answers = {
         "lakebase_project": options.project,
         "lakebase_branch": options.branch,

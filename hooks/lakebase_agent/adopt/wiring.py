@@ -1,14 +1,15 @@
 """The lines that connect an agent to its memory, in terms of its owner's own code."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lakebase_agent.adopt.bundle.apps import App
 from lakebase_agent.adopt.code.check import unmet
 from lakebase_agent.adopt.code.edits.builds import build_edits, takes_tools
 from lakebase_agent.adopt.code.edits.runs import method_of, own_context, run_edits
-from lakebase_agent.adopt.code.reading.calls import Module, Site, find_calls, read_modules
+from lakebase_agent.adopt.code.reading.calls import find_calls
+from lakebase_agent.adopt.code.reading.modules import Module, Site, read_modules
 from lakebase_agent.adopt.code.reading.own_memory import OwnMemory, find_own_memory
 from lakebase_agent.adopt.code.reading.problems import CantWireError
 from lakebase_agent.adopt.code.shown import WIDTH, edited_call, in_block, to_lines
@@ -27,6 +28,7 @@ RUN_EXAMPLES = {
     "openai": "await Runner.run(agent, items)",
 }
 WIRED = "To let this be done for you, commit, and run: lakebase-agent adopt --wire"
+FIRST = "What is below takes more than edits of its lines:"
 BY_HAND = "Give memory_tools() to the model of your graph, and to its node of tools."
 SYSTEM = "A system message in the input is left out: give the agent its prompt as it is built."
 
@@ -44,9 +46,11 @@ class Instructions:
         self.calls, self.own = find_calls(modules, self.framework), find_own_memory(modules)
         self.mlflow = any("mlflow.genai.agent_server" in source.imports for source in agent.sources)
 
-    def lines(self, wirable: bool) -> list[str]:
-        """Return them line by line, in at most 80 columns."""
-        lines = ["Now connect your agent. Import:", "", *in_block(self._imports())]
+    def lines(self, problems: Sequence[str]) -> list[str]:
+        """Return them line by line, in at most 80 columns; `problems` are to be solved first."""
+        first = [line for problem in problems for line in _folded_text(problem)]
+        lines = [FIRST, "", *in_block(first), ""] if first else []
+        lines += ["Now connect your agent. Import:", "", *in_block(self._imports())]
         lines += ["", "Around each turn:", ""]
         lines += in_block([f"async with open_turn({self._arguments()}) as turn:", "    ..."])
         lines += ["", *self._about_threads(), *about_own_memory(self.own)]
@@ -54,7 +58,7 @@ class Instructions:
             lines += self._about_building(build)
         for run in self.calls.runs or [_example(RUN_EXAMPLES[self.framework])]:
             lines += self._about_running(run)
-        wire = [WIRED, ""] if wirable else []
+        wire = [] if problems else [WIRED, ""]
         return [*lines, "", *wire, *next_steps(self.agent, self.answers, self.place, self.app)]
 
     def after_wiring(self) -> list[str]:
@@ -85,10 +89,14 @@ class Instructions:
             edits = build_edits(build)
         except CantWireError as error:
             return ["", *_folded_text(f"{error}. Add memory_tools() to its tools.")]
+        code, call = build.module.code, build.call
+        if any(not code.start(call) <= edit.start <= code.end(call) for edit in edits):
+            return ["", *_folded_text(f"{build.where}: add *memory_tools() to its ToolNode.")]
         if not edits:
             return ["", f"{build.where}: its memory_tools() must be the ones imported above."]
-        lines = to_lines(edited_call(build.module.code, build.call, edits))
-        return ["", f"{_start(build)}build the agent with", "", *in_block(lines)]
+        lines = to_lines(edited_call(code, call, edits))
+        start = f"{build.where}: build" if build.module.source.path.name else "Build"
+        return ["", f"{start} the agent with", "", *in_block(lines)]
 
     def _about_running(self, run: Site) -> list[str]:
         try:
@@ -96,7 +104,8 @@ class Instructions:
         except CantWireError as error:
             return ["", *_folded_text(f"{error}. Change that, and run this command again.")]
         lines = to_lines(edited_call(run.module.code, run.call, edits))
-        told = ["", f"{_start(run)}run it in that block, with", "", *in_block(lines)]
+        start = f"{run.where}: run" if run.module.source.path.name else "Run"
+        told = ["", f"{start} it in that block, with", "", *in_block(lines)]
         if method_of(run) == "run_streamed":
             told += ["", "and when its stream has been read, in that block:", ""]
             told += in_block(["await turn.save(result)"])
@@ -153,10 +162,6 @@ def about_stored() -> Iterator[str]:
 def _example(text: str) -> Site:
     module = Module(source_of("", text), text)
     return Site(module, module.calls[0])
-
-
-def _start(site: Site) -> str:
-    return f"{site.where}: " if site.module.path else ""
 
 
 def _folded_text(text: str) -> list[str]:

@@ -32,10 +32,10 @@ def read_answers(folder: Path) -> dict[str, Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     """Return a mapping as Copier, which wrote it, reads it; a commit is text, even 5521400."""
-    text = path.read_text("utf-8")
     try:
+        text = path.read_text("utf-8")
         answers, texts = yaml.safe_load(text), yaml.load(text, yaml.BaseLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(answers, dict):
         raise UsageError(f"{path} does not hold a mapping")

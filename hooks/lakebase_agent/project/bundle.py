@@ -7,6 +7,7 @@ from typing import Any
 
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import read_adopted
+from lakebase_agent.project.bundle_shapes import check_bundle
 from lakebase_agent.project.yaml_documents import load_with_comments, read_first_document
 
 DEV = "dev"  # the target of development, and the default one
@@ -24,7 +25,9 @@ def read_bundle(folder: Path) -> dict[str, Any]:
     bundle = read_main_file(folder)
     for path in included_files(folder, bundle):
         if not fnmatch.fnmatch(path.name, TARGET_FILES):
-            bundle = _merged(bundle, read_first_document(path))
+            part = read_first_document(path)
+            check_bundle(path.name, part)
+            bundle = _merged(bundle, part)
     return bundle
 
 
@@ -39,6 +42,7 @@ def read_main_file(folder: Path) -> dict[str, Any]:
     bundle = read_first_document(path) if path.is_file() else {}
     if "bundle" not in bundle:
         raise UsageError(f"{path} is missing, or not a bundle")
+    check_bundle(path.name, bundle)
     return bundle
 
 
@@ -77,15 +81,16 @@ def target_path(folder: Path, target: str) -> Path:
 
 def read_target(folder: Path, target: str) -> dict[str, str]:
     """Return the variables in workspace.<target>.yml; empty if there is no such file."""
-    values: dict[str, str] = _target_section(folder, target).get("variables", {})
+    values: dict[str, str] = _target_section(folder, target).get("variables") or {}
     return values
 
 
 def read_host(folder: Path, target: str) -> str:
     """Return the address of the workspace in workspace.<target>.yml; empty if it names none."""
-    return str(_target_section(folder, target).get("workspace", {}).get("host", ""))
+    return str((_target_section(folder, target).get("workspace") or {}).get("host", ""))
 
 
 def _target_section(folder: Path, target: str) -> Any:
     document = load_with_comments(target_path(folder, target))
-    return document.get("targets", {}).get(target, {})
+    check_bundle(target_path(folder, target).name, document)
+    return (document.get("targets") or {}).get(target) or {}

@@ -77,6 +77,8 @@ def _replace_all(
             restore = _restorer(path)
             if change.new is None:
                 path.unlink()
+            elif path.is_symlink() and path.is_file():  # it stays one: what it leads to is written
+                path.write_bytes(staged[name].read_bytes())
             else:
                 os.replace(staged[name], path)
             undo.callback(restore)

@@ -1,10 +1,13 @@
 """The Python files of a project, and what they import."""
 
 import ast
+import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+ENVIRONMENT = "pyvenv.cfg"  # what every virtual environment has
 
 
 @dataclass(frozen=True)
@@ -19,14 +22,21 @@ class Source:
 def read_sources(folder: Path, skipped: Collection[str]) -> Iterator[Source]:
     """Yield the Python files below `folder`, except in hidden folders and those `skipped` by name.
 
-    A file that is not valid Python is left out, too.
+    Environments, with other people's code, and files that are not valid Python are left out, too.
     """
-    for path in sorted(folder.rglob("*.py")):
-        place = PurePosixPath(path.relative_to(folder).as_posix())
-        if any(part.startswith(".") or part in skipped for part in place.parts):
-            continue
+    for path in sorted(_files(folder, skipped)):
         with suppress(SyntaxError, ValueError):
-            yield source_of(place.as_posix(), path.read_bytes())
+            yield source_of(path.relative_to(folder).as_posix(), path.read_bytes())
+
+
+def _files(folder: Path, skipped: Collection[str]) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        if ENVIRONMENT in names and Path(place) != folder:
+            folders.clear()
+            continue
+        folders[:] = [n for n in folders if not n.startswith(".") and n not in skipped]
+        paths = (Path(place, name) for name in names if name.endswith(".py") and name[0] != ".")
+        yield from (path for path in paths if path.is_file() and path.name not in skipped)
 
 
 def source_of(path: str, text: str | bytes) -> Source:

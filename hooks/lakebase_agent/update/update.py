@@ -11,7 +11,7 @@ import questionary
 from plumbum import ProcessExecutionError
 
 from lakebase_agent.errors import SourceError, UsageError
-from lakebase_agent.project.answers import read_answers
+from lakebase_agent.project.answers import plain, read_answers
 from lakebase_agent.project.bundle import TARGET_FILES, read_target
 from lakebase_agent.questions import to_given
 from lakebase_agent.template import last_line, read_questions
@@ -80,7 +80,7 @@ def _given(options: UpdateOptions, answers: Mapping[str, Any]) -> dict[str, Any]
     if not options.data:
         return {}
     questions = read_questions(str(answers["_src_path"]), options.version)
-    return to_given(options.data, questions, known=answers)
+    return to_given(options.data, questions, known=plain(answers))
 
 
 def _finish(

@@ -47,13 +47,13 @@ class Turn:
 
 
 @asynccontextmanager
-async def open_turn(headers: Mapping[str, str], thread_id: str = "") -> AsyncIterator[Turn]:
+async def open_turn(headers: Mapping[str, str], thread_id: str | None = "") -> AsyncIterator[Turn]:
     """Yield a turn of the user whom `headers` name, in one of their sessions or in a new one.
 
     The turn has the session to itself until it ends. Raises ApiError when the headers name no user,
     the id is not valid or another turn holds the session, and whatever `process_memory` raises.
     """
-    thread_id = checked_id(thread_id) or str(uuid4())
+    thread_id = checked_id(thread_id or "") or str(uuid4())
     user, memory = await user_of(headers), await process_memory()
     async with memory.open_thread(user.thread_key(thread_id)) as session:
         yield Turn(Context(user, memory.store), thread_id, session)

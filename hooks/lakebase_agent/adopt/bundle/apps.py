@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebase_agent.project.bundle import included_files
+from lakebase_agent.project.bundle_shapes import check_apps, check_bundle
 from lakebase_agent.project.yaml_documents import read_first_document
 
 VARIABLE = re.compile(r"\$\{var\.(\w+)\}")
@@ -41,7 +42,10 @@ def apps_of(folder: Path, bundle: Mapping[str, Any]) -> Iterator[App]:
     """Yield the apps of a bundle; raises UsageError if a file that it includes is not valid."""
     files = {"databricks.yml": bundle}
     for path in included_files(folder, bundle):
-        files[path.relative_to(folder).as_posix()] = read_first_document(path)
+        name = path.relative_to(folder).as_posix()
+        files[name] = read_first_document(path)
+        check_bundle(name, files[name])
+        check_apps(name, files[name])
     found = [App(name, key, s) for name, part in files.items() for key, s in _apps(part)]
     yield from found
     known = {app.key for app in found}

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from lakebase_agent.adopt.code.edits.runs import ASYNC_NAMES, method_of
-from lakebase_agent.adopt.code.reading.calls import AgentCalls, Site
+from lakebase_agent.adopt.code.reading.calls import STATES, AgentCalls
+from lakebase_agent.adopt.code.reading.modules import Site
 
 # Runs in the project's environment: reads what to look for, and prints what is not so.
 PROGRAM = """\
@@ -75,7 +76,7 @@ def _run(site: Site, framework: str) -> Wanted:
     name = ASYNC_NAMES.get(method_of(site), method_of(site))
     keywords = {word.arg for word in site.call.keywords if word.arg} - {"session"}
     positional = len(site.call.args) + (framework == "langgraph")  # and itself
-    added = set(ADDED[framework])
+    added = set() if method_of(site) in STATES else set(ADDED[framework])
     if framework == "langgraph" and len(site.call.args) > 1:
         added.discard("config")
     return module, f"{owner}.{name}", positional, sorted(keywords | added)

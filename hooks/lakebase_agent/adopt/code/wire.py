@@ -9,14 +9,8 @@ from lakebase_agent.adopt.code.edits.imports import taken_names, with_imports, w
 from lakebase_agent.adopt.code.edits.requests import HEADERS
 from lakebase_agent.adopt.code.edits.startup import startup_edits
 from lakebase_agent.adopt.code.edits.turns import Turn
-from lakebase_agent.adopt.code.reading.calls import (
-    OPEN_TURN,
-    AgentCalls,
-    Module,
-    Site,
-    find_calls,
-    read_modules,
-)
+from lakebase_agent.adopt.code.reading.calls import OPEN_TURN, AgentCalls, find_calls
+from lakebase_agent.adopt.code.reading.modules import Module, Site, read_modules
 from lakebase_agent.adopt.code.reading.names import last_name
 from lakebase_agent.adopt.code.reading.own_memory import OwnMemory, find_own_memory
 from lakebase_agent.adopt.code.reading.problems import CantWireError
@@ -69,6 +63,7 @@ class _Wiring:
             self.result.connected = self._is_connected()
             self.result.problems.append(NO_CALLS)
             return self.result
+        self.result.problems += self.calls.handed
         for sites in self._by_function():
             self._try(self._open_turn, sites)
         if self.long_term:
@@ -133,9 +128,12 @@ class _Wiring:
             names = ", ".join(sorted(taken))
             raise CantWireError(site.where, f"{names} of yours is a memory, too: delete it")
         edits = build_edits(site) if takes_tools(site) else []
+        edited = self.modules[site.module.path]
+        place = {TOOLS: f"{self.place.module}.memory"}
+        if takes_tools(site) and not edits and taken_names(site.module.code, place):
+            raise CantWireError(site.where, f"{TOOLS} means something else there: rename it")
         if edits:
-            edited = self.modules[site.module.path]
-            edited.edits += edits
+            edited.edits += [edit for edit in edits if edit not in edited.edits]
             edited.wanted[TOOLS] = f"{self.place.module}.memory"
 
     def _start(self, edited: _Edited) -> None:

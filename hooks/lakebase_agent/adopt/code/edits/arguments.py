@@ -40,7 +40,8 @@ def _one_a_line(
     code: Code, call: ast.Call, given: list[ast.expr | ast.keyword], more: list[str]
 ) -> list[Edit]:
     indent = code.indent(call.lineno)
-    inner, given = f"\n{indent}    ", sorted(given, key=code.start)
+    unit = "\t" if "\t" in indent else "    "
+    inner, given = f"\n{indent}{unit}", sorted(given, key=code.start)
     opening = code.data.index(b"(", code.end(call.func))
     edits = [Edit(opening, opening + 1, f"({inner}")]
     for one, other in pairwise(given):

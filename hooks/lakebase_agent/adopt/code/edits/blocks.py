@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-from lakebase_agent.adopt.code.reading.calls import Function
+from lakebase_agent.adopt.code.reading.modules import Function
 from lakebase_agent.adopt.code.reading.text import Code, Edit
 
 LOOPS = ast.For | ast.AsyncFor | ast.While

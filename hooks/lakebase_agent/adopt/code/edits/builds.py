@@ -4,17 +4,21 @@ import ast
 
 from lakebase_agent.adopt.code.edits.arguments import added
 from lakebase_agent.adopt.code.edits.runs import check_arguments
-from lakebase_agent.adopt.code.reading.calls import Site
-from lakebase_agent.adopt.code.reading.names import last_name, loaded_names
+from lakebase_agent.adopt.code.reading.modules import Site
+from lakebase_agent.adopt.code.reading.names import last_name, loaded_names, own_name
+from lakebase_agent.adopt.code.reading.problems import CantWireError
 from lakebase_agent.adopt.code.reading.text import Edit
 
 TOOLS = "memory_tools"
-POSITION = {"create_agent": 1, "create_react_agent": 1, "create_deep_agent": 1}
+# The position of the tools among the arguments.
+POSITION = {
+    "create_agent": 1, "create_react_agent": 1, "create_deep_agent": 1, "Agent": 2, "ToolNode": 0,
+}  # fmt: skip
 
 
 def takes_tools(site: Site) -> bool:
     """Return whether an agent gets its tools in the call that builds it."""
-    return last_name(site.call.func) not in ("compile", "create_swarm")
+    return _builder(site) not in ("compile", "create_swarm")
 
 
 def build_edits(site: Site, tools: str = TOOLS) -> list[Edit]:
@@ -24,11 +28,16 @@ def build_edits(site: Site, tools: str = TOOLS) -> list[Edit]:
     """
     check_arguments(site)
     code, call = site.module.code, site.call
-    given = _tools(call)
+    given = _tools(call, _builder(site))
     if given is None:
         return added(code, call, [f"tools={tools}()"])
-    if tools in loaded_names(_value_of(site, given)):
+    value = _value_of(site, given)
+    if tools in loaded_names(value):
         return []
+    if isinstance(value, ast.Call) and own_name(value.func, site.module.origins) == "ToolNode":
+        given = _tools(value, "ToolNode")
+        if given is None:
+            raise CantWireError(site.where, "it can't be seen which tools its ToolNode has")
     if isinstance(given, ast.Constant) and given.value is None:
         return [Edit(code.start(given), code.end(given), f"{tools}()")]
     if isinstance(given, ast.List):
@@ -36,12 +45,17 @@ def build_edits(site: Site, tools: str = TOOLS) -> list[Edit]:
     return code.wraps(given, "[*", f", *{tools}()]")
 
 
-def _tools(call: ast.Call) -> ast.expr | None:
+def _builder(site: Site) -> str:
+    """Return the name of what builds an agent, where it is defined."""
+    return own_name(site.call.func, site.module.origins)
+
+
+def _tools(call: ast.Call, builder: str) -> ast.expr | None:
     for word in call.keywords:
         if word.arg == "tools":
             return word.value
-    position = POSITION.get(last_name(call.func))
-    return call.args[position] if position and len(call.args) > position else None
+    position = POSITION.get(builder, len(call.args))
+    return call.args[position] if len(call.args) > position else None
 
 
 def _into_list(site: Site, given: ast.List, item: str) -> list[Edit]:
@@ -54,13 +68,13 @@ def _into_list(site: Site, given: ast.List, item: str) -> list[Edit]:
 
 
 def _value_of(site: Site, given: ast.expr) -> ast.AST:
-    """Return what is assigned to a name in the same function, or the expression itself."""
-    function = site.function
-    if not isinstance(given, ast.Name) or function is None:
+    """Return what is assigned to a name in the same function or module, or the expression."""
+    if not isinstance(given, ast.Name):
         return given
+    inside = ast.walk(site.function) if site.function else ()
     values = [
         node.value
-        for node in ast.walk(function)
+        for node in (*site.module.code.tree.body, *inside)
         if isinstance(node, ast.Assign) and given.id in map(last_name, node.targets)
     ]
     return values[-1] if values else given

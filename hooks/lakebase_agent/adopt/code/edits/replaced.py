@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lakebase_agent.adopt.code.edits.blocks import is_alone, without_statement
-from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.modules import Site
 from lakebase_agent.adopt.code.reading.names import called
 from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
 from lakebase_agent.adopt.code.reading.problems import CantWireError

@@ -1,15 +1,21 @@
 """Who asks, and in which thread: the arguments of `open_turn`, in terms of the owner's code."""
 
 import ast
+import builtins
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lakebase_agent.adopt.code.reading.calls import Function, Site
-from lakebase_agent.adopt.code.reading.names import last_name
+from lakebase_agent.adopt.code.reading.modules import Function, Module, Site
 from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
 from lakebase_agent.adopt.code.reading.problems import CantWireError
 
 THREADS = ("thread_id", "session_id", "conversation_id", "chat_id", "thread")
+# The classes of requests with headers, and of requests to MLflow's server.
+HTTP = r"(fastapi|starlette)\..*\b(Request|WebSocket|HTTPConnection)"
+MLFLOW = r"mlflow\..*Request"
+ANY = "typing.Any"
+BUILT_IN = set(dir(builtins))
 HEADERS = "get_request_headers"
 THREAD_ID_OF = "thread_id_of"
 NO_REQUEST = "no request is there to say who asks: give the function `request: Request`"
@@ -41,15 +47,17 @@ def asked_in(site: Site, own: OwnMemory, mlflow: bool, line: int) -> Asked:
     """
     functions = [site.function] if site.function else []
     functions += [n for n in site.module.code.ancestors(functions[0]) if isinstance(n, Function)]
-    request = next(_requests(functions), "")
-    if not request:
+    thread = _own_thread(site, functions, own, line)
+    of_http = _parameter(site.module, functions, HTTP, "" if mlflow else "request")
+    of_mlflow = _parameter(site.module, functions, MLFLOW, "request") if mlflow else ""
+    if of_mlflow and not of_http:
+        return Asked(f"{HEADERS}()", thread or thread_of(of_mlflow))
+    if not of_http:
         raise CantWireError(site.where, NO_REQUEST)
-    thread = _own_thread(site, functions, own, line) or _named_thread(functions, line)
-    if mlflow:
-        return Asked(f"{HEADERS}()", _own_thread(site, functions, own, line) or thread_of(request))
+    thread = thread or _named_thread(functions, line)
     if not thread:
         raise CantWireError(site.where, NO_THREAD)
-    return Asked(f"{request}.headers", thread)
+    return Asked(f"{of_http}.headers", thread)
 
 
 def thread_of(request: str) -> str:
@@ -57,20 +65,31 @@ def thread_of(request: str) -> str:
     return f"{THREAD_ID_OF}({request})"
 
 
-def _requests(functions: list[Function]) -> Iterator[str]:
-    """Yield the parameters that hold a request."""
+def _parameter(module: Module, functions: list[Function], origin: str, untyped: str) -> str:
+    """Return the parameter that holds a request of a kind; empty if there is none.
+
+    Without an annotation, or with `Any`, it is the one called `untyped`.
+    """
     for function in functions:
         arguments = function.args
         for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
-            kind = last_name(argument.annotation) if argument.annotation else ""
-            if kind.endswith("Request") or argument.arg == "request":
-                yield argument.arg
+            kind = _kind(module, argument.annotation) if argument.annotation else ANY
+            if re.fullmatch(origin, kind) or (kind == ANY and argument.arg == untyped):
+                return argument.arg
+    return ""
+
+
+def _kind(module: Module, annotation: ast.expr) -> str:
+    """Return the class that an annotation names, quoted or not, where it is defined."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return module.origins.get(annotation.value, "")
+    return module.origin(annotation)
 
 
 def _own_thread(site: Site, functions: list[Function], own: OwnMemory, line: int) -> str:
     """Return what the owner's own memory knows the thread by; empty if that can't be seen."""
     for value in _thread_values(functions[0], own):
-        names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+        names = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)} - BUILT_IN
         if all(_is_assigned(name, functions, line) for name in names) and names:
             return site.module.code.of(value)
     return ""

@@ -3,12 +3,19 @@
 import ast
 
 from lakebase_agent.adopt.code.edits.arguments import added
-from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.calls import STATES
+from lakebase_agent.adopt.code.reading.modules import Site
 from lakebase_agent.adopt.code.reading.problems import CantWireError
 from lakebase_agent.adopt.code.reading.text import Edit
 
-ASYNC_NAMES = {"invoke": "ainvoke", "stream": "astream", "run_sync": "run"}
-STREAMS = ("stream", "astream", "astream_events", "run_streamed")
+ASYNC_NAMES = {
+    "invoke": "ainvoke", "stream": "astream", "run_sync": "run", "get_state": "aget_state",
+    "get_state_history": "aget_state_history", "update_state": "aupdate_state",
+}  # fmt: skip
+STREAMS = (
+    "stream", "astream", "astream_events", "run_streamed", "get_state_history",
+    "aget_state_history",
+)  # fmt: skip
 INPUT = {"langgraph": 0, "openai": 1}  # its position among the arguments
 GROWN = 60  # characters that other edits add, about
 KEPT_BY_MODEL = ("previous_response_id", "conversation_id", "auto_previous_response_id")
@@ -20,6 +27,8 @@ def run_edits(site: Site, framework: str, turn: str) -> list[Edit]:
     Raises CantWireError for a call whose arguments can't be seen.
     """
     check_arguments(site)
+    if method_of(site) in STATES:
+        return [*_outside(site, framework, turn), *_renamed(site), *_of_state(site, turn)]
     arguments = _langgraph if framework == "langgraph" else _openai
     return [
         *_outside(site, framework, turn), *_input(site, framework, turn),
@@ -58,6 +67,17 @@ def _langgraph(site: Site, turn: str) -> list[Edit]:
     return edits + _context(site, f"{turn}.user", more)
 
 
+def _of_state(site: Site, turn: str) -> list[Edit]:
+    """Return edits of a call that reads or changes the state of a thread."""
+    code, word = site.module.code, _word(site.call, "config")
+    config = site.call.args[0] if site.call.args else word.value if word else None
+    if config is None:
+        raise CantWireError(site.where, "it can't be seen which thread it is about")
+    assert isinstance(site.call.func, ast.Attribute)
+    graph = code.wraps(site.call.func.value, f"{turn}.graph(")
+    return [*graph, *code.wraps(config, f"{turn}.config_with(")]
+
+
 def _openai(site: Site, turn: str) -> list[Edit]:
     for name in KEPT_BY_MODEL:
         if _word(site.call, name):
@@ -65,6 +85,10 @@ def _openai(site: Site, turn: str) -> list[Edit]:
             raise CantWireError(site.where, reason)
     session = _word(site.call, "session")
     context = _word(site.call, "context")
+    if session and context and _is_none(context.value):
+        code = site.module.code
+        new = ((session.value, "None"), (context.value, f"{turn}.context"))
+        return [Edit(code.start(old), code.end(old), text) for old, text in new]
     if session and not context:
         code = site.module.code
         return [Edit(code.start(session), code.end(session), f"context={turn}.context")]
@@ -102,8 +126,8 @@ def _outside(site: Site, framework: str, turn: str) -> list[Edit]:
     code, call = site.module.code, site.call
     name, parent = method_of(site), code.parents.get(call)
     if name in STREAMS:
-        return _iterated(site, parent) if name == "stream" else []
-    is_sync = name in ("invoke", "run_sync")
+        return _iterated(site, parent) if name in ASYNC_NAMES else []
+    is_sync = name in ASYNC_NAMES
     if not is_sync and not isinstance(parent, ast.Await):
         raise CantWireError(site.where, "it is not awaited where it is called")
     opening = "await " if is_sync else ""

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from lakebase_agent.adopt.code.edits.runs import STREAMS, method_of
-from lakebase_agent.adopt.code.reading.calls import Site
+from lakebase_agent.adopt.code.reading.modules import Site
 from lakebase_agent.adopt.code.reading.problems import CantWireError
 
 LEAVES = "its stream is read elsewhere, when the turn has ended: read it in the same function"

@@ -15,7 +15,8 @@ from lakebase_agent.adopt.code.edits.replaced import (
 from lakebase_agent.adopt.code.edits.requests import Asked, asked_in
 from lakebase_agent.adopt.code.edits.runs import method_of, own_context, run_edits
 from lakebase_agent.adopt.code.edits.streams import read_here, result_name
-from lakebase_agent.adopt.code.reading.calls import OPEN_TURN, Site
+from lakebase_agent.adopt.code.reading.calls import OPEN_TURN
+from lakebase_agent.adopt.code.reading.modules import Site
 from lakebase_agent.adopt.code.reading.names import bound_names, loaded_names
 from lakebase_agent.adopt.code.reading.own_memory import OwnMemory
 from lakebase_agent.adopt.code.reading.problems import CantWireError

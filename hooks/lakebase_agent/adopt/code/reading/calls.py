@@ -3,13 +3,11 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import PurePosixPath
 
-from lakebase_agent.adopt.code.reading.names import called, last_name, origin_of, origins_of
-from lakebase_agent.adopt.code.reading.text import Code
-from lakebase_agent.adopt.existing_agent import IMPORTS, ExistingAgent
-from lakebase_agent.merging.texts import plain
-from lakebase_agent.project.sources import Source
+from lakebase_agent.adopt.code.reading.modules import Module, Site
+from lakebase_agent.adopt.code.reading.names import called, last_name, own_name
+from lakebase_agent.adopt.existing_agent import IMPORTS
 
 BUILDERS = {
     "langgraph": (
@@ -22,79 +20,89 @@ BUILDERS = {
     ),
     "openai": ("agents.Agent", "agents.agent.Agent"),
 }
+STATES = (
+    "aget_state", "aget_state_history", "aupdate_state", "get_state", "get_state_history",
+    "update_state",
+)  # fmt: skip
 RUNNERS = {
-    "langgraph": ("astream", "ainvoke", "astream_events", "invoke", "stream"),
+    "langgraph": ("astream", "ainvoke", "astream_events", "invoke", "stream", *STATES),
     "openai": ("run", "run_streamed", "run_sync"),
 }
 OPEN_TURN = "open_turn"
+HANDED = "is handed on, to run without a turn: call it in an async function instead"
+INNER = "a tool runs an agent: give that the context of its own call, as `context=`"
 AGENTS = ("agent", "graph", "workflow")  # in the names of what is run
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-
-class Module:
-    """A source of the project, with its text and what its names stand for."""
-
-    def __init__(self, source: Source, text: str) -> None:
-        self.source, self.path = source, source.path.as_posix()
-        self.code = Code(plain(text))
-        self.origins = origins_of(self.code.tree)
-
-    @cached_property
-    def calls(self) -> list[ast.Call]:
-        """Every call, in the order of the text."""
-        found = [node for node in ast.walk(self.code.tree) if isinstance(node, ast.Call)]
-        return sorted(found, key=self.code.start)
-
-    def origin(self, node: ast.AST) -> str:
-        """Return what an expression stands for; empty if it is not imported."""
-        return origin_of(node, self.origins)
-
-
-@dataclass(frozen=True)
-class Site:
-    """A call in a module."""
-
-    module: Module
-    call: ast.Call
-
-    @property
-    def where(self) -> str:
-        """Where it is, such as "agent_server/agent.py:41"."""
-        return f"{self.module.path}:{self.call.lineno}"
-
-    @property
-    def function(self) -> Function | None:
-        """The innermost function that it is in; None at the top of the module."""
-        found = self.module.code.ancestors(self.call)
-        return next((node for node in found if isinstance(node, Function)), None)
 
 
 @dataclass(frozen=True)
 class AgentCalls:
-    """The calls that build an agent, and those that run it."""
+    """The calls that build an agent, and those that run it or use its threads.
+
+    `handed` says where it runs without a turn, because a method is handed on or a tool runs it.
+    """
 
     builds: list[Site]
     runs: list[Site]
-
-
-def read_modules(agent: ExistingAgent) -> list[Module]:
-    """Return the sources of the project."""
-    return [Module(source, agent.text(source.path.as_posix())) for source in agent.sources]
+    handed: list[str]
 
 
 def find_calls(modules: list[Module], framework: str) -> AgentCalls:
     """Return where the project builds and runs its agent."""
-    found = AgentCalls([], [])
-    modules = [module for module in modules if module.source.imports & IMPORTS[framework]]
-    makers = set(_makers(modules, framework))
+    found = AgentCalls([], [], [])
+    builders = [module for module in modules if module.source.imports & IMPORTS[framework]]
+    makers = set(_makers(builders, framework))
+    agents = {name for m in builders for name in _agents(m, framework, makers)} | makers
+    steps = set(_steps(modules, framework))
+    own = {part for m in modules for part in PurePosixPath(m.path).with_suffix("").parts}
     for module in modules:
-        known = set(_agents(module, framework, makers))
+        imported = agents & set(_imported(module, own))
+        if module not in builders and not imported:
+            continue
+        known = imported | set(_agents(module, framework, makers))
+        runs = AgentRuns(module, framework, known, makers)
         for call in module.calls:
             if is_build(module, call, framework):
                 found.builds.append(Site(module, call))
-            if _is_run(module, call, framework, known, makers) and not _in_turn(module, call):
+            if not runs.has(call.func) or _in_turn(module, call):
+                continue
+            if not steps & _functions_around(module, call):
                 found.runs.append(Site(module, call))
+            elif framework == "openai" and "context" not in {word.arg for word in call.keywords}:
+                found.handed.append(f"{Site(module, call).where}: {INNER}")
+        found.handed.extend(runs.handed())
     return found
+
+
+def _steps(modules: list[Module], framework: str) -> Iterator[str]:
+    """Yield the functions that a graph runs as its nodes or tools: in the turn of who runs it."""
+    for module in modules:
+        for call in module.calls:
+            given = [*call.args, *(word.value for word in call.keywords)]
+            if last_name(call.func) == "add_node":
+                yield from filter(None, map(last_name, given))
+                yield from (str(id(item)) for item in given)  # of a lambda
+            elif is_build(module, call, framework):
+                lists = (item.elts for item in given if isinstance(item, ast.List))
+                yield from filter(None, (last_name(tool) for tools in lists for tool in tools))
+        for node in ast.walk(module.code.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                marks = (m.func if isinstance(m, ast.Call) else m for m in node.decorator_list)
+                if any(last_name(mark) in ("tool", "function_tool") for mark in marks):
+                    yield node.name
+
+
+def _functions_around(module: Module, call: ast.Call) -> set[str]:
+    """Return what `_steps` calls the functions that a call is in."""
+    around = list(module.code.ancestors(call))
+    return {str(getattr(node, "name", id(node))) for node in around}
+
+
+def _imported(module: Module, own: set[str]) -> Iterator[str]:
+    """Yield the names, at home, of what a module has from others of the project."""
+    for node in ast.walk(module.code.tree):
+        origin = module.origin(node)
+        if origin.startswith(".") or origin.partition(".")[0] in own:
+            yield origin.rpartition(".")[2]
 
 
 def _in_turn(module: Module, call: ast.Call) -> bool:
@@ -133,27 +141,51 @@ def _agents(module: Module, framework: str, makers: set[str]) -> Iterator[str]:
             yield from (last_name(target) for target in targets)
 
 
+def _without_config(node: ast.AST) -> ast.AST:
+    """Return what runs, without `await` and `with_config()` around it."""
+    node = called(node)
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return node
+    return _without_config(node.func.value) if node.func.attr == "with_config" else node
+
+
 def _gives_agent(module: Module, node: ast.AST, framework: str, makers: set[str]) -> bool:
+    node = _without_config(node)
     if not isinstance(node, ast.Call):
         return False
-    if isinstance(node.func, ast.Attribute) and node.func.attr == "with_config":
-        return _gives_agent(module, node.func.value, framework, makers)
     return is_build(module, node, framework) or last_name(node.func) in makers
 
 
-def _is_run(
-    module: Module, call: ast.Call, framework: str, known: set[str], makers: set[str]
-) -> bool:
-    if not isinstance(call.func, ast.Attribute) or call.func.attr not in RUNNERS[framework]:
-        return False
-    owner = called(call.func.value)
-    if framework == "openai":
-        return module.origin(owner) in ("agents.Runner", "agents.run.Runner")
-    if _gives_agent(module, owner, framework, makers):
-        return True
-    name = last_name(owner)
-    likely = name in known or any(part in name.lower() for part in AGENTS)
-    return likely and not _is_module(module, owner)
+@dataclass(frozen=True)
+class AgentRuns:
+    """Tells what runs an agent in a module; `known` are the names that hold one."""
+
+    module: Module
+    framework: str
+    known: set[str]
+    makers: set[str]
+
+    def has(self, function: ast.expr) -> bool:
+        """Return whether a call of a function runs an agent."""
+        if not isinstance(function, ast.Attribute):
+            return False
+        if function.attr not in RUNNERS[self.framework]:
+            return False
+        owner = _without_config(function.value)
+        if self.framework == "openai":
+            return self.module.origin(owner) in ("agents.Runner", "agents.run.Runner")
+        if _gives_agent(self.module, owner, self.framework, self.makers):
+            return True
+        names = {last_name(owner), own_name(owner, self.module.origins)}
+        likely = names & self.known or any(w in last_name(owner).lower() for w in AGENTS)
+        return bool(likely) and not _is_module(self.module, owner)
+
+    def handed(self) -> Iterator[str]:
+        """Yield where a method that runs an agent is handed on."""
+        functions = {id(call.func) for call in self.module.calls}
+        for node in ast.walk(self.module.code.tree):
+            if isinstance(node, ast.Attribute) and id(node) not in functions and self.has(node):
+                yield f"{self.module.path}:{node.lineno}: {self.module.code.of(node)} {HANDED}"
 
 
 def _is_module(module: Module, node: ast.AST) -> bool:

@@ -32,6 +32,11 @@ def origin_of(node: ast.AST, origins: Origins) -> str:
     return origins.get(node.id, "") if isinstance(node, ast.Name) else ""
 
 
+def own_name(node: ast.AST, origins: Origins) -> str:
+    """Return the last part of a dotted name, as it is called where it is defined."""
+    return origin_of(node, origins).rpartition(".")[2] or last_name(node)
+
+
 def last_name(node: ast.AST) -> str:
     """Return the last part of a dotted name; empty if it has none."""
     if isinstance(node, ast.Attribute):

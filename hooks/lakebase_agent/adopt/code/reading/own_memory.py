@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lakebase_agent.adopt.code.reading.calls import Module
+from lakebase_agent.adopt.code.reading.modules import Module
 from lakebase_agent.adopt.code.reading.names import called, last_name
 
 KINDS = {
@@ -40,8 +40,16 @@ class OwnMemory:
 
     def kinds(self, call: ast.AST) -> tuple[str, ...]:
         """Return the kinds of memory that a call opens; none if it opens none."""
-        name = last_name(call.func) if isinstance(call, ast.Call) else ""
+        name = _class_of(call) if isinstance(call, ast.Call) else ""
         return (KINDS[name],) if name in KINDS else self.openers.get(name, ())
+
+
+def _class_of(call: ast.Call) -> str:
+    """Return the name that is called; for `AsyncPostgresSaver.from_conn_string()`, the class."""
+    name = last_name(call.func)
+    if isinstance(call.func, ast.Attribute) and name.startswith("from_"):
+        return last_name(call.func.value)
+    return name
 
 
 def find_own_memory(modules: Iterable[Module]) -> OwnMemory:
@@ -71,7 +79,7 @@ def _openers(modules: list[Module]) -> Iterator[tuple[str, tuple[str, ...]]]:
     known: dict[str, tuple[str, ...]] = {}
     for _ in functions:
         for function in functions:
-            names = [last_name(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)]
+            names = [_class_of(n) for n in ast.walk(function) if isinstance(n, ast.Call)]
             kinds = [KINDS[name] for name in names if name in KINDS]
             kinds += [kind for name in names for kind in known.get(name, ())]
             if kinds and function.name not in names:
@@ -93,11 +101,12 @@ def _defines_tools(function: FunctionDef) -> bool:
 
 def _lines(module: Module, found: OwnMemory) -> Iterator[str]:
     """Yield where a module opens a memory or makes tools of it."""
+    assigned = set()
     for node in ast.walk(module.code.tree):
-        if isinstance(node, ast.withitem) and found.kinds(node.context_expr):
-            call = called(node.context_expr)
-            yield f"{module.path}:{call.lineno} opens it"  # type: ignore[attr-defined]
+        if isinstance(node, ast.Call) and found.kinds(node) and id(node) not in assigned:
+            yield f"{module.path}:{node.lineno} opens it"
         elif isinstance(node, FunctionDef) and node.name in {*found.openers, *found.makers}:
             yield f"{module.path}:{node.lineno} {node.name}"
         elif isinstance(node, ast.Assign) and "session" in found.kinds(called(node.value)):
+            assigned.add(id(called(node.value)))
             yield f"{module.path}:{node.lineno} {module.code.of(node.targets[0])}"
