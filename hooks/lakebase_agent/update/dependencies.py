@@ -12,7 +12,7 @@ import tomlkit
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from lakebase_agent.project.requirements import Requirement, parse_requirement
-from lakebase_agent.project.text_merge import Labels, merge_texts
+from lakebase_agent.update.text_merge import Labels, merge_texts
 
 LABELS = Labels("before updating", "last update", "after updating")  # as in Copier's own conflicts
 
