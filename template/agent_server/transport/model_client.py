@@ -10,7 +10,7 @@ import openai
 from openai.resources.chat import AsyncChat, AsyncCompletions
 
 from agent_server.answers.lengths import is_too_long
-from agent_server.errors import ApiError, context_too_long
+from agent_server.errors import ApiError, ModelError, context_too_long
 from agent_server.settings import limit, on_this_machine
 from agent_server.threads.window import context_tokens, fit, paired, seen, size
 from agent_server.transport.refused_files import STATUSES, RefusedFiles, without_files
@@ -28,6 +28,10 @@ class AnswerTooLargeError(ApiError, openai.OpenAIError):
     def __init__(self, most: int) -> None:
         text = f"The model's answer is larger than {most} bytes."
         super().__init__(502, "output_too_large", text)
+
+
+class CompressedAnswerError(ModelError, openai.OpenAIError):
+    """The model's answer may be of any size; the SDK does not ask again."""
 
 
 class QuickCompletions(AsyncCompletions):
@@ -76,7 +80,10 @@ class QuickCompletions(AsyncCompletions):
         request = {**request, "messages": messages}
         sent = {name: value for name in SENT_AS_THEY_ARE if (value := request.pop(name, None))}
         body = {**(request.pop("extra_body", None) or {}), **sent}
-        return await super().create(**request, messages=(), extra_body=body)
+        try:
+            return await super().create(**request, messages=(), extra_body=body)
+        except (ValueError, RecursionError) as error:
+            raise ModelError("the endpoint's answer is no JSON") from error
 
 
 class Chat(AsyncChat):
@@ -137,6 +144,8 @@ def _bounded(http: httpx.AsyncClient | None) -> httpx.AsyncClient:
 
 async def _bound(response: httpx.Response) -> None:
     assert isinstance(response.stream, httpx.AsyncByteStream)
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise CompressedAnswerError("the endpoint's answer is compressed, which nobody asked for")
     streams = response.headers.get("content-type", "").startswith("text/event-stream")
     response.stream = _BoundedStream(response.stream, streams)
 
