@@ -10,6 +10,7 @@ Part = dict[str, Any]
 
 TEXTS = {"text": "text", "output_text": "text", "refusal": "refusal", "input_text": "text"}
 REASONING = ("reasoning", "thinking", "reasoning_content", "summary_text", "reasoning_text")
+MOST_PARTS = 10_000  # that a text is looked through for
 FINISH = "finish"  # a part of ours, which says why the answer ended
 SAID = (*TEXTS, *REASONING)
 KNOWN = {*SAID, FINISH}
@@ -63,6 +64,8 @@ def unpacked(text: str) -> list[str | Part]:
     """
     found: list[str | Part] = []
     end = 0
+    if text.count("{") > MOST_PARTS:
+        return [text]
     while (read := _list_of_parts(text, end)) is not None:
         parts, end = read
         found += parts

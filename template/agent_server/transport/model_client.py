@@ -13,10 +13,12 @@ from agent_server.answers.lengths import is_too_long
 from agent_server.errors import ApiError, ModelError, context_too_long
 from agent_server.settings import limit, on_this_machine
 from agent_server.threads.window import context_tokens, fit, paired, seen, size
+from agent_server.transport.json_bounds import check_json
 from agent_server.transport.refused_files import STATUSES, RefusedFiles, without_files
 
 # As in the client that the SDK would make.
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+CHAT = "/chat/completions"
 # What grows with a thread and with an agent. The client would look in it for what to rename: 0.4 ms
 # for each message, in one piece. It finds nothing, as they are made for the API.
 SENT_AS_THEY_ARE = ("messages", "tools")
@@ -30,8 +32,8 @@ class AnswerTooLargeError(ApiError, openai.OpenAIError):
         super().__init__(502, "output_too_large", text)
 
 
-class CompressedAnswerError(ModelError, openai.OpenAIError):
-    """The model's answer may be of any size; the SDK does not ask again."""
+class UnboundedAnswerError(ModelError, openai.OpenAIError):
+    """The model's answer would take too long to read; the SDK does not ask again."""
 
 
 class QuickCompletions(AsyncCompletions):
@@ -145,9 +147,14 @@ def _bounded(http: httpx.AsyncClient | None) -> httpx.AsyncClient:
 async def _bound(response: httpx.Response) -> None:
     assert isinstance(response.stream, httpx.AsyncByteStream)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise CompressedAnswerError("the endpoint's answer is compressed, which nobody asked for")
+        raise UnboundedAnswerError("the endpoint's answer is compressed, which nobody asked for")
     streams = response.headers.get("content-type", "").startswith("text/event-stream")
     response.stream = _BoundedStream(response.stream, streams)
+    if response.is_success and not streams and response.url.path.endswith(CHAT):
+        try:
+            check_json(await response.aread())
+        except ValueError as error:
+            raise UnboundedAnswerError(f"the endpoint's answer {error}") from None
 
 
 class _BoundedStream(httpx.AsyncByteStream):
