@@ -31,8 +31,10 @@ def shape_whole(answer: Any, shape: Shape) -> Any:
     for choice in _mend_answer(parsed):
         _mend_message(getattr(choice, "message", None))
         for place, call in enumerate(choice.message.tool_calls or ()):
-            call.index, call.function.name = place, call.function.name or ""
-            to_text(call.function)
+            call.index, called = place, call.function
+            called.name = called.name or ""
+            called.arguments = getattr(called, "arguments", None) or ""
+            to_text(called)
         shape(choice.message, choice.finish_reason)
     return answer
 
