@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMITS = {
     "MAX_REQUEST_VALUES": 50000,  # of JSON in the body of a request: objects, texts, numbers
     "MAX_REQUEST_DEPTH": 64,  # of JSON in the body of a request: levels
+    "MAX_FILE_PARTS": 100,  # of the messages in a request that have images or files, texts too
     "LOOP_HELD_MILLISECONDS": 100,  # until the watchdog, if it is on, logs where the loop is held
     "CONNECT_SECONDS": 10,  # for one try to connect to Postgres
     "STATEMENT_SECONDS": 30,  # for one statement, until Postgres ends it

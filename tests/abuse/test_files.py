@@ -239,6 +239,21 @@ def test_a_file_that_can_not_be_used_is_a_400_in_one_line(
     assert "\n" not in message and model.requests == []
 
 
+def test_a_request_has_a_limit_of_parts_beside_files(server: Server) -> None:
+    with free_event_loop(server):
+        assert server.post(user(*[TEXT] * 99, image())).status_code == 200
+        assert server.post(user(*[TEXT] * 2000)).status_code == 200
+        for sent in (user(*[image()] * 101), user(image()) * 101, user(*[TEXT] * 101, image())):
+            assert "MAX_FILE_PARTS" in server.post(sent).text
+
+
+def test_a_message_of_a_chat_has_a_limit_of_parts_beside_files(server: Server) -> None:
+    parts = [{"type": "text", "text": "a"}] * 100
+    assert Chat(server).ask(*parts).status_code == 200
+    refused = Chat(server).ask(*parts, ui_file(PIXEL, "image/png"))
+    assert refused.status_code == 400 and "MAX_FILE_PARTS" in refused.text
+
+
 @pytest.mark.parametrize(
     ("url", "kind"),
     [(SVG, "image/svg+xml"), (HTML, "image/png"), ("javascript:1", "image/png"), ("blob:1", "a/b")],

@@ -2,13 +2,13 @@
 
 import json
 import os
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.abuse.odd_values import VALUES, places, replaced
 from tests.support.project import Server
 
 pytestmark = pytest.mark.generated
@@ -39,31 +39,6 @@ BODIES: list[dict[str, Any]] = [
     {"message_id": ID, "value": True, "comment": "good", "title": "A title"},
     {"response_id": f"resp_{ID}", "value": None},
 ]
-ODD: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, 0, -1, 1.5, 10**400, "", "\0", "\ud800", "x" * 10_000, [], [[]], {}, {"": {}}]
-)
-VALUES: st.SearchStrategy[Any] = st.recursive(
-    ODD, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=9), inner)
-)
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path to each value in a JSON value."""
-    inner: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict | list):
-        inner = value.items() if isinstance(value, dict) else enumerate(value)
-    found = [place for key, held in inner for place in places(held, (*path, key))]
-    return [path, *found] if path else found
-
-
-def replaced(body: Any, path: tuple[Any, ...], value: Any) -> Any:
-    """Return the JSON value with another value at one place."""
-    body = json.loads(json.dumps(body))
-    place = body
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
-    return body
 
 
 @st.composite

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.abuse.honest_user import assert_memory_returns, honest_user, memory_of
-from tests.abuse.raw import answer, ask, connect, crowd, head
+from tests.abuse.raw import BODY, answer, ask, connect, crowd, head
 from tests.standins.model import StandinModel
 from tests.support.project import Project, Server
 
@@ -82,3 +82,22 @@ def test_a_reader_who_stops_reading_is_left(
         model.says = None
         _, text = answer(reader)
     assert "response.created" in text and "[DONE]" not in text
+
+
+@once
+def test_requests_that_do_not_wait_for_answers_hold_up_nobody(
+    server: Server, model: StandinModel
+) -> None:
+    server.ask("hello")
+    idle, model.delay = memory_of(server), 1
+    sent = head(f"Content-Length: {len(BODY)}", "X-Forwarded-User: eve"), BODY + ASKED * 6000
+    with honest_user(server), crowd(server, 60, *sent):
+        time.sleep(1)
+        assert memory_of(server) < idle + 64 * 2**20
+    assert_memory_returns(server, idle)
+
+
+@once
+def test_a_few_requests_may_be_sent_at_once(server: Server) -> None:
+    last = ASKED.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert ask(server, ASKED * 8 + last)[1].count("HTTP/1.1 200 OK") == 9

@@ -40,7 +40,7 @@ class Answer:
     finish: str = ""
     fields: dict[str, Any] = field(default_factory=dict)  # of the message, besides
     status: int = 200
-    body: dict[str, Any] | str | None = None  # instead of an answer; a text is a web page
+    body: dict[str, Any] | str | bytes | None = None  # instead; a text is a web page, bytes JSON
     headers: dict[str, str] = field(default_factory=dict)
     breaks_after: int | None = None  # chunks of the stream
     chunks: tuple[dict[str, Any] | str, ...] = ()  # of the stream instead, or lines of it
@@ -174,6 +174,8 @@ def to_response(answer: Answer, asked: dict[str, Any]) -> Response:
     """Return the answer to a request, as a stream if it asked for one."""
     if isinstance(answer.body, str):
         return HTMLResponse(answer.body, answer.status)
+    if isinstance(answer.body, bytes):
+        return Response(answer.body, answer.status, answer.headers, "application/json")
     if answer.body is not None:
         return JSONResponse(answer.body, answer.status, headers=answer.headers)
     if asked.get("stream"):

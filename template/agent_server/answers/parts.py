@@ -10,8 +10,10 @@ Part = dict[str, Any]
 
 TEXTS = {"text": "text", "output_text": "text", "refusal": "refusal", "input_text": "text"}
 REASONING = ("reasoning", "thinking", "reasoning_content", "summary_text", "reasoning_text")
+MOST_PARTS = 10_000  # that a text is looked through for
 FINISH = "finish"  # a part of ours, which says why the answer ended
-KNOWN = {*TEXTS, *REASONING, FINISH}
+SAID = (*TEXTS, *REASONING)
+KNOWN = {*SAID, FINISH}
 # In a part that its provider wants to be sent back as it was, such as signed thinking.
 NEEDED = {"signature", "encrypted_content", "id", "extras", "thought_signature", "data"}
 # Why an answer ended early, as providers say it, and as the Responses API does.
@@ -36,14 +38,14 @@ class Content:
 
     def add(self, part: Part) -> None:
         """Add a part."""
-        kind = part.get("type")
+        kind = str(part.get("type"))
         if kind in TEXTS:
             self.text += str(part.get(TEXTS[kind]) or "")
             self.annotations += map(to_annotation, _cited(part))
         elif kind in REASONING:
             self.reasoning += "".join(_thoughts(part))
         elif kind == FINISH:
-            self.finish = part["reason"]
+            self.finish = str(part.get("reason") or "")
         self.plain = self.plain and kind in KNOWN and not NEEDED & part.keys()
 
 
@@ -61,10 +63,13 @@ def unpacked(text: str) -> list[str | Part]:
     Some clients write a list of parts into a text. Any other JSON is a text.
     """
     found: list[str | Part] = []
-    while (read := _list_of_parts(text)) is not None:
-        parts, text = read
+    end = 0
+    if text.count("{") > MOST_PARTS:
+        return [text]
+    while (read := _list_of_parts(text, end)) is not None:
+        parts, end = read
         found += parts
-    return [*found, text]
+    return [*found, text[end:]]
 
 
 def new_call_id() -> str:
@@ -84,23 +89,24 @@ def to_annotation(cited: Any) -> Part:
     return {"type": "url_citation", **{name: place[name] for name in kept if name in place}}
 
 
-def _list_of_parts(text: str) -> tuple[list[Part], str] | None:
-    """Return the list that the text begins with, and the rest; None if it is no list of parts."""
-    if not text.startswith("[{"):
+def _list_of_parts(text: str, start: int) -> tuple[list[Part], int] | None:
+    """Return the list that begins there, and where it ends; None if it is no list of parts."""
+    if not text.startswith("[{", start):
         return None
     try:
-        parts, end = json.JSONDecoder().raw_decode(text)
-    except ValueError:
+        parts, end = json.JSONDecoder().raw_decode(text, start)
+    except (ValueError, RecursionError):
         return None
     known = isinstance(parts, list) and all(
-        isinstance(part, dict) and part.get("type") in KNOWN for part in parts
+        isinstance(part, dict) and part.get("type") in SAID for part in parts
     )
-    return (parts, text[end:]) if known else None
+    return (parts, end) if known else None
 
 
 def _thoughts(part: Part) -> Iterator[str]:
     for name in ("summary", "content"):
-        for piece in part.get(name) or ():
+        pieces = part.get(name)
+        for piece in pieces if isinstance(pieces, list) else ():
             yield str(piece.get("text") or "") if isinstance(piece, dict) else str(piece)
     for name in ("reasoning", "thinking", "reasoning_content", "text"):
         if isinstance(value := part.get(name), str):

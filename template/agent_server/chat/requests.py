@@ -11,6 +11,7 @@ from agent_server.errors import bad_request
 from agent_server.identity import User
 from agent_server.responses.items import ApprovalResponse, Id, Message, Reason, Text
 from agent_server.responses.requests import Turn, to_bad_request
+from agent_server.transport.data_urls import check_parts
 
 TITLE_LENGTH = 80
 SEARCH_LENGTH = 200
@@ -82,10 +83,13 @@ class ChatRequest(BaseModel):
         asked = [message for message in self.messages if message.role == "user"]
         parts = asked[-1].parts if asked and not self.message else []
         try:
+            check_parts([{"content": [{"type": part.type} for part in parts]}])
             message = to_message(parts, self.message)
         except ValidationError as error:
             errors = error.errors(include_url=False)
             raise to_bad_request([{**e, "loc": (*PARTS, *e["loc"][1:])} for e in errors]) from None
+        except ValueError as error:
+            raise bad_request(f"messages: {error}.") from None
         if not message.counts:
             raise bad_request("message: must hold text, or messages must hold a user message.")
         return message

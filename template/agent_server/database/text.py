@@ -7,6 +7,7 @@ from typing import Any
 UNSTORABLE = "[\x00\ud800-\udfff]"
 FIRST_HALVES = "[\ud800-\udbff]"
 REPLACEMENT = "\ufffd"
+MAX_BITS = 63
 
 # The same as JSON escapes. A backslash that is itself escaped begins none.
 BAD_ESCAPE = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
@@ -39,9 +40,14 @@ def to_storable_json(text: str) -> str:
 
 
 def storable(value: Any) -> Any:
-    """Return `value` with every text in its lists and dictionaries made storable."""
+    """Return `value` with every text in its lists and dictionaries made storable.
+
+    An integer of more than 64 bits, which checkpoints can't hold, becomes its digits.
+    """
     if isinstance(value, str):
         return to_storable(value)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return str(value)
     if isinstance(value, list):
         return [storable(item) for item in value]
     if isinstance(value, dict):

@@ -24,6 +24,7 @@ from agent_server.responses.items import (
     Text,
 )
 from agent_server.settings import limit
+from agent_server.transport.data_urls import check_parts
 from agent_server.transport.json_bounds import check_json
 
 MAX_LABELS = 16  # in a response's metadata
@@ -42,12 +43,12 @@ MAX_REASON = 200  # characters of a validation error, which may repeat what was 
 
 
 def _few_items(sent: object) -> object:
-    """Return `sent`; raises ValueError for more items, or values in calls, than it may have."""
+    """Return `sent`; raises ValueError for more items, parts, or values in JSON than allowed."""
     if isinstance(sent, list):
         if len(sent) > (most := limit("MAX_INPUT_ITEMS")):
             raise ValueError(f"must have at most {most} items (the limit MAX_INPUT_ITEMS)")
+        check_parts(sent)
         arguments = (item.get("arguments") for item in sent if isinstance(item, dict))
-        # JSON in a text, which the body's own bounds pass over.
         check_json(*(text.encode(errors="replace") for text in arguments if isinstance(text, str)))
     return sent
 
@@ -184,8 +185,7 @@ class ResponseRequest(Parameters):
 
 
 def _without_halves(items: list[Item]) -> list[Item]:
-    """Leave out calls without an output, and outputs without a call."""
-    # A client that sends the last part of a conversation may cut it between the two.
+    """Leave out calls without an output, and the reverse: a client may cut between the two."""
     calls = {item.call_id for item in items if isinstance(item, FunctionCall)}
     outputs = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}
     whole = calls & outputs

@@ -8,14 +8,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from agent_server.settings import limit
 
 HEAD_BYTES = 65536
+MOST_WAITING = 16  # requests on one connection, for the answer to the one before them
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with the bounds that it lacks.
 
     A request's head must arrive within HEAD_SECONDS, and have at most HEAD_BYTES. What is sent must
-    be read within UNREAD_SECONDS. Of more than CONNECTIONS_WAITING without a request, the oldest is
-    closed.
+    be read within UNREAD_SECONDS. At most MOST_WAITING requests may wait for the answer to another.
+    Of more than CONNECTIONS_WAITING without a request, the oldest is closed.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -48,9 +49,12 @@ class Connection(HttpToolsProtocol):
         self._watch_head()
 
     def on_headers_complete(self) -> None:
-        """Begin the request."""
+        """Begin the request, or let it wait for those before it; raises for one too many."""
         self._in_head = False
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_WAITING:
+            self.transport.abort()
+            raise ConnectionAbortedError  # so that what else has arrived is not read
 
     def on_message_complete(self) -> None:
         """Wait for the next request."""

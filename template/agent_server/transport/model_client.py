@@ -10,13 +10,15 @@ import openai
 from openai.resources.chat import AsyncChat, AsyncCompletions
 
 from agent_server.answers.lengths import is_too_long
-from agent_server.errors import ApiError, context_too_long
+from agent_server.errors import ApiError, ModelError, context_too_long
 from agent_server.settings import limit, on_this_machine
 from agent_server.threads.window import context_tokens, fit, paired, seen, size
+from agent_server.transport.json_bounds import check_json
 from agent_server.transport.refused_files import STATUSES, RefusedFiles, without_files
 
 # As in the client that the SDK would make.
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+CHAT = "/chat/completions"
 # What grows with a thread and with an agent. The client would look in it for what to rename: 0.4 ms
 # for each message, in one piece. It finds nothing, as they are made for the API.
 SENT_AS_THEY_ARE = ("messages", "tools")
@@ -28,6 +30,10 @@ class AnswerTooLargeError(ApiError, openai.OpenAIError):
     def __init__(self, most: int) -> None:
         text = f"The model's answer is larger than {most} bytes."
         super().__init__(502, "output_too_large", text)
+
+
+class UnboundedAnswerError(ModelError, openai.OpenAIError):
+    """The model's answer would take too long to read; the SDK does not ask again."""
 
 
 class QuickCompletions(AsyncCompletions):
@@ -76,7 +82,10 @@ class QuickCompletions(AsyncCompletions):
         request = {**request, "messages": messages}
         sent = {name: value for name in SENT_AS_THEY_ARE if (value := request.pop(name, None))}
         body = {**(request.pop("extra_body", None) or {}), **sent}
-        return await super().create(**request, messages=(), extra_body=body)
+        try:
+            return await super().create(**request, messages=(), extra_body=body)
+        except (ValueError, RecursionError) as error:
+            raise ModelError("the endpoint's answer is no JSON") from error
 
 
 class Chat(AsyncChat):
@@ -137,8 +146,15 @@ def _bounded(http: httpx.AsyncClient | None) -> httpx.AsyncClient:
 
 async def _bound(response: httpx.Response) -> None:
     assert isinstance(response.stream, httpx.AsyncByteStream)
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise UnboundedAnswerError("the endpoint's answer is compressed, which nobody asked for")
     streams = response.headers.get("content-type", "").startswith("text/event-stream")
     response.stream = _BoundedStream(response.stream, streams)
+    if response.is_success and not streams and response.url.path.endswith(CHAT):
+        try:
+            check_json(await response.aread())
+        except ValueError as error:
+            raise UnboundedAnswerError(f"the endpoint's answer {error}") from None
 
 
 class _BoundedStream(httpx.AsyncByteStream):

@@ -9,8 +9,9 @@ from openai.types.responses import ResponseFunctionToolCall
 
 from agent_server.answers.completions import WholeCompletions
 from agent_server.database.text import to_storable_json
-from agent_server.errors import output_too_large
+from agent_server.errors import ModelError, output_too_large
 from agent_server.settings import limit, setting, workspace_configured
+from agent_server.transport.json_bounds import check_json
 from agent_server.transport.model_client import ModelClient, build_databricks_client
 
 
@@ -65,7 +66,15 @@ def _clean(output: Iterable[Any]) -> None:
     for item in output:
         if isinstance(item, ResponseFunctionToolCall):
             _check(len(item.arguments))
+            _check_depth(item.arguments)
             item.arguments = to_storable_json(item.arguments)
+
+
+def _check_depth(arguments: str) -> None:
+    try:
+        check_json(arguments.encode(errors="replace").replace(b"\0", b""))
+    except ValueError as error:
+        raise ModelError(f"the arguments of a tool call {error}") from None
 
 
 def _check(size: int) -> None:

@@ -7,9 +7,11 @@ answer ended stand beside it, or in a list of parts. They are put into the text,
 import json
 from typing import Any
 
-from agent_server.answers.content import UNREADABLE, marked
+from agent_server.answers.content import MARK, UNREADABLE, marked
 from agent_server.answers.parts import FINISH
 from agent_server.answers.shaped import ShapedStream, cited_beside, shape_whole
+from agent_server.database.text import REPLACEMENT
+from agent_server.errors import ModelError
 from agent_server.transport.model_client import QuickCompletions
 
 REASONING = ("reasoning_content", "reasoning")
@@ -35,6 +37,8 @@ def _shape_message(message: Any, finish: str | None) -> None:
 
 def _put_all_into_content(said: Any, finish: str | None) -> None:
     content = said.content
+    if isinstance(content, str):
+        said.content = content = content.replace(MARK, REPLACEMENT)
     parts = list(content) if isinstance(content, list) else []
     if thought := next((value for name in REASONING if (value := getattr(said, name, None))), None):
         parts.insert(0, {"type": "reasoning", "reasoning": str(thought)})
@@ -55,5 +59,7 @@ def _mend(function: Any) -> None:
         arguments = json.loads(function.arguments or "{}")
     except ValueError:  # LangChain takes it for an invalid call
         return
+    except RecursionError:
+        raise ModelError("the arguments of a tool call are too deep") from None
     if not isinstance(arguments, dict | None):
         function.arguments = json.dumps({UNREADABLE: function.arguments})

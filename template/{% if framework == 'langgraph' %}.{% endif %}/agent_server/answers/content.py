@@ -40,5 +40,15 @@ def _unmarked(text: str) -> list[str | Part]:
     return [
         part
         for place, piece in enumerate(pieces)
-        for part in (json.loads(piece) if place % 2 else [piece])
+        for part in (_parts(piece) if place % 2 else [piece])
     ]
+
+
+def _parts(piece: str) -> list[str | Part]:
+    """Return the parts that were marked, or the piece itself if a model or a tool marked it."""
+    try:
+        parts = json.loads(piece)
+    except (ValueError, RecursionError):
+        return [piece]
+    known = isinstance(parts, list) and all(isinstance(part, dict) for part in parts)
+    return parts if known else [piece]

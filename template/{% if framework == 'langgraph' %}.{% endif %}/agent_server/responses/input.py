@@ -5,6 +5,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
+from agent_server.database.text import storable
 from agent_server.responses.items import (
     FilePart,
     FunctionCall,
@@ -40,7 +41,8 @@ def _to_message(item: Item, calls: Sequence[FunctionCall]) -> AnyMessage:
     if not (_may_call(item) or isinstance(item, FunctionCall)):
         return HumanMessage([_to_part(part) for part in item.parts] if item.files else text)
     more = {"additional_kwargs": {"tool_calls": [_to_call(call) for call in calls]}}
-    return AIMessage(text, **(more if calls else {}))
+    message = AIMessage(text, **(more if calls else {}))
+    return message.model_copy(update={"tool_calls": storable(message.tool_calls)})
 
 
 def _to_part(part: Part) -> dict[str, Any]:

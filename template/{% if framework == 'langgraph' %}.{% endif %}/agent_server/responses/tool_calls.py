@@ -1,5 +1,6 @@
 """Bounds how many tools a model may call at once: they all run, before anything else is said."""
 
+import json
 from collections import defaultdict
 from typing import Any
 from uuid import UUID
@@ -8,8 +9,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, GenerationChunk, LLMResult
 
-from agent_server.errors import ApiError
+from agent_server.errors import ApiError, ModelError
 from agent_server.settings import limit
+from agent_server.transport.json_bounds import check_json
 
 
 class ToolCallBound(BaseCallbackHandler):
@@ -37,12 +39,21 @@ class ToolCallBound(BaseCallbackHandler):
             _check(len(self._begun[run_id]))
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
-        """Raise a 502 ApiError if the answer has too many calls."""
+        """Raise a 502 ApiError if the answer has too many calls; ModelError for too deep ones."""
         self._begun.pop(run_id, None)
         for generation in (one for several in response.generations for one in several):
             message = getattr(generation, "message", None)
             if isinstance(message, AIMessage):
                 _check(len(message.tool_calls) + len(message.invalid_tool_calls))
+                for call in message.tool_calls:
+                    _check_depth(call["args"])
+
+
+def _check_depth(arguments: dict[str, Any]) -> None:
+    try:
+        check_json(json.dumps(arguments).encode())
+    except (ValueError, RecursionError) as error:
+        raise ModelError("the arguments of a tool call hold too much, or are too deep") from error
 
 
 def _check(calls: int) -> None:
