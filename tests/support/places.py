@@ -26,7 +26,7 @@ ADOPTED = {
     "threads/__init__.py", "threads/deduplicate.py", "threads/lease.py",
     "threads/messages.py", "threads/recent.py", "threads/retention.py", "threads/store.py",
     "threads/window.py", "transport/__init__.py",
-    "transport/model_client.py", "transport/refused_files.py",
+    "transport/json_bounds.py", "transport/model_client.py", "transport/refused_files.py",
 }  # fmt: skip
 
 
