@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -104,14 +106,25 @@ def test_a_body_that_nobody_can_read_is_a_502(
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_answer_that_is_compressed_is_not_unpacked(
+def test_an_answer_that_is_compressed_is_unpacked_no_further_than_its_bound(
     server: Server, model: StandinModel, status: int
 ) -> None:
     bomb = gzip.compress(bytes(200_000_000))
     headers = {"Content-Encoding": "gzip"}
     model.script = [Answer(body=bomb, status=status, headers=headers)]
     with free_event_loop(server):
-        assert "model_failed" in check(server)
+        assert "output_too_large" in check(server)
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("GZIP", bytes)]
+)
+def test_an_answer_that_a_proxy_compressed_all_the_same_is_read(
+    server: Server, model: StandinModel, coding: str, packed: Callable[[bytes], bytes]
+) -> None:
+    said = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Packed."}}]})
+    model.script = [Answer(body=packed(said.encode()), headers={"Content-Encoding": coding})]
+    assert ("Packed." if packed is not bytes else "model_failed") in check(server)
 
 
 @pytest.mark.parametrize("depth", [100, 300, 100_000])

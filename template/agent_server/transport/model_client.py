@@ -1,7 +1,8 @@
 """The model's client: sends long histories quickly, and reads no more than the limits allow."""
 
 import os
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterable, AsyncIterator
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,9 @@ from agent_server.transport.refused_files import STATUSES, RefusedFiles, without
 # As in the client that the SDK would make.
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 CHAT = "/chat/completions"
+PIECE_BYTES = 65536  # of what was compressed, unpacked at once
+# Both are of zlib, which sees by itself what is around them.
+PACKED, WINDOW = ("gzip", "x-gzip", "deflate"), zlib.MAX_WBITS | 32
 # What grows with a thread and with an agent. The client would look in it for what to rename: 0.4 ms
 # for each message, in one piece. It finds nothing, as they are made for the API.
 SENT_AS_THEY_ARE = ("messages", "tools")
@@ -32,8 +36,8 @@ class AnswerTooLargeError(ApiError, openai.OpenAIError):
         super().__init__(502, "output_too_large", text)
 
 
-class UnboundedAnswerError(ModelError, openai.OpenAIError):
-    """The model's answer would take too long to read; the SDK does not ask again."""
+class UnreadableAnswerError(ModelError, openai.OpenAIError):
+    """The model's answer can't be read, or takes too long to; the SDK does not ask again."""
 
 
 class QuickCompletions(AsyncCompletions):
@@ -139,35 +143,37 @@ def _bounded(http: httpx.AsyncClient | None) -> httpx.AsyncClient:
         # A proxy, of the environment or of the system, does not lead to this machine.
         outside = not on_this_machine(os.environ.get("OPENAI_BASE_URL", ""))
         http = httpx.AsyncClient(follow_redirects=True, limits=CONNECTIONS, trust_env=outside)
-    http.headers["Accept-Encoding"] = "identity"  # compressed, a large answer would look small
+    http.headers["Accept-Encoding"] = "identity"  # what is not compressed need not be unpacked
     http.event_hooks = {**http.event_hooks, "response": [_bound]}
     return http
 
 
 async def _bound(response: httpx.Response) -> None:
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise UnboundedAnswerError("the endpoint's answer is compressed, which nobody asked for")
+    # Unpacked here: httpx would unpack a whole piece at once, a thousand times its size.
+    coding = response.headers.pop("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", "", *PACKED):
+        raise UnreadableAnswerError(f"the endpoint's answer is compressed with {coding}")
     streams = response.headers.get("content-type", "").startswith("text/event-stream")
-    response.stream = _BoundedStream(response.stream, streams)
+    response.stream = _BoundedStream(response.stream, streams, coding in PACKED)
     if response.is_success and not streams and response.url.path.endswith(CHAT):
         try:
             check_json(await response.aread())
         except ValueError as error:
-            raise UnboundedAnswerError(f"the endpoint's answer {error}") from None
+            raise UnreadableAnswerError(f"the endpoint's answer {error}") from None
 
 
 class _BoundedStream(httpx.AsyncByteStream):
     """A body that is bounded as a whole and, if it has events, in each of them."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, has_events: bool) -> None:
-        self._stream, self._has_events = stream, has_events
+    def __init__(self, stream: httpx.AsyncByteStream, has_events: bool, packed: bool) -> None:
+        self._stream, self._has_events, self._packed = stream, has_events, packed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         most = limit("MODEL_ANSWER_BYTES")
         in_all = limit("MODEL_STREAM_BYTES") if self._has_events else most
         total = line = 0
-        async for part in self._stream:
+        async for part in _unpacked(self._stream) if self._packed else self._stream:
             total, end = total + len(part), part.rfind(b"\n")
             line = line + len(part) if end < 0 else len(part) - end - 1
             if total > in_all or (self._has_events and line > most):
@@ -176,3 +182,15 @@ class _BoundedStream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+
+
+async def _unpacked(parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    unpacking = zlib.decompressobj(WINDOW)
+    try:
+        async for part in parts:
+            while part:
+                yield unpacking.decompress(part, PIECE_BYTES)
+                part = unpacking.unconsumed_tail
+        yield unpacking.flush()
+    except zlib.error as error:
+        raise UnreadableAnswerError("the endpoint's answer can't be unpacked") from error
