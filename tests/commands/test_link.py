@@ -396,7 +396,11 @@ def test_a_person_picks_the_profile(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"), [("dirty", "commit or stash your changes"), ("no version", "no version")]
+    ("broken", "said"),
+    [
+        ("dirty", "commit or stash your changes"),
+        pytest.param("no version", "no version", marks=pytest.mark.slow),
+    ],
 )
 def test_a_project_that_copier_cannot_update_is_unchanged(
     workspace: Workspace, versioned: Path, broken: str, said: str

@@ -130,7 +130,14 @@ def test_the_wizard_goes_on_without_a_workspace_that_refuses(
     assert person.ends() == 0
 
 
-@pytest.mark.parametrize("keys", ["n", "\x03", "\x04"], ids=["no", "Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param("n", id="no"),
+        pytest.param("\x03", id="Ctrl-C", marks=pytest.mark.slow),
+        pytest.param("\x04", id="Ctrl-D", marks=pytest.mark.slow),
+    ],
+)
 def test_leaving_at_the_preview_writes_nothing(
     small_template: Path, tmp_path: Path, keys: str
 ) -> None:

@@ -90,7 +90,9 @@ EACH = [pytest.param(*case, marks=[] if case in SOON else pytest.mark.long) for 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 @pytest.mark.parametrize("line", [COMMENT, STATEMENT])
-@pytest.mark.parametrize("release", [RELEASES[0], RELEASES[-1]])
+@pytest.mark.parametrize(
+    "release", [pytest.param(RELEASES[0], marks=pytest.mark.slow), RELEASES[-1]]
+)
 def test_a_release_that_only_moves_keeps_every_edit(
     releases: Releases, release: str, line: str, framework: str
 ) -> None:

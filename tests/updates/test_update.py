@@ -218,8 +218,12 @@ def test_an_unpublished_version_exits_with_3(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ("framework=openai", "a project keeps its framework. Generate a new project"),
-        ("app_name=Not This", "app_name"),
+        pytest.param(
+            "framework=openai",
+            "a project keeps its framework. Generate a new project",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("app_name=Not This", "app_name", marks=pytest.mark.slow),
         ("memory", "question=answer"),
         ("memory=short-term", "memory"),
         ("framwork=openai", "did you mean framework?"),
@@ -312,6 +316,7 @@ def answer(person: "pexpect.spawn[str]", question: str, keys: str) -> None:
     person.send(keys)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_project_unchanged(published: Published, project: Path) -> None:
     before = snapshot(project)
     terminal = updating(published, project)
@@ -340,6 +345,7 @@ def test_a_signal_at_any_time_leaves_the_project_unchanged_or_updated(
     assert (snapshot(project) == before) == stopped
 
 
+@pytest.mark.slow
 def test_remaining_conflicts_are_listed_and_exit_with_1(
     published: Published, project: Path
 ) -> None:

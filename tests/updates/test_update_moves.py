@@ -80,6 +80,7 @@ def test_the_owners_files_import_from_the_new_modules(tiny: Tiny, project: Path)
     assert agent.startswith("from agent_server.database.lakebase import schema\n")
 
 
+@pytest.mark.slow
 def test_plain_copier_update_does_the_same(tiny: Tiny, project: Path, tmp_path: Path) -> None:
     change(project, LAKEBASE, "        return 10", "        # Mine.\n        return 10")
     other = tmp_path / "other"
@@ -117,6 +118,7 @@ def test_what_the_owner_deleted_is_not_applied_and_said(tiny: Tiny, project: Pat
     assert not (project / POOL).exists() and not (project / NEW_LAKEBASE).exists()
 
 
+@pytest.mark.slow
 def test_an_own_file_in_the_new_place_is_kept_in_a_conflict(tiny: Tiny, project: Path) -> None:
     (project / POOL).parent.mkdir()
     (project / POOL).write_text("mine = 1\n")
@@ -146,6 +148,7 @@ def test_a_project_inside_another_repository_moves(tiny: Tiny, tmp_path: Path) -
     assert "# Mine." in (project / POOL).read_text()
 
 
+@pytest.mark.slow
 def test_a_second_update_does_nothing(tiny: Tiny, project: Path) -> None:
     change(project, LAKEBASE, "        return 10", "        # Mine.\n        return 10")
     update(tiny, project)
