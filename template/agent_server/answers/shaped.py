@@ -119,7 +119,7 @@ def _mend_answer(answer: Any) -> list[Any]:
 
 def _mend_message(said: Any) -> None:
     """Let a message, or a piece of one, have only what a framework can read."""
-    if not isinstance(said, BaseModel):
+    if not _is_object(said):
         raise ModelError("the endpoint's answer holds a message that is none")
     said.role, said.content = "assistant", _content(said) or None
     for name in ("refusal", "reasoning_content", "reasoning"):
@@ -134,7 +134,7 @@ def _mend_message(said: Any) -> None:
 def _mend_call(call: Any) -> None:
     call.id, call.type, call.index = _text(call, "id"), "function", _place(call)
     call.function = getattr(call, "function", None) or ChoiceDeltaToolCallFunction()
-    if not isinstance(call.function, BaseModel):
+    if not _is_object(call.function):
         raise ModelError("the endpoint's answer holds a call that names no tool")
     call.function.name = _text(call.function, "name")
 
@@ -151,9 +151,13 @@ def _is_part(part: Any) -> bool:
     return isinstance(kind, str) and kind != FINISH
 
 
+def _is_object(said: Any) -> bool:
+    return isinstance(said, BaseModel)
+
+
 def _listed(said: Any, name: str) -> list[Any]:
     found = getattr(said, name, None) or []
-    if not (isinstance(found, list) and all(isinstance(one, BaseModel) for one in found)):
+    if not (isinstance(found, list) and all(map(_is_object, found))):
         raise ModelError(f"the endpoint's answer holds {name} that are none")
     return found
 
