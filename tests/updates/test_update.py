@@ -329,7 +329,9 @@ def test_ctrl_c_leaves_the_project_unchanged(published: Published, project: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after", [0.3, pytest.param(0.8, marks=pytest.mark.long), 1.3, 1.8, 2.3])
+@pytest.mark.parametrize(
+    "after", [0.3, *(pytest.param(s, marks=pytest.mark.long) for s in (0.8, 1.3, 2.3)), 1.8]
+)
 def test_a_signal_at_any_time_leaves_the_project_unchanged_or_updated(
     published: Published, project: Path, after: float
 ) -> None:
