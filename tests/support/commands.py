@@ -10,8 +10,9 @@ import pexpect
 
 from lakebase_agent.cli import main
 from tests.support.project import clean_environment
+from tests.support.releases import PROGRAMS
 
-PROGRAM = Path(sys.executable).with_name("lakebase-agent")
+PROGRAM = PROGRAMS / "lakebase-agent"
 # `CI` says that nobody is there. prompt_toolkit asks where the cursor is; nobody would tell it.
 TERMINAL = {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
 

@@ -11,7 +11,7 @@ from lakebase_agent.adopt.bundle.apps import App, apps_of, resolved
 from lakebase_agent.adopt.dependencies import read_pyproject
 from lakebase_agent.errors import UsageError
 from lakebase_agent.project.answers import ANSWERS
-from lakebase_agent.project.bundle_shapes import check_apps, check_bundle, check_environment
+from lakebase_agent.project.bundle_shapes import check_environment
 from lakebase_agent.project.env_file import env_text
 from lakebase_agent.project.requirements import package_of
 from lakebase_agent.project.sources import Source, read_sources
@@ -153,8 +153,6 @@ def examine_agent(folder: Path, framework: str = "") -> ExistingAgent:
     pyproject = read_pyproject(folder)
     path = folder / "databricks.yml"
     bundle = read_first_document(path) if path.is_file() else {}
-    check_bundle("databricks.yml", bundle)
-    check_apps("databricks.yml", bundle)
     apps = tuple(apps_of(folder, bundle))
     app_yaml = next((name for name in APP_YAML if (folder / name).is_file()), "")
     if not apps and not app_yaml:

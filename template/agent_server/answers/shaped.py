@@ -25,9 +25,9 @@ def shape_whole(answer: Any, shape: Shape) -> Any:
     try:
         parsed = answer.parse() if hasattr(answer, "parse") else answer
     except (ValueError, RecursionError) as error:
-        raise ModelError("the endpoint's answer is no JSON") from error
+        raise ModelError("the endpoint's answer is not JSON") from error
     if not getattr(parsed, "choices", None):
-        raise ModelError("the endpoint's answer is no chat completion")
+        raise ModelError("the endpoint's answer is not a chat completion")
     for choice in _mend_answer(parsed):
         _mend_message(getattr(choice, "message", None))
         for place, call in enumerate(choice.message.tool_calls or ()):
@@ -67,7 +67,7 @@ class ShapedStream:
                 last, usage, chunk.usage = chunk, chunk.usage or usage, None
                 yield chunk
         except (ValueError, RecursionError) as error:
-            raise ModelError("the endpoint's stream is no JSON, or no UTF-8") from error
+            raise ModelError("the endpoint's stream is not JSON, or not UTF-8") from error
         finally:
             await self.close()
         if last is None:
@@ -120,7 +120,7 @@ def _mend_answer(answer: Any) -> list[Any]:
 def _mend_message(said: Any) -> None:
     """Let a message, or a piece of one, have only what a framework can read."""
     if not _is_object(said):
-        raise ModelError("the endpoint's answer holds a message that is none")
+        raise ModelError("the endpoint's answer has a message that is not an object")
     said.role, said.content = "assistant", _content(said) or None
     for name in ("refusal", "reasoning_content", "reasoning"):
         if not isinstance(getattr(said, name, None), str):
@@ -135,7 +135,7 @@ def _mend_call(call: Any) -> None:
     call.id, call.type, call.index = _text(call, "id"), "function", _place(call)
     call.function = getattr(call, "function", None) or ChoiceDeltaToolCallFunction()
     if not _is_object(call.function):
-        raise ModelError("the endpoint's answer holds a call that names no tool")
+        raise ModelError("the endpoint's answer has a call that names no tool")
     call.function.name = _text(call.function, "name")
 
 
@@ -158,7 +158,7 @@ def _is_object(said: Any) -> bool:
 def _listed(said: Any, name: str) -> list[Any]:
     found = getattr(said, name, None) or []
     if not (isinstance(found, list) and all(map(_is_object, found))):
-        raise ModelError(f"the endpoint's answer holds {name} that are none")
+        raise ModelError(f"the endpoint's answer has {name} that are not a list of objects")
     return found
 
 

@@ -26,9 +26,9 @@ Result = TypeVar("Result")
 
 FRESH_SECONDS = 2  # after an answer, while a connection is taken for alive
 CLOSE_SECONDS = 2  # for what is still under way when the pool closes
-LARGE_BYTES = 1 << 20  # that were sent and received at once: libpq keeps buffers as large
-RENEW_SECONDS = 5  # until the pool connects anew, and is rid of them
-COUNTS = 120  # where Linux's `struct tcp_info` has the bytes that were sent, then those received
+LARGE_BYTES = 1 << 20  # sent and received in one use: libpq's buffers stay that large
+RENEW_SECONDS = 5  # after such a use, until the pool replaces its connections
+COUNTS = 120  # where Linux's `struct tcp_info` counts the bytes sent, and then those received
 
 
 class Pool(AsyncConnectionPool[Connection]):
@@ -40,7 +40,7 @@ class Pool(AsyncConnectionPool[Connection]):
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)  # which has no names with two underscores
+        super().__init__(*arguments, **options)  # its names begin with one underscore at most
         self.__free = asyncio.Semaphore(self.max_size)
         self.__waiting = 0
         self.__under_way: set[asyncio.Task[Any]] = set()
@@ -156,7 +156,7 @@ class BoundedConnection(AsyncConnection[Row]):
         """Return how many bytes were sent and received since the last call, where Linux tells."""
         before = self._carried
         if sys.platform == "linux" and not self.closed:
-            with _socket_of(self) as end, suppress(OSError):  # a socket that is not of TCP
+            with _socket_of(self) as end, suppress(OSError, struct.error):  # where nothing counts
                 counts = end.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, COUNTS + 16)
                 self._carried = sum(struct.unpack_from("QQ", counts, COUNTS))
         return self._carried - before

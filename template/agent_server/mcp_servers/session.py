@@ -140,6 +140,6 @@ def _parsed(text: bytes, number: int) -> dict[str, Any] | None:
     try:
         message = json.loads(text)
     except ValueError as error:
-        raise McpAnswerError("an answer that is no JSON") from error
+        raise McpAnswerError("an answer that is not JSON") from error
     answers = isinstance(message, dict) and message.get("id") == number
     return message if answers and ("result" in message or "error" in message) else None

@@ -21,8 +21,8 @@ from agent_server.transport.refused_files import STATUSES, RefusedFiles, without
 CONNECTIONS = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
 CHAT = "/chat/completions"
 PIECE_BYTES = 65536  # of what was compressed, unpacked at once
-# Both are of zlib, which sees by itself what is around them.
-PACKED, WINDOW = ("gzip", "x-gzip", "deflate"), zlib.MAX_WBITS | 32
+PACKED = ("gzip", "x-gzip", "deflate")
+WINDOW = zlib.MAX_WBITS | 32  # zlib finds out by itself which of them it is
 # What grows with a thread and with an agent. The client would look in it for what to rename: 0.4 ms
 # for each message, in one piece. It finds nothing, as they are made for the API.
 SENT_AS_THEY_ARE = ("messages", "tools")
@@ -89,7 +89,7 @@ class QuickCompletions(AsyncCompletions):
         try:
             return await super().create(**request, messages=(), extra_body=body)
         except (ValueError, RecursionError) as error:
-            raise ModelError("the endpoint's answer is no JSON") from error
+            raise ModelError("the endpoint's answer is not JSON") from error
 
 
 class Chat(AsyncChat):

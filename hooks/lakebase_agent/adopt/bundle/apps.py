@@ -40,17 +40,21 @@ class App:
 
 def apps_of(folder: Path, bundle: Mapping[str, Any]) -> Iterator[App]:
     """Yield the apps of a bundle; raises UsageError if a file that it includes is not valid."""
-    files = {"databricks.yml": bundle}
+    files = {"databricks.yml": _checked("databricks.yml", bundle)}
     for path in included_files(folder, bundle):
         name = path.relative_to(folder).as_posix()
-        files[name] = read_first_document(path)
-        check_bundle(name, files[name])
-        check_apps(name, files[name])
+        files[name] = _checked(name, read_first_document(path))
     found = [App(name, key, s) for name, part in files.items() for key, s in _apps(part)]
     yield from found
     known = {app.key for app in found}
     for name, document in files.items():
         yield from _apps_of_targets(name, document, known)
+
+
+def _checked(name: str, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    check_bundle(name, document)
+    check_apps(name, document)
+    return document
 
 
 def _apps(part: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
