@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from agent_server.answers.spans import SESSION, USER
 from agent_server.database.pool import open_pool
 from agent_server.feedback.assessments import NAME
-from agent_server.server.tracing import MLFLOW_DEFAULTS
 from agent_server.server.workspace import workspace_client
+from agent_server.tracing.spans import SESSION, USER
+from agent_server.tracing.start import MLFLOW_DEFAULTS
 from local.offline import open_offline
 
 if TYPE_CHECKING:  # it takes seconds to import

@@ -90,7 +90,7 @@ def _evaluate_with_mlflow(cases: list[Case]) -> bool:
     import mlflow
     from mlflow.genai.scorers import scorer
 
-    from agent_server.server.tracing import start_tracing
+    from agent_server.tracing.start import start_tracing
 
     # First: the evaluation checks whether the agent traces before it runs a case.
     start_tracing()

@@ -22,6 +22,7 @@ from tests.standins.workspace import (
     Workspace,
     open_workspace,
 )
+from tests.standins.workspace.tracing_api import AZURE, LAKE, S3
 from tests.support.on_lakebase import ENDPOINT, serve
 from tests.support.project import Project, Server
 
@@ -319,6 +320,33 @@ def test_traces_reach_the_workspace(project: Project, workspace: Workspace) -> N
     [trace] = workspace.mlflow.about("xylophone")
     assert trace.experiment == TRACED["MLFLOW_EXPERIMENT_ID"]
     assert "CHAT_MODEL" in trace.kinds
+
+
+@once
+@pytest.mark.parametrize("storage, expired", [(AZURE, 0), (LAKE, 0), (S3, 1)])
+def test_traces_reach_other_storage_and_addresses_that_expire(
+    project: Project, workspace: Workspace, storage: str, expired: int
+) -> None:
+    workspace.mlflow.storage, workspace.mlflow.expired = storage, expired
+    before, word = len(workspace.mlflow.traces), f"spinet in {storage}"
+    with serve(project, workspace, TRACED) as server:
+        server.until_ready().ask(word)
+        _until(lambda: len(workspace.mlflow.traces) > before)
+    assert len(workspace.mlflow.about(word)) == 1 and not workspace.mlflow.expired
+
+
+@once
+def test_a_trace_is_sent_without_signing_in_or_looking_up_the_workspace_again(
+    project: Project, workspace: Workspace
+) -> None:
+    with serve(project, workspace, TRACED) as server:
+        server.until_ready().ask("first viol")
+        _until(lambda: workspace.mlflow.about("first viol"))
+        before = len(workspace.requests)
+        server.ask("second viol")
+        _until(lambda: workspace.mlflow.about("second viol"))
+        asked = str(workspace.requests[before:])
+    assert "/mlflow/traces" in asked and DISCOVERY not in asked and "/token" not in asked
 
 
 def _schemas(workspace: Workspace) -> set[str]:

@@ -68,6 +68,8 @@ class StandinMlflow:
     traces: list[Trace] = field(default_factory=list)
     assessments: dict[str, Json] = field(default_factory=dict)  # by id, as REST has them
     forgetful: bool = False  # whether it answers 500 to what it has kept
+    storage: str = "AWS_PRESIGNED_URL"  # of a workspace
+    expired: int = 0  # how many of the next addresses have expired
     sizes: list[int] = field(default_factory=list)  # of what was sent as spans, in bytes
 
     def about(self, word: str) -> list[Trace]:
@@ -97,8 +99,12 @@ class StandinMlflow:
 
     async def put_spans(self, trace_id: str, request: Request) -> None:
         """Keep the spans of a trace."""
-        spans = (await request.json())["spans"]
-        self.sizes.append(len(await request.body()))
+        self.keep_spans(trace_id, await request.body())
+
+    def keep_spans(self, trace_id: str, body: bytes) -> None:
+        """Keep the spans of a trace, as they were sent."""
+        spans = json.loads(body)["spans"]
+        self.sizes.append(len(body))
         self.traces.append(Trace(self.experiments[trace_id], spans, self.infos[trace_id]))
 
     async def get_trace(self, trace_id: str) -> Json:

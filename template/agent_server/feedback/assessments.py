@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from agent_server.database.pool import Pool
-from agent_server.server.tracing import is_tracing
+from agent_server.tracing.start import is_tracing
 
 if TYPE_CHECKING:  # it takes seconds to import
     from mlflow.entities import Assessment

@@ -9,8 +9,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.outputs import LLMResult
 
-from agent_server.answers.spans import Span, Tokens, is_traced, open_model, open_tool, whole_prompts
 from agent_server.settings import setting
+from agent_server.tracing.spans import Span, Tokens, is_traced, open_model, open_tool, whole_prompts
 
 
 def tracers() -> list[BaseCallbackHandler]:

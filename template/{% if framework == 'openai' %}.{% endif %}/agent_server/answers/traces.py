@@ -7,7 +7,7 @@ from typing import Any
 import agents
 from agents import FunctionSpanData, GenerationSpanData, ResponseSpanData, Trace, TracingProcessor
 
-from agent_server.answers.spans import Span, Tokens, is_traced, open_model, open_tool, whole_prompts
+from agent_server.tracing.spans import Span, Tokens, is_traced, open_model, open_tool, whole_prompts
 
 
 class Traces(TracingProcessor):

@@ -6,9 +6,9 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from agent_server.answers.spans import traced
 from agent_server.responses.task import RunTurn
 from agent_server.settings import limit
+from agent_server.tracing.spans import traced
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""The trace of each turn, and how it gets to MLflow."""
