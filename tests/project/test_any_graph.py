@@ -12,7 +12,7 @@ from tests.conftest import Renders
 from tests.project.test_tool_servers import until
 from tests.standins.answers import Answer
 from tests.standins.model import StandinModel
-from tests.support.foreign_graphs import GUARDED, OWN_NODES, PRIVATE_MODELS, SUPERVISOR
+from tests.support.foreign_graphs import CARELESS, GUARDED, OWN_NODES, PRIVATE_MODELS, SUPERVISOR
 from tests.support.project import Project, Server, install, text_of
 from tests.support.rendering import Combination, render
 from tests.support.ways import WAYS, Ask, every_way, in_background, streamed, whole
@@ -166,6 +166,19 @@ def test_the_same_word_each_turn_reaches_the_model_beside_a_summary(
         assert ask(guarded, "yes", thread)["status"] == "completed", number
         asked = [json.loads(body)["messages"] for body in model.requests[before:]]
         assert any(history[-1]["content"] == "yes" for history in asked), number
+
+
+def test_an_agent_that_changes_what_it_is_given_does_not_change_the_thread(
+    project: Project, model: StandinModel
+) -> None:
+    thread = str(uuid4())
+    with serve(project, model, CARELESS) as server:
+        server.until_ready()
+        for text in ("My name is Ada", "hello", "mask"):
+            assert whole(server, text, thread)["status"] == "completed"
+        assert "***" in str(model.requests[-1])
+        assert "Ada" in text_of(whole(server, "What is my name?", thread))
+    assert "***" not in str(model.requests[-1])
 
 
 def test_what_is_no_graph_is_refused_in_one_line(project: Project, model: StandinModel) -> None:

@@ -122,3 +122,26 @@ async def build_agent():
     )
 """
 )
+
+# Changes the messages that it is given, instead of returning others.
+CARELESS = (
+    IMPORTS
+    + """
+from langchain.agents.middleware import before_model
+
+from agent_server.threads import ThreadState, TurnInput
+
+
+@before_model
+async def mask(state, runtime):
+    if state["messages"][-1].text == "mask":
+        for message in state["messages"][:-1]:
+            message.content = "***"
+
+
+async def build_agent():
+    return create_agent(
+        build_model(), middleware=[TurnInput(), mask], state_schema=ThreadState
+    )
+"""
+)

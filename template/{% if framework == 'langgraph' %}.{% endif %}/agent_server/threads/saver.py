@@ -175,15 +175,16 @@ class Saver(AsyncPostgresSaver):
         known, size = self._known(thread, parent) or (None if parent else new, 0)
         written = self._written.get(parent or "", {})
         if MESSAGES in checkpoint["channel_values"]:  # a full copy
-            new["seed"] = checkpoint["channel_values"][MESSAGES]
+            new["seed"] = copied(checkpoint["channel_values"][MESSAGES])
             size = held_size(new["seed"])
         elif known is None or written is None:
             return self._recent.drop(thread)
         else:
             added = [written[key] for key in sorted(written)]
-            new = {**known, "writes": [*known["writes"], *(("", MESSAGES, v) for v, _ in added)]}
+            writes = [("", MESSAGES, copied(value)) for value, _ in added]  # `known` is our own
+            new = {**known, "writes": [*known["writes"], *writes]}
             size += HELD * sum(length for _, length in added)
-        self._recent.keep(thread, (checkpoint["id"], _copied(new)), size)
+        self._recent.keep(thread, (checkpoint["id"], new), size)
 
     def _known(self, thread: str, checkpoint: str | None) -> tuple[DeltaChannelHistory, int] | None:
         (latest, history), size = self._recent.find(thread) or (("", None), 0)
