@@ -139,6 +139,21 @@ def test_a_tool_that_fails_is_not_taken_for_the_workspace(tools: Server, ask: As
     assert (error["code"], "forbidden" in error["message"]) == ("tool_failed", True)
 
 
+@every_way
+def test_the_model_sees_earlier_answers_as_it_gave_them(
+    tools: Server, model: StandinModel, ask: Ask
+) -> None:
+    thread = str(uuid4())
+    model.script = [Answer("One."), Answer("Let me see.", (Call("receipt"),)), Answer("Two.")]
+    for text in ("first", "second", "third"):
+        ask(tools, text, thread)
+    history = json.loads(model.requests[-1])["messages"]
+    said = [(m["role"], m.get("content"), len(m.get("tool_calls", ()))) for m in history]
+    called = [("assistant", "Let me see.", 1), ("tool", "Receipt number 7.", 0)]
+    assert said[:2] == [("user", "first", 0), ("assistant", "One.", 0)]
+    assert said[2:5] == [("user", "second", 0), *called]
+
+
 def test_an_agent_may_be_a_tool(tools: Server, model: StandinModel) -> None:
     body = whole(tools, '/call ask_expert {"input": "My name is Ada"}', str(uuid4()))
     assert [i["type"] for i in body["output"]][:2] == ["function_call", "function_call_output"]

@@ -29,7 +29,7 @@ from agent_server.responses.builder import ResponseBuilder
 from agent_server.responses.input import to_items
 from agent_server.responses.requests import Turn
 from agent_server.settings import SettingsError, has
-from agent_server.threads.messages import clean, kept_and_new, says, signed, stored_answer
+from agent_server.threads.messages import clean, kept_and_new, plain, says, signed, stored_answer
 from agent_server.threads.window import begin
 
 Agent = agents.Agent[Context]
@@ -151,7 +151,7 @@ async def _begin(
     kept, new = kept_and_new(session.held, to_items(turn.items), *instead_of)
     if session.approvals and checked.may_pause and await session.approvals.dismiss(turn):
         new = [*refused(kept), *new]
-    items = [*kept, *new]
+    items = plain([*kept, *new])
     answers = session.agent_after(checked.agent, items)
     build = partial(Run, answers, items, answers=answers, kept=len(kept), new=new)
     return build_run(build, checked.agent, items, context, response)

@@ -17,6 +17,7 @@ from agent_server.threads.deduplicate import (
 )
 
 Items = Sequence[TResponseInputItem]
+UNSENT = {"id", "status", "provider_data"}  # of an answer
 
 
 def kept_and_new(
@@ -40,6 +41,22 @@ def kept_and_new(
         stays = first_edited(thread, _roles_and_texts(replaced)[-1])
     stays = still_meant(thread, stays, unfinished)
     return held[:stays], sent[first_new(thread[:stays], texts, cut) :]
+
+
+def plain(items: Items) -> list[TResponseInputItem]:
+    """Return `items` for a run, with the text alone of each answer that has nothing else to tell.
+
+    A run of the SDK copies every part of every item several times.
+    """
+    nothing: Any = {}
+    around = zip([nothing, *items], items, [*items[1:], nothing], strict=False)
+    return [
+        # Reasoning would want what follows it, and a tool's call what it was called with.
+        _text_alone(item)
+        if after.get("role") == "user" and before.get("type") != "reasoning"
+        else item
+        for before, item, after in around
+    ]
 
 
 def signed(items: Items, response_id: str) -> list[TResponseInputItem]:
@@ -87,6 +104,19 @@ def needs_reasoning(item: TResponseInputItem) -> bool:
     """Return whether the model must see its reasoning again: it is signed, or kept elsewhere."""
     known = item.get("id") not in (None, "", FAKE_RESPONSES_ID)
     return known or bool(item.get("encrypted_content"))
+
+
+def _text_alone(item: TResponseInputItem) -> TResponseInputItem:
+    """Return an assistant's message of one text without what no model is sent of it."""
+    match item:
+        case {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": str(text), **part}],
+            **more,
+        } if not any(part.values()) and more.keys() <= UNSENT:
+            return {"role": "assistant", "content": text}
+    return item
 
 
 def _shortened(output: Any, most: int) -> Any:

@@ -108,7 +108,7 @@ class Thread:
     async def get_items(self) -> list[TResponseInputItem]:
         """Return the newest whole turns of the session, oldest first: all that may matter."""
         found = await self._read()
-        items: list[TResponseInputItem] = [json.loads(text) for text in found.texts]
+        items: list[TResponseInputItem] = json.loads(f"[{','.join(found.texts)}]")
         whole = found.total == len(items)
         asked = [index for index, item in enumerate(items) if item.get("role") == "user"]
         items = items if whole else items[asked[0] if asked else 0 :]
