@@ -37,8 +37,8 @@ def build_artifacts(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
 ) -> ArtifactRepository:
     """Return where the files of a run or a trace are; those of a trace arrive with less work."""
-    *_, last = urlsplit(artifact_uri).path.rstrip("/").split("/")
-    if urlsplit(artifact_uri).netloc == "databricks" and last.startswith("tr-"):
+    # With a profile or a secret scope, it is another workspace's.
+    if urlsplit(artifact_uri).netloc == "databricks" and _trace_id(artifact_uri):
         return TraceFiles(artifact_uri, tracking_uri, registry_uri)
     volume = is_uc_volumes_uri(artifact_uri)
     build: Any = uc_volume_artifact_repo_factory if volume else dbfs_artifact_repo_factory
@@ -70,11 +70,19 @@ class TraceFiles(DatabricksArtifactRepository):
     def upload_trace_data(self, trace_data: str) -> None:
         """Upload the spans. What fails is tried again in MLflow's own way, which is patient."""
         try:
-            uploaded = _upload(self.artifact_uri.rsplit("/", 1)[-1], trace_data.encode())
+            uploaded = _upload(_trace_id(self.artifact_uri), trace_data.encode())
         except OSError:  # what the SDK raises
             uploaded = False
         if not uploaded:
             super().upload_trace_data(trace_data)
+
+
+def _trace_id(artifact_uri: str) -> str:
+    """Return the id in `dbfs:/databricks/mlflow-tracking/EXPERIMENT/tr-.../artifacts`, or ""."""
+    match urlsplit(artifact_uri).path.split("/"):
+        case ["", "databricks", "mlflow-tracking", _, str(name), *_] if name.startswith("tr-"):
+            return name
+    return ""
 
 
 def _upload(trace_id: str, spans: bytes) -> bool:

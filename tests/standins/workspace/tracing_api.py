@@ -34,7 +34,7 @@ class TracingApi:
         """Keep what a trace is about, and say in which folder of the workspace its spans are."""
         info = (await self._mlflow.start_trace(body))["trace"]["trace_info"]
         experiment = self._mlflow.experiments[info["trace_id"]]
-        folder = f"dbfs:/databricks/mlflow-tracking/{experiment}/{info['trace_id']}"
+        folder = f"dbfs:/databricks/mlflow-tracking/{experiment}/{info['trace_id']}/artifacts"
         info["tags"]["mlflow.artifactLocation"] = folder
         return body
 
