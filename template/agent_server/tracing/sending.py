@@ -1,7 +1,7 @@
 """How MLflow reaches a workspace: signed in once, not anew for each request.
 
-By itself it builds two clients of the workspace for each trace, which takes as long as all the rest
-of sending it. It finds what is here as its plugins, by the entry points in pyproject.toml:
+Left to itself, it builds two clients of the workspace for each trace, which takes as long as the
+rest of sending it. The entry points in pyproject.toml make what is here its plugins:
 https://mlflow.org/docs/latest/ml/plugins/
 """
 
@@ -19,7 +19,7 @@ from mlflow.utils.uri import is_uc_volumes_uri
 
 from agent_server.server.workspace import workspace_client
 
-# What kinds of storage want to be told with an upload that is one request; others need several.
+# The storage that takes an upload in one request, and the headers it needs; others take several.
 # https://learn.microsoft.com/rest/api/storageservices/put-blob
 IN_ONE_REQUEST: dict[Any, dict[str, str]] = {
     "AWS_PRESIGNED_URL": {},
@@ -29,14 +29,14 @@ IN_ONE_REQUEST: dict[Any, dict[str, str]] = {
 
 
 def build_store(store_uri: str, artifact_uri: str | None = None) -> DatabricksTracingRestStore:
-    """Return MLflow's store for a workspace, which looks up once how to sign in."""
+    """Return MLflow's store for a workspace; how to sign in is looked up only once."""
     return DatabricksTracingRestStore(Credentials(store_uri))  # type: ignore[no-untyped-call]
 
 
 def build_artifacts(
     artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None
 ) -> ArtifactRepository:
-    """Return where the files of a run or a trace are; those of a trace arrive with less work."""
+    """Return the repository of a run's or a trace's files; a trace's are cheaper to upload."""
     # With a profile or a secret scope, it is another workspace's.
     if urlsplit(artifact_uri).netloc == "databricks" and _trace_id(artifact_uri):
         return TraceFiles(artifact_uri, tracking_uri, registry_uri)
@@ -68,7 +68,7 @@ class TraceFiles(DatabricksArtifactRepository):
     """The files of a trace in the workspace that the app itself signs in to."""
 
     def upload_trace_data(self, trace_data: str) -> None:
-        """Upload the spans. What fails is tried again in MLflow's own way, which is patient."""
+        """Upload the spans; if that fails, leave it to MLflow's own upload, which retries."""
         try:
             uploaded = _upload(_trace_id(self.artifact_uri), trace_data.encode())
         except OSError:  # what the SDK raises

@@ -40,10 +40,10 @@ class TracingApi:
 
     async def place(self, trace_id: str) -> Json:
         """Return where to send the spans of a trace."""
-        headers = [dict(zip(("name", "value"), REQUIRED[S3], strict=True))]
+        kind, (name, value) = self._mlflow.storage, REQUIRED[S3]
+        headers = [{"name": name, "value": value}] if kind == S3 else []
         signed = f"{self._url}/upload/{trace_id}?sig=s"
-        kind = {"type": self._mlflow.storage, "headers": headers[: self._mlflow.storage == S3]}
-        return {"credential_info": {**kind, "signed_uri": signed}}
+        return {"credential_info": {"type": kind, "headers": headers, "signed_uri": signed}}
 
     async def upload(self, trace_id: str, request: Request) -> None:
         """Take spans as storage does, which refuses a second way to sign in.

@@ -51,7 +51,7 @@ def plain(items: Items) -> list[TResponseInputItem]:
     nothing: Any = {}
     around = zip([nothing, *items], items, [*items[1:], nothing], strict=False)
     return [
-        # Reasoning would want what follows it, and a tool's call what it was called with.
+        # Reasoning needs the item after it as it was, and a tool call the text before it.
         _text_alone(item)
         if after.get("role") == "user" and before.get("type") != "reasoning"
         else item
