@@ -158,6 +158,16 @@ def test_the_thread_goes_on_after_an_answer(desk: Desk) -> None:
     assert desk.sent.count("on@x") == 1
 
 
+def test_a_call_waits_in_a_conversation_that_is_under_way(desk: Desk) -> None:
+    thread = str(uuid4())
+    desk.say(thread, "My name is Ada")
+    done = desk.answer(desk.ask("soon@x", thread=thread), True)
+    assert "Sent to soon@x." in text_of(done) and desk.sent.count("soon@x") == 1
+    history = json.loads(desk.model.requests[-1])["messages"]
+    assert [m["content"] for m in history if m["role"] == "user"][0] == "My name is Ada"
+    assert "Ada" in text_of(desk.say(thread, "What is my name?"))
+
+
 def test_a_call_that_needs_no_yes_is_not_asked_for(desk: Desk) -> None:
     desk.model.script = [Answer(calls=(Call("echo", '{"text": "hello"}'),))]
     body = desk.say(str(uuid4()), "Say hello")

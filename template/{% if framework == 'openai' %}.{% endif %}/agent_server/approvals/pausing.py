@@ -60,7 +60,8 @@ async def to_run(agent: Agent, pause: Pause, context: Context, held: int) -> tup
         raise ApiError(409, "already_decided", "The conversation has gone on since this was asked.")
     try:
         wrapped = agents.RunContextWrapper(context)
-        state = await agents.RunState.from_json(agent, kept["run"], context_override=wrapped)
+        run = {**kept["run"], "original_input": list(map(_as_sent, kept["run"]["original_input"]))}
+        state = await agents.RunState.from_json(agent, run, context_override=wrapped)
     except (agents.UserError, ValueError, KeyError) as error:
         text = "The agent has changed since this was asked. Ask it again."
         raise ApiError(410, "approval_expired", text) from error
@@ -88,6 +89,14 @@ def refused(held: Items) -> list[agents.TResponseInputItem]:
         )
         for call_id in open_ids
     ]
+
+
+def _as_sent(item: Any) -> Any:
+    """Return the text alone of an answer: the SDK keeps it in a shape that it then refuses."""
+    match item:
+        case {"role": "assistant", "content": [{"type": "output_text", "text": str(text)}], **more}:
+            return item if "id" in more else {"role": "assistant", "content": text}
+    return item
 
 
 def _why(reason: str) -> str:
