@@ -127,8 +127,8 @@ def test_it_gets_no_server_chat_or_background(shape: Adopted) -> None:
     folder = shape.place["folder"]
     found = {n.removeprefix(f"{folder}/") for n in own_files(shape) if n.startswith(f"{folder}/")}
     # Of one framework each.
-    saver = "threads/saver.py"
-    own = {"context.py", "tool_failures.py", "on_behalf.py", "answers/content.py", saver}
+    threads = {f"threads/{name}.py" for name in ("checkpoint_queries", "items", "saver")}
+    own = {"context.py", "tool_failures.py", "on_behalf.py", "answers/content.py", *threads}
     assert found - own == ADOPTED
 
 

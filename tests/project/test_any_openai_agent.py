@@ -11,13 +11,14 @@ import pytest
 from tests.conftest import Renders
 from tests.standins.answers import Answer, Call
 from tests.standins.model import StandinModel
-from tests.support.foreign_agents import GUARDED, HANDOFFS, TOOLS
+from tests.support.foreign_agents import CARELESS, GUARDED, HANDOFFS, TOOLS
 from tests.support.project import Project, Server, install, text_of
 from tests.support.rendering import Combination, render
 from tests.support.ways import ADA, Ask, every_way, whole
 
 pytestmark = [pytest.mark.generated, pytest.mark.usefixtures("strict")]
 MEMORY = ("short_term", "background", "chat")
+PICTURE = {"type": "input_image", "image_url": "https://pictures.invalid/a.png"}
 LONG = "x" * 250_000  # two of these are more than is read of a thread
 
 
@@ -158,3 +159,17 @@ def test_an_agent_may_be_a_tool(tools: Server, model: StandinModel) -> None:
     body = whole(tools, '/call ask_expert {"input": "My name is Ada"}', str(uuid4()))
     assert [i["type"] for i in body["output"]][:2] == ["function_call", "function_call_output"]
     assert body["status"] == "completed"
+
+
+def test_an_agent_that_changes_what_it_is_given_does_not_change_the_thread(
+    project: Project, model: StandinModel
+) -> None:
+    thread = str(uuid4())
+    parts = [{"type": "input_text", "text": "My name is Ada"}, PICTURE]
+    with serve(project, model, CARELESS) as server:
+        server.until_ready()
+        for content in (parts, "I live in Graz", "mask", "What did I say?"):
+            item = {"role": "user", "content": content}
+            assert server.post([item], thread).json()["status"] == "completed"
+    asked = str(model.requests[-1])
+    assert "Ada" in asked and "Graz" in asked and "***" not in asked

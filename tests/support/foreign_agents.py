@@ -92,3 +92,23 @@ def run_config():
     return RunConfig(workflow_name="mine")
 '''
 )
+
+CARELESS = (
+    IMPORTS
+    + """
+
+@input_guardrail
+async def mask(context, agent, asked):
+    if asked[-1]["content"] == "mask":
+        for item in asked[:-1]:
+            if isinstance(item["content"], list):
+                item["content"][0]["text"] = "***"
+            else:
+                item["content"] = "***"
+    return GuardrailFunctionOutput(None, False)
+
+
+async def build_agent():
+    return Agent(name="careless", model=build_model(), input_guardrails=[mask])
+"""
+)

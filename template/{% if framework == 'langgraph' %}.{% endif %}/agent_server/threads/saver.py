@@ -6,7 +6,6 @@ up to 1,024 earlier checkpoints; this one reads back to it, or knows it.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -21,54 +20,19 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_server.database.pool import Pool
+from agent_server.threads.checkpoint_queries import COLUMNS, HISTORY, ORDER, WITHOUT_COPY, WRITE
 from agent_server.threads.messages import HELD, copied, held_size
 from agent_server.threads.recent import Recent
 
-# From the parent of a checkpoint back to the nearest full copy: that, and what was written since.
-HISTORY = """
-    WITH RECURSIVE earlier AS (
-        SELECT parent_checkpoint_id AS id, 0 AS place, '' AS version, false AS whole
-        FROM checkpoints WHERE thread_id = %(thread)s AND checkpoint_ns = %(ns)s
-            AND checkpoint_id = %(checkpoint)s
-        UNION ALL
-        SELECT c.parent_checkpoint_id, place + 1, c.checkpoint_id,
-            c.checkpoint -> 'channel_values' ? %(channel)s OR EXISTS (
-                SELECT FROM checkpoint_blobs b WHERE b.thread_id = %(thread)s
-                AND b.checkpoint_ns = %(ns)s AND b.channel = %(channel)s
-                AND b.version = c.checkpoint -> 'channel_versions' ->> %(channel)s
-                AND b.type <> 'empty')
-        FROM earlier JOIN checkpoints c ON c.thread_id = %(thread)s
-            AND c.checkpoint_ns = %(ns)s AND c.checkpoint_id = earlier.id
-        WHERE NOT whole)
-    SELECT -place AS place, '' AS task_path, '' AS task_id, -1 AS idx, b.type, b.blob
-    FROM earlier JOIN checkpoints c ON c.thread_id = %(thread)s
-        AND c.checkpoint_ns = %(ns)s AND c.checkpoint_id = earlier.version
-    LEFT JOIN checkpoint_blobs b ON b.thread_id = %(thread)s AND b.checkpoint_ns = %(ns)s
-        AND b.channel = %(channel)s
-        AND b.version = c.checkpoint -> 'channel_versions' ->> %(channel)s
-    WHERE whole
-    UNION ALL
-    SELECT -place, w.task_path, w.task_id, w.idx, w.type, w.blob
-    FROM earlier JOIN checkpoint_writes w ON w.thread_id = %(thread)s
-        AND w.checkpoint_ns = %(ns)s AND w.checkpoint_id = earlier.version
-        AND w.channel = %(channel)s"""
-WRITE = """
-    INSERT INTO checkpoint_writes
-        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    SELECT * FROM unnest(
-        %(thread)s::text[], %(ns)s::text[], %(checkpoint)s::text[], %(task)s::text[],
-        %(path)s::text[], %(idx)s::int[], %(channel)s::text[], %(type)s::text[], %(blob)b::bytea[])
-    ON CONFLICT DO NOTHING"""
-COLUMNS = ("thread", "ns", "checkpoint", "task", "path", "idx", "channel", "type", "blob")
-
-
-# The steps in turn, and in each the order of its tasks.
-ORDER = itemgetter("place", "task_path", "task_id", "idx")
 MESSAGES = "messages"
-
-
 # The messages at a thread's latest checkpoint, and which that is.
 RecentThreads = Recent[tuple[str, DeltaChannelHistory]]
+
+
+class _WithoutCopies(AsyncPostgresSaver):
+    """LangGraph's checkpointer, except that it reads no full copy of the messages."""
+
+    SELECT_SQL = WITHOUT_COPY
 
 
 class Saver(AsyncPostgresSaver):
@@ -84,7 +48,7 @@ class Saver(AsyncPostgresSaver):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return a checkpoint."""
-        found = await super().aget_tuple(config)
+        found = await self._latest(config) or await super().aget_tuple(config)
         if found and any(write[1] == MESSAGES for write in found.pending_writes or ()):
             self._written[found.config["configurable"]["checkpoint_id"]] = None
         return found
@@ -136,6 +100,20 @@ class Saver(AsyncPostgresSaver):
         if self._saving is None:
             self._saving = self._pool.apart(self._save())
         await asyncio.shield(self._saving)
+
+    async def _latest(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return a thread's latest checkpoint, if this process knows the full copy that it has."""
+        place = config["configurable"]
+        (latest, history), _ = self._recent.find(place["thread_id"]) or (("", None), 0)
+        other = place.get("checkpoint_id") or place.get("checkpoint_ns")
+        if history is None or "seed" not in history or history["writes"] or other:
+            return None
+        found = await _WithoutCopies(self._pool, serde=self.serde).aget_tuple(config)
+        if found is None or found.config["configurable"]["checkpoint_id"] != latest:
+            return None
+        if found.checkpoint["channel_values"].get(MESSAGES) is True:  # LangGraph's mark of a copy
+            found.checkpoint["channel_values"][MESSAGES] = copied(history["seed"])
+        return found
 
     async def _save(self) -> None:
         rows, self._unsaved, self._saving = self._unsaved, [], None

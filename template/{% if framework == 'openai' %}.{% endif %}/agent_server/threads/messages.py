@@ -1,6 +1,7 @@
 """Finds which items of a session to keep, which are new, and which already answer this turn."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, cast
 
 from agents import TResponseInputItem
@@ -53,9 +54,18 @@ def plain(items: Items) -> list[TResponseInputItem]:
     return [
         # Reasoning needs the item after it as it was, and a tool call the text before it.
         _text_alone(item)
-        if after.get("role") == "user" and before.get("type") != "reasoning"
+        if "type" in item and after.get("role") == "user" and before.get("type") != "reasoning"
         else item
         for before, item, after in around
+    ]
+
+
+def copies(items: Items) -> list[TResponseInputItem]:
+    """Return items that a run may change, while `items` stay as they are."""
+    return [
+        # A text, as most are, costs a tenth so.
+        cast(TResponseInputItem, {**item}) if _is_text(item) else deepcopy(item)
+        for item in items
     ]
 
 
@@ -106,6 +116,10 @@ def needs_reasoning(item: TResponseInputItem) -> bool:
     return known or bool(item.get("encrypted_content"))
 
 
+def _is_text(item: TResponseInputItem) -> bool:
+    return item.keys() == {"role", "content"} and isinstance(item.get("content"), str)
+
+
 def _text_alone(item: TResponseInputItem) -> TResponseInputItem:
     """Return an assistant's message of one text without what no model is sent of it."""
     match item:
@@ -130,7 +144,9 @@ def _shortened(output: Any, most: int) -> Any:
 
 def _identity(content: Any) -> str:
     """Return the text with what tells it from others that are the same: its images and files."""
-    parts = content if isinstance(content, list) else []
+    if isinstance(content, str):
+        return content
+    parts = content or []
     files = [part.get("image_url") or part.get("file_data") for part in parts]
     return to_text(content) + "".join(f"\0{file}" for file in files if file)
 

@@ -12,6 +12,8 @@ from agent_server.database.migrations import migrate
 from agent_server.database.pool import Connection, Pool
 from agent_server.database.text import storable
 from agent_server.threads import lease
+from agent_server.threads.items import MOST_ITEMS, Items, from_rows
+from agent_server.threads.messages import copies
 from agent_server.threads.recent import Recent
 from agent_server.threads.window import bytes_read
 
@@ -48,13 +50,16 @@ GET = """
             AND (SELECT (last, total) IS DISTINCT FROM (%(last)s::int, %(total)s) FROM latest)
         ORDER BY id DESC LIMIT %(rows)s),
     read AS (SELECT id, message_data FROM newest WHERE size <= %(bytes)s),
+    named AS (
+        SELECT message_id, session_agents.agent
+        FROM session_agents JOIN agent_messages held ON held.id = message_id
+        WHERE session_agents.session_id = %(session_id)s),
     before AS (
-        SELECT agent FROM session_agents named JOIN agent_messages held ON held.id = message_id
-        WHERE named.session_id = %(session_id)s
-            AND message_id < coalesce((SELECT min(id) FROM read), (SELECT last + 1 FROM latest))
+        SELECT agent FROM named
+        WHERE message_id < coalesce((SELECT min(id) FROM read), (SELECT last + 1 FROM latest))
         ORDER BY message_id DESC LIMIT 1)
-    SELECT last, total, message_data, (SELECT agent FROM before) AS agent
-    FROM latest LEFT JOIN read ON true ORDER BY id"""
+    SELECT last, total, message_data, named.agent, (SELECT agent FROM before) AS before
+    FROM latest LEFT JOIN read ON true LEFT JOIN named ON message_id = id ORDER BY id"""
 # The items are sent as binary: psycopg would escape texts letter by letter.
 ADD = """
     WITH gone AS (DELETE FROM agent_messages WHERE id IN (
@@ -68,29 +73,11 @@ ADD = """
     RETURNING id"""
 NAME = "INSERT INTO session_agents VALUES (%(session_id)s, %(message_id)s, %(agent)s)"
 
-MOST_ITEMS = 2000  # that are read of a session
-
 NEXT_THREADS = """
     SELECT session_id AS key FROM agent_sessions WHERE session_id > %(after)s
     ORDER BY session_id LIMIT %(page)s"""
 IS_THERE = "SELECT FROM agent_sessions WHERE session_id = %(thread)s"
 LAST_USED = "(SELECT updated_at::timestamptz FROM agent_sessions WHERE session_id = key)"
-
-
-@dataclass(frozen=True)
-class Items:
-    """The newest items of a session, as JSON."""
-
-    last: int | None  # the id of the last
-    total: int  # in the session
-    texts: list[str]
-    agent: str = ""  # that answered before them, if it is not the first
-
-    @property
-    def size(self) -> int:
-        """How many bytes they have, about."""
-        return sum(map(len, self.texts))
-
 
 RecentThreads = Recent[Items]
 
@@ -108,7 +95,7 @@ class Thread:
     async def get_items(self) -> list[TResponseInputItem]:
         """Return the newest whole turns of the session, oldest first: all that may matter."""
         found = await self._read()
-        items: list[TResponseInputItem] = json.loads(f"[{','.join(found.texts)}]")
+        items = copies(found.found)
         whole = found.total == len(items)
         asked = [index for index, item in enumerate(items) if item.get("role") == "user"]
         items = items if whole else items[asked[0] if asked else 0 :]
@@ -131,7 +118,7 @@ class Thread:
                     await connection.execute(NAME, {**place, "message_id": ids[0], "agent": agent})
             else:
                 ids = await self._add(connection, place, texts)
-        self._remember(texts, instead_of, max(ids, default=None))
+        self._remember(texts, max(ids, default=None), instead_of, agent)
 
     async def _add(
         self, connection: Connection, place: dict[str, Any], texts: list[str]
@@ -141,28 +128,22 @@ class Thread:
         return sorted(row["id"] for row in await added.fetchall())
 
     async def _read(self) -> Items:
-        kept = (self.recent.find(self.session_id) or (Items(-1, -1, []), 0))[0]
+        kept = (self.recent.find(self.session_id) or (Items(-1, -1), 0))[0]
         limits = {"rows": MOST_ITEMS, "bytes": bytes_read()}
         place = {"session_id": self.session_id, "last": kept.last, "total": kept.total, **limits}
         async with self.pool.connection() as connection:
             rows = await (await connection.execute(GET, place)).fetchall()
-        last, total = rows[0]["last"], rows[0]["total"]
-        if (last, total) == (kept.last, kept.total):
+        if (rows[0]["last"], rows[0]["total"]) == (kept.last, kept.total):
             return kept
-        texts = [row["message_data"] for row in rows if row["message_data"] is not None]
-        found = Items(last, total, texts, rows[0]["agent"] or "")
+        found = from_rows(rows)
         self.recent.keep(self.session_id, found, found.size)
         return found
 
-    def _remember(self, texts: list[str], instead_of: int, last: int | None) -> None:
-        known = self.recent.find(self.session_id)
+    def _remember(self, texts: list[str], last: int | None, instead_of: int, agent: str) -> None:
+        held, _ = self.recent.find(self.session_id) or (None, 0)
         self.recent.drop(self.session_id)
-        if not known or last is None or instead_of > len(known[0].texts):
-            return
-        before = known[0]
-        held = [*before.texts[: len(before.texts) - instead_of], *texts]
-        new = Items(last, before.total - instead_of + len(texts), held, before.agent)
-        if len(held) <= MOST_ITEMS and new.size <= bytes_read():
+        if held and last is not None and instead_of <= len(held.found):
+            new = held.followed_by(texts, last, instead_of, agent)
             self.recent.keep(self.session_id, new, new.size)
 
 
