@@ -164,7 +164,7 @@ def test_a_call_waits_in_a_conversation_that_is_under_way(desk: Desk) -> None:
     done = desk.answer(desk.ask("soon@x", thread=thread), True)
     assert "Sent to soon@x." in text_of(done) and desk.sent.count("soon@x") == 1
     history = json.loads(desk.model.requests[-1])["messages"]
-    assert [m["content"] for m in history if m["role"] == "user"][0] == "My name is Ada"
+    assert next(m["content"] for m in history if m["role"] == "user") == "My name is Ada"
     assert "Ada" in text_of(desk.say(thread, "What is my name?"))
 
 
