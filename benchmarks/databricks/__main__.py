@@ -79,6 +79,7 @@ def _one_worker(
         rows["start to the first answer, s"] = running.answered
         meter = Meter(place, running)
         rows["memory, idle, MB"] = running.memory()
+        rows["CPU a second, idle, ms"] = meter.idle
         if "ages" in wanted:
             rows |= measure_ages(meter, running, options.ages, options.threads)
         if "kinds" in wanted:

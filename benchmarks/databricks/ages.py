@@ -51,8 +51,8 @@ class Meter:
 
     def __init__(self, place: Place, running: Running, traced: bool = True) -> None:
         self._place, self._running, self._traced = place, running, traced
-        self._turns = 0
-        self._first = self.settle()
+        self.settle()
+        self.idle = self._idle()  # ms of CPU in a second
 
     def settle(self) -> Counts:
         """Return the counts once nothing has been asked of the workspace for a while."""
@@ -71,11 +71,16 @@ class Meter:
         yield
         spent.wall += 1000 * (time.monotonic() - begun)
         counts = self.settle() - before
-        spent.cpu += self._running.cpu() - cpu
+        spent.cpu += self._running.cpu() - cpu - self.idle * (time.monotonic() - begun)
         spent.turns += turns
         spent.counts = counts if spent.counts is None else _sum(spent.counts, counts)
         if self._traced:
             assert counts.begun == counts.uploaded == turns, (turns, counts)
+
+    def _idle(self) -> float:
+        cpu, begun = self._running.cpu(), time.monotonic()
+        time.sleep(QUIET_SECONDS)
+        return (self._running.cpu() - cpu) / (time.monotonic() - begun)
 
 
 def _sum(one: Counts, other: Counts) -> Counts:
