@@ -22,6 +22,9 @@ class ToolCallBound(BaseCallbackHandler):
     def __init__(self) -> None:
         self._begun: defaultdict[UUID, set[Any]] = defaultdict(set)  # the calls of open streams
 
+    def on_chat_model_start(self, *_: Any, **__: Any) -> None:
+        """Do nothing: without this, LangChain writes the whole prompt out as text, and drops it."""
+
     def on_llm_new_token(
         self,
         token: Any,

@@ -29,10 +29,10 @@ Messages = Sequence[AnyMessage]
 # A message, as this process holds it, takes so many times the bytes stored.
 HELD = 4
 # What a model or a tool may have written.
-WRITTEN = (
+WRITTEN = {
     "content", "id", "name", "tool_calls", "invalid_tool_calls", "tool_call_id",
     "additional_kwargs", "response_metadata",
-)  # fmt: skip
+}  # fmt: skip
 
 
 def kept_and_new(
@@ -65,7 +65,7 @@ def clean(message: Any) -> Any:
     """
     if not isinstance(message, BaseMessage):
         return message
-    written = {name: getattr(message, name) for name in WRITTEN if hasattr(message, name)}
+    written = {name: value for name, value in vars(message).items() if name in WRITTEN}
     cleaned = {name: storable(value) for name, value in written.items()}
     if isinstance(message, ToolMessage):
         cleaned["content"] = _shortened(cleaned["content"], limit("TOOL_OUTPUT_BYTES"))
@@ -86,7 +86,7 @@ def refused(messages: Messages, sent: Messages) -> Messages:
 
 def silent(messages: Messages) -> list[AnyMessage]:
     """Return the empty answers, which some models refuse in a history."""
-    return [m for m in messages if isinstance(m, AIMessage) and not (m.text.strip() or _calls(m))]
+    return [m for m in messages if isinstance(m, AIMessage) and not (_text(m).strip() or _calls(m))]
 
 
 def missing_results(messages: Messages, text: str = INTERRUPTED) -> list[AnyMessage]:
@@ -139,8 +139,13 @@ def held_size(value: Any) -> int:
     return 0
 
 
+def _text(message: AnyMessage) -> str:
+    content = message.content  # mostly the text itself, which costs a tenth of `message.text`
+    return content if isinstance(content, str) else str(message.text)
+
+
 def _size(message: AnyMessage) -> int:
-    return len(message.text) + LETTERS * AROUND
+    return len(_text(message)) + LETTERS * AROUND
 
 
 def _tool_calls(message: AnyMessage) -> list[ToolCall]:
@@ -161,7 +166,7 @@ def _shorten_part(part: Any, most: int) -> Any:
 
 
 def _roles_and_texts(messages: Messages) -> list[RoleAndText]:
-    return [(_role(message), message.text + _files(message)) for message in messages]
+    return [(_role(message), _text(message) + _files(message)) for message in messages]
 
 
 def _files(message: AnyMessage) -> str:
@@ -177,7 +182,7 @@ def _files(message: AnyMessage) -> str:
 def _role(message: AnyMessage) -> str:
     if isinstance(message, HumanMessage):
         return "user"
-    answers = isinstance(message, AIMessage) and message.text.strip() and not _calls(message)
+    answers = isinstance(message, AIMessage) and _text(message).strip() and not _calls(message)
     return "assistant" if answers else "tool"
 
 

@@ -67,9 +67,14 @@ def _shown(messages: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Return what the model has not seen, unless all is wanted."""
     if whole_prompts():
         return list(messages)
-    roles = [message.get("role") for message in messages]
-    last = max((n for n, role in enumerate(roles) if role in ("user", "assistant")), default=0)
-    return list(messages[last if roles and roles[last] == "user" else last + 1 :])
+    new: list[Any] = []
+    for message in reversed(messages):  # a thread may be long
+        if message.get("role") == "assistant":
+            break
+        new.insert(0, message)
+        if message.get("role") == "user":
+            break
+    return new
 
 
 def _said(output: Sequence[Mapping[str, Any]]) -> Any:

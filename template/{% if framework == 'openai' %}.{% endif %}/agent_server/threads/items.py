@@ -47,8 +47,8 @@ class Items:
 
     def _newest(self) -> "Items":
         """Return as many as are read of a session, so that a long one costs no more."""
-        sums = accumulate(reversed(self.sizes[-MOST_ITEMS:]))
-        start = len(self.sizes) - sum(size <= bytes_read() for size in sums)
+        sums, most = accumulate(reversed(self.sizes[-MOST_ITEMS:])), bytes_read()
+        start = len(self.sizes) - sum(size <= most for size in sums)
         named = [agent for agent in (self.agent, *self.agents[:start]) if agent]
         newest = self.found[start:], self.sizes[start:], self.agents[start:]
         return Items(self.last, self.total, named[-1] if named else "", *newest)
