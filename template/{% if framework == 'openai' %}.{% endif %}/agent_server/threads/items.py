@@ -24,7 +24,7 @@ class Items:
     agent: str = ""  # that answered before these, if it is not the first
     found: list[TResponseInputItem] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)  # of each as JSON, in bytes
-    agents: list[str] = field(default_factory=list)  # that answer from each on; "" is no change
+    agents: list[str] = field(default_factory=list)  # who answers from each on; "" is no change
 
     @property
     def size(self) -> int:
@@ -55,7 +55,7 @@ class Items:
 
 
 def from_rows(rows: Sequence[dict[str, Any]]) -> Items:
-    """Return what was read of a session: in each row an item, and what holds for all of them."""
+    """Return what was read of a session: each row has an item, and what holds for all of them."""
     first, held = rows[0], [row for row in rows if row["message_data"] is not None]
     texts = [row["message_data"] for row in held]
     agents = [row["agent"] or "" for row in held]

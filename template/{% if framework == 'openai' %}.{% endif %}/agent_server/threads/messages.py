@@ -63,7 +63,7 @@ def plain(items: Items) -> list[TResponseInputItem]:
 def copies(items: Items) -> list[TResponseInputItem]:
     """Return items that a run may change, while `items` stay as they are."""
     return [
-        # A text, as most are, costs a tenth so.
+        # Most are texts alone: to copy one of those so takes a tenth of the time.
         cast(TResponseInputItem, {**item}) if _is_text(item) else deepcopy(item)
         for item in items
     ]

@@ -94,13 +94,13 @@ class Thread:
 
     async def get_items(self) -> list[TResponseInputItem]:
         """Return the newest whole turns of the session, oldest first: all that may matter."""
-        found = await self._read()
-        items = copies(found.found)
-        whole = found.total == len(items)
-        asked = [index for index, item in enumerate(items) if item.get("role") == "user"]
-        items = items if whole else items[asked[0] if asked else 0 :]
-        self.left_out, self.agent = found.total - len(items), found.agent
-        return items
+        read = await self._read()
+        before, start = read.total - len(read.found), 0
+        if before:  # the first turn may not be whole
+            roles = (item.get("role") for item in read.found)
+            start = next((index for index, role in enumerate(roles) if role == "user"), 0)
+        self.left_out, self.agent = before + start, read.agent
+        return copies(read.found[start:])
 
     async def add_items(
         self, items: Sequence[TResponseInputItem], instead_of: int = 0, agent: str = ""
